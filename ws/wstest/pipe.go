@@ -52,6 +52,7 @@ func (a Addr) String() string { return string(a) }
 // CloseWrite, and syscall.ECONNRESET after a reset.
 type PipeConn struct {
 	in, out       *stream
+	peer          *PipeConn
 	local, remote net.Addr
 	closed        atomic.Bool
 	resetUnread   bool
@@ -89,6 +90,7 @@ func Pipe(o ...PipeOptions) (a, b *PipeConn) {
 	ba.setFaults(ob.Faults)
 	a = &PipeConn{in: ba, out: ab, local: oa.Addr, remote: ob.Addr, resetUnread: oa.ResetUnread}
 	b = &PipeConn{in: ab, out: ba, local: ob.Addr, remote: oa.Addr, resetUnread: ob.ResetUnread}
+	a.peer, b.peer = b, a
 	return a, b
 }
 
@@ -199,6 +201,10 @@ func (c *PipeConn) Reset() {
 // what the peer meets when it reads. It may be called at any time. Counting for
 // After and Corrupt starts anew.
 func (c *PipeConn) SetFaults(f Faults) { c.out.setFaults(f) }
+
+// Peer returns the other end, so that faults of both directions can be set from
+// one of them.
+func (c *PipeConn) Peer() *PipeConn { return c.peer }
 
 // LocalAddr returns the address of this end.
 func (c *PipeConn) LocalAddr() net.Addr { return c.local }

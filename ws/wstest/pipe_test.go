@@ -40,6 +40,9 @@ func TestPipeAddresses(t *testing.T) {
 	if a.LocalAddr() != b.RemoteAddr() || b.LocalAddr() != a.RemoteAddr() || a.LocalAddr() == b.LocalAddr() {
 		t.Errorf("addresses %v %v and %v %v", a.LocalAddr(), a.RemoteAddr(), b.LocalAddr(), b.RemoteAddr())
 	}
+	if a.Peer() != b || b.Peer() != a {
+		t.Error("the ends are not each other's peers")
+	}
 	own := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
 	a, b = wstest.Pipe(wstest.PipeOptions{}, wstest.PipeOptions{Addr: own})
 	if a.RemoteAddr() != own || b.LocalAddr() != own || a.LocalAddr() != wstest.Addr("a") {
