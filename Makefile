@@ -1,0 +1,32 @@
+# The everyday verbs. Nothing here is needed to build or to test: ./test works without make.
+
+.PHONY: serve test soak fuzz bench fmt lint
+
+# The demo server; `make serve ARGS='--addr 127.0.0.1:9000'` passes arguments on.
+serve:
+	go run ./cmd/tidewire serve $(ARGS)
+
+# Every check; `make test ARGS=-quick` passes arguments on.
+test:
+	./test $(ARGS)
+
+# Every test of the module many times over, with the race detector and without it.
+COUNT ?= 20
+soak:
+	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 2m
+fuzz:
+	FUZZTIME=$(FUZZTIME) ./test -only fuzz
+
+# The benchmarks, or with `make bench BENCH=Mask` those whose names match.
+BENCH ?= .
+bench:
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fmt:
+	git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 gofmt -l -w
+
+lint:
+	./test -only format,vet,cross,staticcheck,layout
