@@ -1,0 +1,364 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/tidewire/tidewire/ws/frame"
+)
+
+// A connection ends in two steps. First it is ended: the reason is settled, once,
+// and every call returns it. Then it is gone: the stream is closed and every
+// buffer given back. In between, whoever owns the reading direction sees to it
+// that the last frames leave and that a refusal is not overtaken by a reset.
+
+var (
+	errCloseTimeout = errors.New("peer did not complete the closing handshake in time (ConnOptions.CloseTimeout)")
+	errNoReply      = errors.New("peer ended the stream without answering the close frame")
+	errCloseNow     = errors.New("closed without a closing handshake (CloseNow)")
+)
+
+// maxDrain bounds what is read and thrown away after a refusal, so that the
+// close frame reaches a peer that is still sending.
+const maxDrain = 64 << 20
+
+// Close performs the closing handshake: it sends a close frame behind what is
+// queued, waits for the peer's, and closes the stream, all within
+// ConnOptions.CloseTimeout. Data messages that still arrive are discarded.
+//
+// It may be called from any goroutine and any number of times; the first call's
+// code and reason count. Where Attach or Messages is reading, Close sends and
+// returns, and the loop completes the handshake. Otherwise it returns nil when
+// the handshake was completed, or the *CloseError that says what happened
+// instead. A code that may not be sent, or a reason that is not UTF-8 or is
+// longer than 123 bytes, is an error and closes nothing. [StatusNoStatusRcvd]
+// sends a close frame without a code.
+func (c *Conn) Close(code StatusCode, reason string) error {
+	if code != StatusNoStatusRcvd || reason != "" {
+		if err := frame.CheckClose(code, reason); err != nil {
+			return prefixed(err)
+		}
+	}
+	c.sendClose(code, reason)
+	if c.loop.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)
+	defer cancel()
+	if c.read.watch.begin(ctx, c.stream.SetReadDeadline) {
+		var err error
+		for err == nil && c.ended.Load() == nil {
+			err = c.discardMessage()
+		}
+		if c.ended.Load() == nil {
+			c.closeTimedOut()
+		}
+		c.endRead()
+	}
+	select {
+	case <-c.goneChan():
+	case <-ctx.Done():
+		c.closeTimedOut()
+		c.kill()
+	}
+	if ce := c.ended.Load(); ce != nil && ce.Cause != nil {
+		return ce
+	}
+	return nil
+}
+
+// CloseNow ends the connection and closes the stream at once, without a closing
+// handshake; what is queued is lost. It returns nil.
+func (c *Conn) CloseNow() error {
+	c.finish(&CloseError{By: Us, Code: StatusAbnormalClosure, Cause: errCloseNow})
+	c.kill()
+	return nil
+}
+
+// sendClose queues our close frame, once, and does not wait.
+func (c *Conn) sendClose(code StatusCode, reason string) {
+	w := &c.out
+	w.mu.Lock()
+	if w.closing != nil || c.ended.Load() != nil {
+		w.mu.Unlock()
+		return
+	}
+	w.closing = &CloseError{By: Us, Code: code, Reason: reason}
+	c.appendClose(code, reason)
+	w.corked = false
+	w.signal()
+	c.ticks.dead.Store(moment(c.wheel.now.Load() + ticks(c.set.CloseTimeout) + 1))
+	c.flushLater()
+}
+
+func (c *Conn) closeTimedOut() {
+	ce := &CloseError{By: Us, Code: StatusAbnormalClosure, Cause: errCloseTimeout}
+	c.out.mu.Lock()
+	if cl := c.out.closing; cl != nil {
+		ce.Code, ce.Reason = cl.Code, cl.Reason
+	}
+	c.out.mu.Unlock()
+	c.finish(ce)
+}
+
+// closeFrame handles the peer's close frame, and returns the error that ends
+// reading.
+func (c *Conn) closeFrame(p []byte) error {
+	code, reason, err := frame.ParseClose(p)
+	if err != nil {
+		return c.violation(err)
+	}
+	w := &c.out
+	w.mu.Lock()
+	ours := w.closing
+	if ours == nil {
+		// RFC 6455 section 5.5.1: answer with a close frame, typically with the
+		// status code that was received.
+		w.closing = &CloseError{By: Peer, Code: code, Reason: string(reason)}
+		c.finish(w.closing)
+		c.appendClose(code, "")
+	} else {
+		c.finish(&CloseError{By: ours.By, Code: ours.Code, Reason: ours.Reason})
+	}
+	w.corked = false
+	c.read.answered = true
+	c.flushLater()
+	return c.ended.Load()
+}
+
+// violation refuses what broke the protocol, with the code that the error
+// carries.
+func (c *Conn) violation(err error) error {
+	code := StatusProtocolError
+	if fe := (*frame.Error)(nil); errors.As(err, &fe) {
+		code = fe.Code
+	}
+	return c.refuse(code, err)
+}
+
+// refuse ends the connection because of what the peer did: it sends a close
+// frame with code, and leaves the stream to the reader, or to a goroutine of its
+// own when nobody reads. It returns the connection's error and does not wait.
+func (c *Conn) refuse(code StatusCode, cause error) error {
+	ce := &CloseError{By: Policy, Code: code, Cause: cause}
+	if !c.finish(ce) {
+		return c.ended.Load()
+	}
+	countRefusal(code, cause)
+	w := &c.out
+	w.mu.Lock()
+	if w.closing == nil {
+		w.closing = ce
+		c.appendClose(code, shortReason(cause))
+	}
+	w.corked = false
+	c.flushLater()
+	c.leave()
+	return ce
+}
+
+// leave gets a connection that has ended on its way: the reader is woken to do
+// it, or if there is none, a goroutine does.
+func (c *Conn) leave() {
+	if c.read.watch.state.CompareAndSwap(idle, alone) {
+		go c.depart()
+		return
+	}
+	c.stream.SetReadDeadline(longAgo)
+}
+
+// broken ends the connection because the stream failed or ended.
+func (c *Conn) broken(err error) error {
+	if ce := c.ended.Load(); ce != nil {
+		return ce
+	}
+	ce := &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
+	c.out.mu.Lock()
+	if ours := c.out.closing; ours != nil && ours.By == Us {
+		ce = &CloseError{By: Us, Code: ours.Code, Reason: ours.Reason, Cause: errNoReply}
+	}
+	c.out.mu.Unlock()
+	c.read.eof = true
+	c.finish(ce)
+	return c.ended.Load()
+}
+
+// finish settles why the connection ended, and reports whether it was the first
+// to. It does not wait, and may be called with out.mu held.
+func (c *Conn) finish(ce *CloseError) bool {
+	ce.At = time.Now()
+	if !c.ended.CompareAndSwap(nil, ce) {
+		return false
+	}
+	count.by[ce.By].Add(1)
+	// Whatever comes next is bounded, even if the goroutine that should see to
+	// it is held up in a handler.
+	if c.ticks.dead.Load() == 0 {
+		c.ticks.dead.Store(moment(c.wheel.now.Load() + ticks(c.set.CloseTimeout) + 1))
+	}
+	c.read.watch.drop()
+	c.out.watch.drop()
+	c.mu.Lock()
+	if x := c.extra; x != nil {
+		if x.cancel != nil {
+			x.cancel(ce)
+		}
+		for _, p := range x.pings {
+			close(p.done)
+		}
+		x.pings = nil
+	}
+	c.mu.Unlock()
+	return true
+}
+
+// depart takes an ended connection from the last frame to the closed stream. Its
+// caller owns the reading direction, for good.
+func (c *Conn) depart() {
+	r := &c.read
+	r.watch.mu.Lock() // from here on, no context interrupts
+	r.watch.state.Store(alone)
+	r.watch.mu.Unlock()
+	if !c.gone.Load() && !r.eof && !c.departQuickly() {
+		if r.attached {
+			c.linger()
+		} else {
+			// The reader's caller gets its answer now.
+			go func() {
+				c.linger()
+				c.vanish()
+			}()
+			return
+		}
+	}
+	c.vanish()
+}
+
+// departQuickly reports whether nothing is left to do but close: both close
+// frames have passed and no byte waits.
+func (c *Conn) departQuickly() bool {
+	if !c.read.answered || c.client || !c.socket.Open(c.stream) {
+		return false
+	}
+	c.out.mu.Lock()
+	empty := c.out.pending == nil && !c.out.flushing
+	c.out.mu.Unlock()
+	return empty && !c.socket.Unread()
+}
+
+// linger lets the queue drain, ends our half of the stream, and reads until the
+// peer ends its own, so that closing does not answer what it still sends with a
+// reset, which would overtake our close frame.
+func (c *Conn) linger() {
+	deadline := time.Now().Add(c.set.CloseTimeout)
+	c.stream.SetWriteDeadline(deadline)
+	if !c.drainQueue(deadline) {
+		return
+	}
+	if hc, ok := c.stream.(interface{ CloseWrite() error }); ok {
+		if err := hc.CloseWrite(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+	}
+	if c.read.answered && !c.client && !(c.socket.Open(c.stream) && c.socket.Unread()) {
+		return // RFC 6455 section 7.1.1: the server closes the stream first
+	}
+	c.stream.SetReadDeadline(deadline)
+	b := getBuffer(chunkBuffer)
+	defer putBuffer(b)
+	for total := 0; total < maxDrain && !c.gone.Load(); {
+		n, err := c.stream.Read((*b)[:cap(*b)])
+		total += n
+		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline) {
+			c.stream.SetReadDeadline(deadline) // somebody woke the reader late
+		} else if err != nil {
+			return
+		}
+	}
+}
+
+// kill closes the stream of an ended connection without ceremony. It never
+// blocks for long.
+func (c *Conn) kill() {
+	if c.gone.Load() {
+		return
+	}
+	if c.inWakes.Load() {
+		// net.Conn.Close waits for RawConn.Read to return, and user code may be
+		// running inside: wake the loop, and let it close.
+		c.socket.Shutdown()
+		return
+	}
+	if t, ok := c.stream.(interface{ NetConn() net.Conn }); ok && c.slowFirst {
+		// tls.Conn.Close would wait to send its alert.
+		t.NetConn().Close()
+	}
+	c.closeStream()
+	if c.read.watch.state.CompareAndSwap(idle, alone) {
+		c.vanish()
+	}
+}
+
+// vanish is the end of depart: it closes the stream and gives back all that the
+// reading direction held.
+func (c *Conn) vanish() {
+	c.read.drop(c)
+	c.closeStream()
+}
+
+// closeStream closes the stream, once.
+func (c *Conn) closeStream() {
+	if !c.gone.CompareAndSwap(false, true) {
+		return
+	}
+	c.wheel.leave(c)
+	c.stream.Close()
+	count.open.Add(-1)
+	c.dropQueue()
+	c.mu.Lock()
+	c.vanished = true
+	if x := c.extra; x != nil && x.gone != nil {
+		close(x.gone)
+	}
+	c.mu.Unlock()
+	if c.onGone != nil {
+		c.onGone(c)
+	}
+}
+
+// countRefusal counts a refusal by its cause.
+func countRefusal(code StatusCode, cause error) {
+	switch {
+	case errors.Is(cause, ErrMessageStuck):
+		count.messageStuck.Add(1)
+	case errors.Is(cause, ErrSlowPeer):
+		count.slowPeer.Add(1)
+	case errors.Is(cause, ErrControlFlood):
+		count.flood.Add(1)
+	case errors.Is(cause, ErrBudget):
+		count.budget.Add(1)
+	case code == StatusMessageTooBig:
+		count.tooBig.Add(1)
+	case code == StatusInvalidFramePayloadData:
+		count.utf8.Add(1)
+	case code == StatusProtocolError:
+		count.protocol.Add(1)
+	}
+}
+
+// shortReason is what the peer is told: the cause, as far as it fits.
+func shortReason(cause error) string {
+	s := cause.Error()
+	if len(s) > frame.MaxCloseReason {
+		s = s[:frame.MaxCloseReason]
+		for len(s) > 0 && s[len(s)-1] >= 0x80 {
+			s = s[:len(s)-1]
+		}
+	}
+	return s
+}

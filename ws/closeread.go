@@ -1,0 +1,46 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"errors"
+)
+
+var errUnexpectedData = errors.New("a data message came on a connection that only writes (CloseRead)")
+
+// CloseRead is for connections that only write. It reads on a goroutine of its
+// own, so that pings and closes are answered, and refuses data messages by
+// closing with 1008. The context it returns ends with ctx and with the
+// connection; when ctx ends, reading stops and the connection stays.
+func (c *Conn) CloseRead(ctx context.Context) context.Context {
+	out, cancel := context.WithCancelCause(ctx)
+	if err := c.beginLoop(out, nil); err != nil {
+		cancel(err)
+		return out
+	}
+	c.read.looping = false // nothing to cork: no user code runs
+	go func() {
+		err := c.readNoData()
+		c.loop.Store(false)
+		c.endRead()
+		cancel(c.readError(out, err))
+	}()
+	return out
+}
+
+// readNoData reads until something other than a control frame comes.
+func (c *Conn) readNoData() error {
+	for {
+		_, err := c.parse()
+		if err == nil && c.read.open {
+			err = c.refuse(StatusPolicyViolation, errUnexpectedData)
+		}
+		if err == nil {
+			err = c.fill()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

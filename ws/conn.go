@@ -1,0 +1,213 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/tidewire/ws/deflate"
+	"github.com/tidewire/tidewire/ws/engine"
+	"github.com/tidewire/tidewire/ws/frame"
+)
+
+// Conn is one end of a WebSocket connection.
+//
+// One goroutine at a time may read; any number may write, ping and close.
+type Conn struct {
+	set    *settings
+	stream net.Conn      // where the bytes come from and go to
+	socket engine.Socket // the same, where it is a plain socket
+	wheel  *Engine
+	seat   int // index in the wheel's list, owned by the wheel
+
+	client      bool
+	patient     bool // a write under way must not be interrupted (TLS, plain streams)
+	slowFirst   bool // read a few bytes before taking a buffer (TLS)
+	subprotocol string
+
+	read    readState
+	out     writeState
+	handler Handler
+	loop    atomic.Bool // Attach or Messages owns reading
+	inWakes atomic.Bool // that loop is inside Socket.Wakes
+
+	ended    atomic.Pointer[CloseError] // set once, by whoever notices first
+	gone     atomic.Bool                // the stream is closed
+	mu       sync.Mutex                 // guards extra and vanished
+	extra    *extra                     // what few connections need
+	rtt      atomic.Int64               // nanoseconds
+	pinged   atomic.Int64               // the mark of the latest ping
+	ticks    tickState
+	vanished bool        // closeStream is done
+	onGone   func(*Conn) // called once, when the stream is closed
+}
+
+// extra is allocated for the connections that use it.
+type extra struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	gone   chan struct{} // closed with the stream
+	pings  []*pingWait
+}
+
+// birth is what a handshake hands over.
+type birth struct {
+	stream      io.ReadWriteCloser
+	buffered    []byte // read behind the handshake; copied
+	set         *settings
+	client      bool
+	subprotocol string
+	deflate     *deflate.Params // nil: none negotiated
+	onGone      func(*Conn)
+}
+
+// Params describes a connection whose handshake has already happened, for
+// [NewConn].
+type Params struct {
+	ConnOptions
+	// Client is true on the side that dialled: it masks what it sends.
+	Client bool
+	// Subprotocol is what the handshake chose, if anything.
+	Subprotocol string
+	// Deflate is what the handshake negotiated; nil means no compression.
+	// ConnOptions.Compression then tunes it.
+	Deflate *deflate.Params
+	// Buffered holds bytes that were read from the stream behind the
+	// handshake. They are copied.
+	Buffered []byte
+}
+
+// NewConn runs the protocol over a stream whose handshake is done, and takes
+// the stream over. A net.Conn is used with its deadlines; over any other stream
+// the Conn owns one goroutine that reads, so that contexts are honoured, and
+// closing the Conn closes the stream.
+func NewConn(stream io.ReadWriteCloser, p Params) *Conn {
+	return newConn(birth{
+		stream:      stream,
+		buffered:    p.Buffered,
+		set:         settingsFor(&p.ConnOptions),
+		client:      p.Client,
+		subprotocol: p.Subprotocol,
+		deflate:     p.Deflate,
+	})
+}
+
+func newConn(b birth) *Conn {
+	c := &Conn{
+		set:         b.set,
+		wheel:       b.set.Engine,
+		client:      b.client,
+		subprotocol: b.subprotocol,
+		onGone:      b.onGone,
+	}
+	nc, ok := b.stream.(net.Conn)
+	if !ok {
+		nc = newPlainStream(b.stream)
+		c.patient = true
+	}
+	c.stream = nc
+	if isTLS(nc) {
+		c.patient, c.slowFirst = true, true
+	}
+	c.read.frames.Role = frame.Server
+	if b.client {
+		c.read.frames.Role = frame.Client
+	}
+	if b.deflate != nil {
+		o := b.set.Compression
+		if o == nil {
+			o = &deflate.Options{}
+		}
+		c.read.frames.RSV = frame.RSV1
+		c.read.inflate = deflate.NewDecompressor(*b.deflate, b.client)
+		c.out.deflate = deflate.NewCompressor(o, *b.deflate, b.client)
+	}
+	if len(b.buffered) > 0 {
+		c.read.keep(b.buffered)
+	}
+	c.ticks.heard.Store(c.wheel.now.Load())
+	count.opened.Add(1)
+	count.open.Add(1)
+	c.wheel.join(c)
+	return c
+}
+
+// isTLS reports whether a write that was interrupted would poison the stream:
+// crypto/tls says so of its own, and types that embed a *tls.Conn promote its
+// methods.
+func isTLS(nc net.Conn) bool {
+	_, ok := nc.(interface{ VerifyHostname(host string) error })
+	return ok
+}
+
+// Subprotocol returns the subprotocol that the handshake chose, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// LocalAddr returns the address of this end.
+func (c *Conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
+
+// RemoteAddr returns the address of the other end.
+func (c *Conn) RemoteAddr() net.Addr { return c.stream.RemoteAddr() }
+
+// NetConn returns the stream below, or nil if it is no net.Conn. Reading or
+// writing it breaks the connection; it is there for socket options.
+func (c *Conn) NetConn() net.Conn {
+	if _, ok := c.stream.(*plainStream); ok {
+		return nil
+	}
+	return c.stream
+}
+
+// RTT returns the latest round trip that a ping measured, or 0 before the
+// first.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
+
+// Context returns a context that ends when the connection does; its cause
+// ([context.Cause]) is the *CloseError.
+func (c *Conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.more()
+	if x.ctx == nil {
+		x.ctx, x.cancel = context.WithCancelCause(context.Background())
+		if ce := c.ended.Load(); ce != nil {
+			x.cancel(ce)
+		}
+	}
+	return x.ctx
+}
+
+// more returns extra, made on first use. The caller holds mu.
+func (c *Conn) more() *extra {
+	if c.extra == nil {
+		c.extra = &extra{}
+	}
+	return c.extra
+}
+
+// goneChan returns a channel that closes with the stream.
+func (c *Conn) goneChan() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.more()
+	if x.gone == nil {
+		x.gone = make(chan struct{})
+		if c.vanished {
+			close(x.gone)
+		}
+	}
+	return x.gone
+}
+
+func (c *Conn) logger() *slog.Logger {
+	if l := c.set.Logger; l != nil {
+		return l
+	}
+	return slog.Default()
+}

@@ -1,0 +1,6 @@
+// Package engine reads and writes plain sockets below net.Conn: one read(2) a
+// message where net.Conn.Read needs two, no buffer held while a connection
+// waits, and writes that never block.
+//
+// It is the ground that ws stands on, and of no use without it.
+package engine

@@ -1,0 +1,18 @@
+//go:build unix && !linux
+
+package engine
+
+import "golang.org/x/sys/unix"
+
+func (s *Socket) countInput() {}
+
+// Recv reads once, without waiting. left is always -1 here: the caller reads
+// until EAGAIN. At the end of the stream n is 0 and err nil.
+func Recv(fd uintptr, p []byte) (n, left int, err error) {
+	for {
+		n, err = unix.Read(int(fd), p)
+		if err != unix.EINTR {
+			return max(n, 0), -1, err
+		}
+	}
+}

@@ -1,0 +1,49 @@
+//go:build !unix
+
+package engine
+
+import (
+	"errors"
+	"net"
+)
+
+// Source gives a Socket the memory to read into.
+type Source interface {
+	Space() []byte
+	Wait()
+}
+
+// Socket is never open on this platform: callers use the net.Conn.
+type Socket struct{}
+
+var errNoSocket = errors.New("engine: no plain sockets on this platform")
+
+// Open reports false.
+func (s *Socket) Open(nc net.Conn) bool { return false }
+
+// Read is never reached.
+func (s *Socket) Read(src Source) (int, error) { return 0, errNoSocket }
+
+// Wakes is never reached.
+func (s *Socket) Wakes(wake func(fd uintptr) bool) error { return errNoSocket }
+
+// TryWrite is never reached.
+func (s *Socket) TryWrite(p []byte) (int, error) { return 0, errNoSocket }
+
+// Unread is never reached.
+func (s *Socket) Unread() bool { return false }
+
+// CloseWrite is never reached.
+func (s *Socket) CloseWrite() error { return errNoSocket }
+
+// Shutdown is never reached.
+func (s *Socket) Shutdown() error { return errNoSocket }
+
+// OpError is never reached.
+func (s *Socket) OpError(err error) error { return err }
+
+// Recv is never reached.
+func Recv(fd uintptr, p []byte) (n, left int, err error) { return 0, -1, errNoSocket }
+
+// WouldBlock is never reached.
+func WouldBlock(err error) bool { return false }

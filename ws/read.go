@@ -1,0 +1,382 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/tidewire/tidewire/ws/engine"
+	"github.com/tidewire/tidewire/ws/frame"
+)
+
+// errWouldBlock ends a pass over what has arrived, where the loop that reads is
+// woken again by the socket.
+var errWouldBlock = errors.New("ws: would block")
+
+// Read returns the next message, in memory that is the caller's.
+//
+// It returns ctx's error when ctx ends first; the connection stays whole, and
+// the next Read goes on where this one stopped, in the middle of a frame too.
+// Once the connection has ended, every Read returns the same *CloseError.
+func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
+	typ, p, err := c.ReadInto(ctx, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	if p == nil {
+		p = []byte{}
+	}
+	return typ, p, nil
+}
+
+// ReadInto is Read into the caller's memory: the message is appended to buf,
+// which is grown if it must be, and the result returned. A message that fits
+// buf's capacity allocates nothing. On an error, buf is returned as it was.
+func (c *Conn) ReadInto(ctx context.Context, buf []byte) (MessageType, []byte, error) {
+	if err := c.beginRead(ctx); err != nil {
+		return 0, buf, err
+	}
+	typ, p, err := c.readMessage(ctx, buf)
+	c.endRead()
+	return typ, p, err
+}
+
+func (c *Conn) readMessage(ctx context.Context, buf []byte) (MessageType, []byte, error) {
+	if err := c.discardReader(); err != nil {
+		return 0, buf, c.readError(ctx, err)
+	}
+	p, err := c.whole(buf, false)
+	if err != nil {
+		return 0, buf, c.readError(ctx, err)
+	}
+	return c.read.typ, p, nil
+}
+
+// beginRead makes the caller the reader.
+func (c *Conn) beginRead(ctx context.Context) error {
+	if !c.read.watch.begin(ctx, c.stream.SetReadDeadline) {
+		if c.loop.Load() {
+			return ErrAttached
+		}
+		if ce := c.ended.Load(); ce != nil {
+			return ce
+		}
+		return ErrReading
+	}
+	// The context is looked at after the watch is armed: one that ends later
+	// fires it.
+	err := ctx.Err()
+	if ce := c.ended.Load(); ce != nil {
+		err = ce
+	}
+	if err != nil {
+		c.endRead()
+	}
+	return err
+}
+
+// endRead gives reading back, and everything that an idle connection need not
+// hold. The reader that saw the end sees to the stream.
+func (c *Conn) endRead() {
+	r := &c.read
+	if len(r.rest) == 0 && r.buf != nil {
+		r.Wait()
+	}
+	if c.ended.Load() == nil {
+		r.watch.end(c.stream.SetReadDeadline)
+		if c.ended.Load() == nil {
+			return
+		}
+		// The end came between the two looks.
+		if !r.watch.state.CompareAndSwap(idle, alone) {
+			return
+		}
+	}
+	c.depart()
+}
+
+// readError says which of the possible reasons ended a call.
+func (c *Conn) readError(ctx context.Context, err error) error {
+	if ce := c.ended.Load(); ce != nil {
+		return ce
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if cerr := ctx.Err(); cerr != nil {
+			return cerr
+		}
+	}
+	return err
+}
+
+// whole reads until a message is complete and appends it to dst. With view, the
+// result may be a part of the read buffer instead, or of a pooled one: it is
+// valid until the next call.
+//
+// On an error that does not end the connection, what has arrived is kept and the
+// next call goes on.
+func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
+	r := &c.read
+	base := len(dst)
+	direct := false // the message's bytes are in dst, not in r.parts
+	for {
+		ev, err := c.parse()
+		if err != nil {
+			return nil, err
+		}
+		switch ev {
+		case evChunk:
+			k := r.chunk()
+			if int64(k) == r.left && r.fin && r.size == 0 {
+				return c.single(dst, r.rest[:k], view)
+			}
+			if !direct && !view {
+				dst, direct = c.goDirect(dst)
+			}
+			if direct {
+				n := len(dst)
+				dst = dst[:n+k]
+				if c.client {
+					copy(dst[n:], r.rest[:k])
+				} else {
+					frame.MaskCopy(dst[n:], r.rest[:k], r.key, r.pos)
+				}
+				r.take(k)
+				err = c.checkText(dst[n:])
+			} else {
+				p := r.rest[:k]
+				if !c.client {
+					frame.Mask(p, r.key, r.pos)
+				}
+				if err = r.parts.add(c, p); err == nil {
+					r.take(k)
+					err = c.checkText(p)
+				}
+			}
+		case evMore:
+			if len(r.rest) == 0 && r.left >= smallBuffer {
+				if !direct && !view {
+					dst, direct = c.goDirect(dst)
+				}
+				dst, err = c.fillMessage(dst, direct)
+			} else {
+				err = c.fill()
+			}
+		case evEnd:
+			return c.complete(dst, direct, view)
+		}
+		if err != nil {
+			if direct {
+				// The caller's memory is the caller's again.
+				if kerr := r.parts.add(c, dst[base:]); kerr != nil {
+					return nil, kerr
+				}
+			}
+			return nil, err
+		}
+	}
+}
+
+// single takes a message that is one frame and lies in the read buffer whole:
+// nearly every message.
+func (c *Conn) single(dst, p []byte, view bool) ([]byte, error) {
+	r := &c.read
+	switch {
+	case r.compressed:
+		if !c.client {
+			frame.Mask(p, r.key, 0)
+		}
+		r.take(len(p))
+		return c.inflated(dst, p, view)
+	case view:
+		if !c.client {
+			frame.Mask(p, r.key, 0)
+		}
+		r.take(len(p))
+		dst = p
+	default:
+		n := len(dst)
+		dst = slices.Grow(dst, len(p))[:n+len(p)]
+		if c.client {
+			copy(dst[n:], p)
+		} else {
+			frame.MaskCopy(dst[n:], p, r.key, 0)
+		}
+		r.take(len(p))
+		p = dst[n:]
+	}
+	if r.typ == Text && !utf8.Valid(p) {
+		return nil, c.refuse(StatusInvalidFramePayloadData, frame.ErrInvalidUTF8)
+	}
+	return dst, c.endMessage(true)
+}
+
+// goDirect moves a message into dst, where its end is in sight: the rest fits
+// what dst has, or is small enough to allocate ahead.
+func (c *Conn) goDirect(dst []byte) ([]byte, bool) {
+	r := &c.read
+	if r.compressed || !r.fin {
+		return dst, false
+	}
+	total := int64(r.parts.n) + r.left
+	if int64(cap(dst)-len(dst)) < total {
+		if r.left > chunkBuffer {
+			return dst, false
+		}
+		dst = append(make([]byte, 0, len(dst)+int(total)), dst...)
+	}
+	return r.parts.appendTo(c, dst), true
+}
+
+// fillMessage reads payload past the read buffer, straight to where it stays.
+func (c *Conn) fillMessage(dst []byte, direct bool) ([]byte, error) {
+	r := &c.read
+	var p []byte
+	if direct {
+		p = dst[len(dst) : len(dst)+int(r.left)]
+	} else {
+		var err error
+		if p, err = r.parts.space(c, r.left); err != nil {
+			return dst, err
+		}
+	}
+	n, err := c.receive(p)
+	if err != nil {
+		return dst, err
+	}
+	p = p[:n]
+	if !c.client {
+		frame.Mask(p, r.key, r.pos)
+	}
+	if direct {
+		dst = dst[:len(dst)+n]
+	} else {
+		r.parts.filled(n)
+	}
+	r.passed(n)
+	return dst, c.checkText(p)
+}
+
+// complete ends a message that came in pieces.
+func (c *Conn) complete(dst []byte, direct, view bool) ([]byte, error) {
+	r := &c.read
+	switch {
+	case r.compressed:
+		// Inflating wants the payload in one piece.
+		b := getBuffer(r.parts.n)
+		*b = r.parts.appendTo(c, *b)
+		dst, err := c.inflated(dst, *b, view)
+		putBuffer(b)
+		return dst, err
+	case !direct && view:
+		b := c.viewBuffer(r.parts.n)
+		*b = r.parts.appendTo(c, *b)
+		dst = *b
+	case !direct:
+		dst = r.parts.appendTo(c, slices.Grow(dst, r.parts.n))
+	}
+	return dst, c.endMessage(false)
+}
+
+// viewBuffer replaces the pooled buffer that the last view lay in.
+func (c *Conn) viewBuffer(n int) *[]byte {
+	r := &c.read
+	c.dropView()
+	r.view = getBuffer(n)
+	return r.view
+}
+
+// dropView gives back the buffer of the last view.
+func (c *Conn) dropView() {
+	if r := &c.read; r.view != nil {
+		putBuffer(r.view)
+		r.view = nil
+	}
+}
+
+// fill reads more bytes behind rest.
+func (c *Conn) fill() error {
+	_, err := c.receive(nil)
+	return err
+}
+
+// receive reads once from the stream: into p, or behind rest when p is nil. It
+// ends the connection when the stream does.
+func (c *Conn) receive(p []byte) (int, error) {
+	r := &c.read
+	r.into = p
+	n, err := c.receiveOnce()
+	r.into = nil
+	if err != nil {
+		if err == errWouldBlock || errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		return 0, c.broken(err)
+	}
+	if p == nil {
+		r.rest = r.rest[:len(r.rest)+n]
+	}
+	c.ticks.heard.Store(c.wheel.now.Load())
+	return n, nil
+}
+
+func (c *Conn) receiveOnce() (int, error) {
+	r := &c.read
+	if r.polled {
+		return c.receivePolled()
+	}
+	if r.looping {
+		c.uncork()
+		defer c.cork()
+	}
+	c.ticks.waiting.Store(true)
+	defer c.ticks.waiting.Store(false)
+	if c.socket.Open(c.stream) {
+		return c.socket.Read(r)
+	}
+	if c.slowFirst && len(r.rest) == 0 && r.into == nil {
+		// crypto/tls keeps what it decrypted: a few bytes are enough to wait
+		// for, and the rest comes without waiting.
+		r.Wait()
+		n, err := c.stream.Read(r.peek[:])
+		if n > 0 {
+			copy(r.Space(), r.peek[:n])
+			return n, nil
+		}
+		return n, err
+	}
+	for range 100 {
+		n, err := c.stream.Read(r.Space())
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// receivePolled reads what is there, and knows from the kernel when that was
+// all.
+func (c *Conn) receivePolled() (int, error) {
+	r := &c.read
+	if r.drained {
+		return 0, errWouldBlock
+	}
+	n, left, err := engine.Recv(r.fd, r.Space())
+	switch {
+	case err != nil && engine.WouldBlock(err):
+		return 0, errWouldBlock
+	case err != nil:
+		return 0, c.socket.OpError(err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	r.drained = left == 0
+	return n, nil
+}

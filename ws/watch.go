@@ -1,0 +1,83 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// watch lets a context interrupt a blocked read or write by a deadline in the
+// past, which is taken back before anyone else uses the stream. It also is the
+// lock of its direction: whoever moved it from idle owns the direction.
+//
+// Watching a context costs an allocation; it is kept until another context
+// comes, so that a loop over one context pays once.
+type watch struct {
+	state atomic.Uint32
+	mu    sync.Mutex // guards done and stop, and orders fire against clear
+	done  <-chan struct{}
+	stop  func() bool
+}
+
+const (
+	idle    = iota
+	watched // busy, and the context may interrupt
+	alone   // busy, and nothing may
+	fired   // busy, and interrupted
+)
+
+// begin takes the direction, or reports false if it is taken. set is the
+// stream's SetReadDeadline or SetWriteDeadline.
+func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
+	if ctx == nil || ctx.Done() == nil {
+		return w.state.CompareAndSwap(idle, alone)
+	}
+	if !w.state.CompareAndSwap(idle, watched) {
+		return false
+	}
+	if done := ctx.Done(); done != w.done {
+		w.mu.Lock()
+		if w.stop != nil {
+			w.stop()
+		}
+		w.done = done
+		w.stop = context.AfterFunc(ctx, func() { w.fire(done, set) })
+		w.mu.Unlock()
+	}
+	return true
+}
+
+// fire interrupts, if the direction is busy on behalf of that context.
+func (w *watch) fire(done <-chan struct{}, set func(time.Time) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done == done && w.state.CompareAndSwap(watched, fired) {
+		set(longAgo)
+	}
+}
+
+// end gives the direction back.
+func (w *watch) end(set func(time.Time) error) {
+	if w.state.CompareAndSwap(watched, idle) || w.state.CompareAndSwap(alone, idle) {
+		return
+	}
+	w.mu.Lock() // fire may be about to set its deadline still
+	set(time.Time{})
+	w.mu.Unlock()
+	w.state.Store(idle)
+}
+
+// drop stops watching, once the connection has ended.
+func (w *watch) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
+}
+
+var longAgo = time.Unix(1, 0)
