@@ -105,7 +105,7 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 			}
 		}
 	}
-	if !c.socket.Open(c.stream) {
+	if !c.plain() {
 		pass() // never told that it would block
 		c.uncork()
 		return stop

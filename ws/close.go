@@ -242,7 +242,7 @@ func (c *Conn) depart() {
 // departQuickly reports whether nothing is left to do but close: both close
 // frames have passed and no byte waits.
 func (c *Conn) departQuickly() bool {
-	if !c.read.answered || c.client || !c.socket.Open(c.stream) {
+	if !c.read.answered || c.client || !c.plain() {
 		return false
 	}
 	c.out.mu.Lock()
@@ -265,7 +265,7 @@ func (c *Conn) linger() {
 			return
 		}
 	}
-	if c.read.answered && !c.client && !(c.socket.Open(c.stream) && c.socket.Unread()) {
+	if c.read.answered && !c.client && !(c.plain() && c.socket.Unread()) {
 		return // RFC 6455 section 7.1.1: the server closes the stream first
 	}
 	c.stream.SetReadDeadline(deadline)

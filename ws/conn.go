@@ -22,7 +22,8 @@ import (
 type Conn struct {
 	set    *settings
 	stream net.Conn      // where the bytes come from and go to
-	socket engine.Socket // the same, where it is a plain socket
+	socket engine.Socket // the same, where it is a plain socket; see plain
+	opened atomic.Uint32 // 0: not tried yet
 	wheel  *Engine
 	seat   int // index in the wheel's list, owned by the wheel
 
@@ -203,6 +204,25 @@ func (c *Conn) goneChan() <-chan struct{} {
 		}
 	}
 	return x.gone
+}
+
+// plain reports whether the stream is a plain socket, and opens socket if it is.
+// That waits for the first use, so that a handshake need not pay for it.
+func (c *Conn) plain() bool {
+	const yes, no = 1, 2
+	if o := c.opened.Load(); o != 0 {
+		return o == yes
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened.Load() == 0 {
+		if c.socket.Open(c.stream) {
+			c.opened.Store(yes)
+		} else {
+			c.opened.Store(no)
+		}
+	}
+	return c.opened.Load() == yes
 }
 
 func (c *Conn) logger() *slog.Logger {

@@ -335,7 +335,7 @@ func (c *Conn) receiveOnce() (int, error) {
 	}
 	c.ticks.waiting.Store(true)
 	defer c.ticks.waiting.Store(false)
-	if c.socket.Open(c.stream) {
+	if c.plain() {
 		return c.socket.Read(r)
 	}
 	if c.slowFirst && len(r.rest) == 0 && r.into == nil {

@@ -595,7 +595,7 @@ func (c *Conn) flushLater() {
 		return
 	}
 	w.flushing = true
-	if !c.socket.Open(c.stream) {
+	if !c.plain() {
 		c.handOver()
 		return
 	}
