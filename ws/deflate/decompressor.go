@@ -1,14 +1,6 @@
 package deflate
 
-import (
-	"bytes"
-	"errors"
-	"io"
-	"slices"
-	"sync"
-
-	"github.com/klauspost/compress/flate"
-)
+import "errors"
 
 // The errors of [Decompressor.Append].
 var (
@@ -25,58 +17,32 @@ var (
 type Decompressor struct {
 	history history
 	keep    int // bytes of history; 0 without context takeover
+	reach   int // bytes of the window
 }
 
 // NewDecompressor returns the receiving side of a connection with these
 // parameters; client says that we are the client.
 func NewDecompressor(p Params, client bool) *Decompressor {
-	d := &Decompressor{}
-	if alone, bits := p.received(client); !alone {
-		d.keep = 1 << bits
+	alone, bits := p.received(client)
+	d := &Decompressor{reach: 1 << bits}
+	if !alone {
+		d.keep = d.reach
 	}
 	return d
 }
-
-type reader struct {
-	src  bytes.Reader
-	tail bytes.Reader
-	z    io.ReadCloser
-}
-
-var readers = sync.Pool{New: func() any {
-	r := &reader{}
-	r.z = flate.NewReader(&r.src)
-	return r
-}}
 
 // Append inflates the payload p of a whole message and appends it to dst. It
 // fails with ErrTooLarge past limit bytes and with ErrCorrupt; after an error
 // dst is returned as it was, and the connection is of no more use. p is not
 // retained.
 func (d *Decompressor) Append(dst, p []byte, limit int64) ([]byte, error) {
-	r := readers.Get().(*reader)
-	defer readers.Put(r)
-	in := append(slices.Clip(p), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...)
-	r.src.Reset(in)
-	if err := r.z.(flate.Resetter).Reset(&r.src, d.history.bytes()); err != nil {
+	z := inflaters.Get().(*inflater)
+	z.past, z.reach = &d.history, d.reach
+	out, err := z.inflate(dst, p, limit)
+	z.past, z.in, z.out = nil, nil, nil
+	inflaters.Put(z)
+	if err != nil {
 		return dst, err
-	}
-	out := dst
-	for {
-		if len(out) == cap(out) {
-			out = slices.Grow(out, 512)
-		}
-		n, err := r.z.Read(out[len(out):cap(out)])
-		out = out[:len(out)+n]
-		if int64(len(out)-len(dst)) > limit {
-			return dst, ErrTooLarge
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return dst, ErrCorrupt
-		}
 	}
 	d.history.add(out[len(dst):], d.keep)
 	return out, nil

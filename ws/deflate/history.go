@@ -3,57 +3,68 @@ package deflate
 import "sync"
 
 // history is the end of what was said in one direction: the newest bytes, up to
-// a maximum. Its memory comes from pools, one for each power of two, and grows
-// with what was said. The zero value is empty.
+// a maximum, in a ring. Its memory comes from pools, one for each power of two,
+// and grows with what was said. The zero value is empty.
 type history struct {
-	buf *historyBuffer // nil: nothing was said
-	n   int            // bytes in use
+	ring *ring // nil: nothing was said
+	n    int   // bytes in use
+	end  int   // where the next byte goes
 }
 
-type historyBuffer struct {
-	b    []byte
+type ring struct {
+	b    []byte // a power of two long
 	pool *sync.Pool
 }
 
 const (
-	minHistoryBits = 9 // the smallest buffer
-	maxHistoryBits = maxBits
+	minRingBits = 9 // the smallest ring
+	maxRingBits = maxBits
 )
 
-var historyPools [maxHistoryBits + 1]sync.Pool
+var ringPools [maxRingBits + 1]sync.Pool
 
-// newHistoryBuffer returns a buffer of at least n bytes.
-func newHistoryBuffer(n int) *historyBuffer {
-	bits := minHistoryBits
+// newRing returns a ring for n bytes.
+func newRing(n int) *ring {
+	bits := minRingBits
 	for 1<<bits < n {
 		bits++
 	}
-	pool := &historyPools[bits]
-	if b, ok := pool.Get().(*historyBuffer); ok {
-		return b
+	pool := &ringPools[bits]
+	if r, ok := pool.Get().(*ring); ok {
+		return r
 	}
-	return &historyBuffer{b: make([]byte, 1<<bits), pool: pool}
+	return &ring{b: make([]byte, 1<<bits), pool: pool}
 }
 
-func (b *historyBuffer) free() { b.pool.Put(b) }
-
-// bytes returns the history, oldest first. It is valid until the next change.
-func (h *history) bytes() []byte {
-	if h.buf == nil {
-		return nil
-	}
-	return h.buf.b[:h.n]
-}
+func (r *ring) free() { r.pool.Put(r) }
 
 // held is the memory that h owns.
 func (h *history) held() int {
-	if h.buf == nil {
+	if h.ring == nil {
 		return 0
 	}
-	return len(h.buf.b)
+	return len(h.ring.b)
 }
 
-// add appends p and keeps the last max bytes.
+// last returns the newest n bytes, at most h.n, oldest first, in two parts.
+func (h *history) last(n int) (a, b []byte) {
+	if n == 0 {
+		return nil, nil
+	}
+	r := h.ring.b
+	if n <= h.end {
+		return r[h.end-n : h.end], nil
+	}
+	return r[len(r)-(n-h.end):], r[:h.end]
+}
+
+// append appends the history to dst, oldest byte first.
+func (h *history) append(dst []byte) []byte {
+	a, b := h.last(h.n)
+	return append(append(dst, a...), b...)
+}
+
+// add takes p in and keeps the newest max bytes, at most 32 KiB.
 func (h *history) add(p []byte, max int) {
 	if len(p) == 0 || max == 0 {
 		return
@@ -61,22 +72,24 @@ func (h *history) add(p []byte, max int) {
 	p = p[len(p)-min(len(p), max):]
 	keep := min(h.n, max-len(p))
 	if need := keep + len(p); need > h.held() {
-		old := h.buf
-		h.buf = newHistoryBuffer(need)
-		if old != nil {
-			copy(h.buf.b, old.b[h.n-keep:h.n])
-			old.free()
+		old := *h
+		h.ring = newRing(need)
+		a, b := old.last(keep)
+		copy(h.ring.b[copy(h.ring.b, a):], b)
+		h.end = keep
+		if old.ring != nil {
+			old.ring.free()
 		}
-	} else if keep < h.n {
-		copy(h.buf.b, h.buf.b[h.n-keep:h.n])
 	}
-	copy(h.buf.b[keep:], p)
+	r := h.ring.b
+	copy(r, p[copy(r[h.end:], p):])
+	h.end = (h.end + len(p)) & (len(r) - 1)
 	h.n = keep + len(p)
 }
 
 func (h *history) release() {
-	if h.buf != nil {
-		h.buf.free()
+	if h.ring != nil {
+		h.ring.free()
 	}
 	*h = history{}
 }

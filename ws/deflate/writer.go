@@ -11,6 +11,7 @@ import (
 type writer struct {
 	z    *flate.Writer
 	out  []byte
+	dict []byte
 	pool *sync.Pool
 }
 
@@ -48,12 +49,12 @@ func newWriter(level, bits int) (*writer, error) {
 const tail = "\x00\x00\xff\xff"
 
 // appendDeflated appends p, compressed, without the tail. What the peer has
-// seen before is dict.
-func appendDeflated(dst, p, dict []byte, level, bits int) ([]byte, error) {
+// seen before is past.
+func appendDeflated(dst, p []byte, past *history, level, bits int) ([]byte, error) {
 	if len(p) == 0 {
 		return append(dst, 0), nil // RFC 7692 §7.2.3.6
 	}
-	if len(dict)+len(p) <= 1<<bits {
+	if past.n+len(p) <= 1<<bits {
 		bits = maxBits // no distance can be too large
 	}
 	w, err := newWriter(level, bits)
@@ -61,7 +62,8 @@ func appendDeflated(dst, p, dict []byte, level, bits int) ([]byte, error) {
 		return dst, err
 	}
 	w.out = dst
-	w.z.ResetDict(w, dict)
+	w.dict = past.append(w.dict[:0])
+	w.z.ResetDict(w, w.dict)
 	if _, err = w.z.Write(p); err == nil {
 		err = w.z.Flush()
 	}
