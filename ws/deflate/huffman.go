@@ -7,20 +7,21 @@ import (
 
 // An entry of a decoding table says what the next bits of the input mean:
 //
-//	bits 0 to 3    the length of the code; 0: there is no such code
-//	bits 4 to 7    the number of extra bits behind the code, or for a link the
+//	bits 0 to 3    the size of the word in bits
+//	bits 4 to 7    the number of extra bits behind the word, or for a link the
 //	               number of bits that choose in the second table
-//	bits 8 to 9    the kind
+//	bits 8 to 10   the kind
 //	bits 16 to 31  the literal, the base to which the extra bits are added, or
 //	               where the second table begins
 type entry uint32
 
 const (
-	literalEntry entry = iota << 8
-	baseEntry          // a length or a distance
-	endEntry           // end of block
-	linkEntry          // the code is longer than the first table's index
-	kindMask     entry = 3 << 8
+	noEntry      entry = iota << 8 // there is no such word
+	literalEntry                   // a byte, or the size of a word
+	baseEntry                      // a length or a distance
+	endEntry                       // end of block
+	linkEntry                      // the word is longer than the first table's index
+	kindMask     entry = 7 << 8
 )
 
 func (e entry) size() uint  { return uint(e & 15) }
@@ -29,7 +30,9 @@ func (e entry) value() int  { return int(e >> 16) }
 
 const (
 	maxCodeSize  = 15
+	maxLength    = 258
 	tableBits    = 9 // the index of the first table
+	tableMask    = 1<<tableBits - 1
 	maxLiterals  = 286
 	maxDistances = 30
 	maxSizes     = 19
@@ -44,10 +47,8 @@ type table struct {
 	more  []entry
 }
 
-// meaningless stands for a symbol that must not occur.
-const meaningless = ^entry(0)
-
-// The meaning of each symbol, as an entry without the size of its code.
+// The meaning of each symbol, as an entry without the size of its word;
+// noEntry for those that must not occur.
 var (
 	literalMeaning  = literalMeanings()
 	distanceMeaning = distanceMeanings()
@@ -70,7 +71,6 @@ func literalMeanings() (m [288]entry) {
 		base += 1 << extra
 	}
 	m[285] = baseEntry | 258<<16
-	m[286], m[287] = meaningless, meaningless
 	return m
 }
 
@@ -82,7 +82,6 @@ func distanceMeanings() (m [32]entry) {
 		m[i] = baseEntry | entry(base)<<16 | entry(extra)<<4
 		base += 1 << extra
 	}
-	m[30], m[31] = meaningless, meaningless
 	return m
 }
 
@@ -179,19 +178,14 @@ func (t *table) build(sizes []uint8, meaning []entry) bool {
 			for ; filled < size; filled++ {
 				copy(t.first[1<<filled:], t.first[:1<<filled])
 			}
-			if e != meaningless {
-				e |= entry(size)
-			} else {
-				e = 0
-			}
-			t.first[reversed] = e
+			t.first[reversed] = e | entry(size)
 			count[size]--
 			continue
 		}
 		for ; filled < tableBits; filled++ {
 			copy(t.first[1<<filled:], t.first[:1<<filled])
 		}
-		if p := reversed & (1<<tableBits - 1); p != prefix {
+		if p := reversed & tableMask; p != prefix {
 			prefix = p
 			room = size - tableBits
 			for left := 1 << room; room+tableBits < longest; room++ {
@@ -204,11 +198,7 @@ func (t *table) build(sizes []uint8, meaning []entry) bool {
 			t.more = slices.Grow(t.more, 1<<room)[:start+1<<room]
 			t.first[p] = linkEntry | tableBits | entry(room)<<4 | entry(start)<<16
 		}
-		if e != meaningless {
-			e |= entry(size - tableBits)
-		} else {
-			e = 0
-		}
+		e |= entry(size - tableBits)
 		for i := reversed >> tableBits; i < 1<<room; i += 1 << (size - tableBits) {
 			t.more[start+int(i)] = e
 		}

@@ -158,11 +158,10 @@ func (z *inflater) codes() error {
 	all := z.sizes[:literals+distances]
 	for i := 0; i < len(all); {
 		z.refill()
-		e := z.distances.first[z.hold&(1<<tableBits-1)]
-		if e.size() == 0 {
+		e := z.word(&z.distances)
+		if e&kindMask != literalEntry {
 			return ErrCorrupt
 		}
-		z.take(e.size())
 		size, times := uint8(e.value()), uint(1)
 		switch e.value() {
 		case 16:
@@ -193,47 +192,135 @@ func (z *inflater) codes() error {
 
 // compressed inflates a block up to and with its end (RFC 1951 §3.2.3).
 func (z *inflater) compressed(literals, distances *table) error {
-	const mask = 1<<tableBits - 1
 	for {
-		z.refill()
-		e := literals.first[z.hold&mask]
-		if e&kindMask == linkEntry {
-			z.take(tableBits)
-			e = literals.more[e.value()+int(z.hold&(1<<e.extra()-1))]
+		if len(z.in)-z.pos >= 8 && len(z.out)-z.at > maxLength {
+			ended, err := z.stretch(literals, distances)
+			if ended || err != nil {
+				return err
+			}
 		}
-		z.take(e.size())
-		if z.n < 0 || e.size() == 0 {
+		// Near the end of the input or the output, one word with every check.
+		z.refill()
+		e := z.word(literals)
+		if z.n < 0 {
 			return ErrCorrupt
 		}
-		if e&kindMask == literalEntry {
-			if z.at == len(z.out) {
-				if err := z.room(1); err != nil {
-					return err
-				}
+		switch e & kindMask {
+		case noEntry:
+			return ErrCorrupt
+		case literalEntry:
+			if err := z.room(1); err != nil {
+				return err
 			}
-			z.out[z.at] = byte(e >> 16)
+			z.out[z.at] = byte(e.value())
 			z.at++
 			continue
-		}
-		if e&kindMask == endEntry {
+		case endEntry:
 			return nil
 		}
 		// A length and a distance take 48 bits at most.
 		length := e.value() + int(z.take(e.extra()))
-		e = distances.first[z.hold&mask]
-		if e&kindMask == linkEntry {
-			z.take(tableBits)
-			e = distances.more[e.value()+int(z.hold&(1<<e.extra()-1))]
-		}
-		z.take(e.size())
+		e = z.word(distances)
 		distance := e.value() + int(z.take(e.extra()))
-		if z.n < 0 || e.size() == 0 {
+		if z.n < 0 || e&kindMask != baseEntry {
 			return ErrCorrupt
 		}
 		if err := z.repeat(length, distance); err != nil {
 			return err
 		}
 	}
+}
+
+// word takes the next word of a code.
+func (z *inflater) word(t *table) entry {
+	e := t.first[z.hold&tableMask]
+	if e&kindMask == linkEntry {
+		z.take(tableBits)
+		e = t.more[e.value()+int(z.hold&(1<<e.extra()-1))]
+	}
+	z.take(e.size())
+	return e
+}
+
+// stretch is compressed for as long as the input has 8 bytes more and the output
+// has room for a literal and the longest match, so that neither can run out in
+// a step. It returns true at the end of the block.
+func (z *inflater) stretch(literals, distances *table) (ended bool, err error) {
+	in, pos, hold, n := z.in, z.pos, z.hold, uint(z.n)
+	out, at := z.out, z.at
+	for len(in)-pos >= 8 && len(out)-at > maxLength {
+		hold |= binary.LittleEndian.Uint64(in[pos:]) << (n & 63)
+		pos += int((63 - n) >> 3)
+		n |= 56
+		e := literals.first[hold&tableMask]
+		if e&kindMask == literalEntry {
+			hold >>= e.size()
+			n -= e.size()
+			out[at] = byte(e >> 16)
+			at++
+			e = literals.first[hold&tableMask]
+			if e&kindMask == literalEntry {
+				if len(out)-at > maxLength {
+					hold >>= e.size()
+					n -= e.size()
+					out[at] = byte(e >> 16)
+					at++
+				}
+				continue
+			}
+		}
+		if e&kindMask == linkEntry {
+			if n < 48 {
+				continue // refill first: it may begin a length and a distance
+			}
+			hold >>= tableBits
+			n -= tableBits
+			e = literals.more[e.value()+int(hold&(1<<e.extra()-1))]
+		}
+		hold >>= e.size()
+		n -= e.size()
+		if e&kindMask != baseEntry {
+			if e&kindMask == literalEntry {
+				out[at] = byte(e >> 16)
+				at++
+				continue
+			}
+			if ended = e&kindMask == endEntry; !ended {
+				err = ErrCorrupt
+			}
+			break
+		}
+		length := e.value() + int(hold&(1<<e.extra()-1))
+		hold >>= e.extra()
+		n -= e.extra()
+		e = distances.first[hold&tableMask]
+		if e&kindMask == linkEntry {
+			hold >>= tableBits
+			n -= tableBits
+			e = distances.more[e.value()+int(hold&(1<<e.extra()-1))]
+		}
+		hold >>= e.size()
+		n -= e.size()
+		distance := e.value() + int(hold&(1<<e.extra()-1))
+		hold >>= e.extra()
+		n -= e.extra()
+		if e&kindMask != baseEntry {
+			err = ErrCorrupt
+			break
+		}
+		if from := at - distance; from >= z.base && distance >= length && distance <= z.reach {
+			copy(out[at:at+length], out[from:])
+			at += length
+			continue
+		}
+		z.at = at
+		if err = z.repeat(length, distance); err != nil {
+			break
+		}
+		at = z.at
+	}
+	z.pos, z.hold, z.n, z.at = pos, hold, int(n), at
+	return ended, err
 }
 
 // repeat appends length bytes from distance bytes back.
