@@ -367,3 +367,10 @@ func (s *stream) setFaults(f Faults) {
 		s.back.broken(false)
 	}
 }
+
+// blocked is how many calls wait in this direction.
+func (s *stream) blocked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reading + s.waiting
+}
