@@ -7,4 +7,18 @@
 // for a condition variable, a channel or a timer of the value's own, so the
 // bubble sees it as durably blocked and virtual time moves on. Create a value in
 // the bubble that uses it.
+//
+// A test of an hour of silence, which takes no time:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		client, server := wstest.Pair(t, nil)
+//		go func() {
+//			for range client.Messages(t.Context()) { // answers pings
+//			}
+//		}()
+//		time.AfterFunc(time.Hour, func() {
+//			wstest.Stream(client).SetFaults(wstest.Faults{Cut: wstest.CutDrop})
+//		})
+//		_, _, err := server.Read(t.Context()) // ws.ErrSilent, a minute after the hour
+//	})
 package wstest

@@ -62,14 +62,14 @@ func (r *Recorder) Reset() {
 
 // Frames returns the frames sent so far. A last frame that is not whole yet is
 // left out. The error, if there is one, is ErrLimit or wraps a *frame.Error; the
-// frames before it are returned too. A handshake is not skipped: call Reset
-// behind it.
+// frames before it are returned too. An HTTP handshake in front of the first
+// frame is skipped.
 func (r *Recorder) Frames() ([]Frame, error) {
 	r.mu.Lock()
 	sent, lost := bytes.Clone(r.sent), r.lost
 	r.mu.Unlock()
 	var frames []Frame
-	src := bytes.NewReader(sent)
+	src := bytes.NewReader(sent[handshake(sent):])
 	scratch := make([]byte, frame.MaxHeaderSize)
 	for {
 		at := len(sent) - src.Len()
@@ -92,4 +92,17 @@ func (r *Recorder) Frames() ([]Frame, error) {
 			return frames, fmt.Errorf("wstest: frame %d, at byte %d: %w", len(frames), at, err)
 		}
 	}
+}
+
+// handshake is the length of the HTTP head that sent begins with, or 0. No frame
+// begins as these do: G and H are fragmented control frames with a reserved bit.
+func handshake(sent []byte) int {
+	if !bytes.HasPrefix(sent, []byte("GET ")) && !bytes.HasPrefix(sent, []byte("HTTP/1.1 ")) {
+		return 0
+	}
+	end := []byte("\r\n\r\n")
+	if i := bytes.Index(sent, end); i >= 0 {
+		return i + len(end)
+	}
+	return len(sent)
 }

@@ -63,3 +63,19 @@ func TestRecorderIsBounded(t *testing.T) {
 		t.Errorf("kept %d bytes", n)
 	}
 }
+
+func TestRecorderSkipsTheHandshake(t *testing.T) {
+	for _, head := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n"} {
+		var r wstest.Recorder
+		r.Tap([]byte(head[:len(head)-1]))
+		if frames, err := r.Frames(); len(frames) != 0 || err != nil {
+			t.Errorf("half a handshake: %d frames, %v", len(frames), err)
+		}
+		r.Tap([]byte(head[len(head)-1:]))
+		r.Tap(frame.Append(nil, frame.Header{Fin: true, Opcode: frame.Ping, Length: 2}, []byte("hi")))
+		frames, err := r.Frames()
+		if len(frames) != 1 || err != nil || frames[0].Opcode != frame.Ping {
+			t.Errorf("behind %q: %v, %v", head, frames, err)
+		}
+	}
+}
