@@ -41,50 +41,66 @@ type Header struct {
 // whether or not the header is complete. What depends on the role, on extensions
 // or on the frames before is for [State.Check]. It does not keep b.
 func ParseHeader(b []byte) (h Header, n int, err error) {
+	n, err = h.parse(b)
+	return h, n, err
+}
+
+// parse is ParseHeader to where the header is wanted. What it writes is only
+// whole if n > 0.
+//
+// A Header is written field by field and copied as one; a processor waits for the
+// first before it can do the second, longer than all the rest takes. So
+// the fast way, [State.Next], hands on pointers.
+func (h *Header) parse(b []byte) (n int, err error) {
 	if len(b) < 2 {
-		return Header{}, 0, nil
+		return 0, nil
 	}
 	n = 2
-	length := uint64(b[1] & 0x7f)
-	switch length {
-	case 126:
+	b0, b1 := b[0], b[1]
+	length := uint64(b1 & 0x7f)
+	switch {
+	case length < 126:
+	case length == 126:
 		if len(b) < 4 {
-			return Header{}, 0, nil
+			return 0, nil
 		}
 		n = 4
 		length = uint64(binary.BigEndian.Uint16(b[2:]))
 		// RFC 6455 section 5.2: "the minimal number of bytes MUST be used to
 		// encode the length".
 		if length < 126 {
-			return Header{}, 0, ErrNonMinimalLength
+			return 0, ErrNonMinimalLength
 		}
-	case 127:
+	default:
 		if len(b) < 10 {
-			return Header{}, 0, checkLength64(b[2:])
+			return 0, checkLength64(b[2:])
 		}
 		n = 10
 		length = binary.BigEndian.Uint64(b[2:])
 		// RFC 6455 section 5.2: "the most significant bit MUST be 0".
 		if length > 1<<63-1 {
-			return Header{}, 0, ErrLengthOverflow
+			return 0, ErrLengthOverflow
 		}
 		if length < 1<<16 {
-			return Header{}, 0, ErrNonMinimalLength
+			return 0, ErrNonMinimalLength
 		}
 	}
-	if b[1]&0x80 != 0 {
-		if len(b) < n+4 {
-			return Header{}, 0, nil
+	var key uint32
+	masked := b1&0x80 != 0
+	if masked {
+		if len(b)-n < 4 {
+			return 0, nil
 		}
-		h.Masked = true
-		h.Key = [4]byte(b[n:])
+		key = le.Uint32(b[n:])
 		n += 4
 	}
-	h.Fin = b[0]&0x80 != 0
-	h.RSV = b[0] >> 4 & 7
-	h.Opcode = Opcode(b[0] & 0xf)
+	h.Fin = b0&0x80 != 0
+	h.RSV = b0 >> 4 & 7
+	h.Opcode = Opcode(b0 & 0xf)
+	h.Masked = masked
+	le.PutUint32(h.Key[:], key)
 	h.Length = int64(length)
-	return h, n, nil
+	return n, nil
 }
 
 // checkLength64 refuses what the first bytes of a 64-bit length already show.
@@ -99,15 +115,17 @@ func checkLength64(b []byte) error {
 }
 
 // Size returns how many bytes AppendHeader will append.
-func (h Header) Size() int {
+func (h Header) Size() int { return headerSize(h.Length, h.Masked) }
+
+func headerSize(length int64, masked bool) int {
 	n := 2
-	if h.Length > 125 {
+	if length > 125 {
 		n = 4
-		if h.Length > 0xffff {
+		if length > 0xffff {
 			n = 10
 		}
 	}
-	if h.Masked {
+	if masked {
 		n += 4
 	}
 	return n
@@ -117,6 +135,10 @@ func (h Header) Size() int {
 // result. It does not judge what it writes: bits of RSV and Opcode that do not
 // fit are dropped, a negative Length counts as 0.
 func AppendHeader(b []byte, h Header) []byte {
+	return appendHeader(b, &h, h.Length)
+}
+
+func appendHeader(b []byte, h *Header, length int64) []byte {
 	b0 := h.RSV&7<<4 | byte(h.Opcode)&0xf
 	if h.Fin {
 		b0 |= 0x80
@@ -126,13 +148,13 @@ func AppendHeader(b []byte, h Header) []byte {
 		mask = 0x80
 	}
 	switch {
-	case h.Length <= 125:
-		b = append(b, b0, mask|byte(max(h.Length, 0)))
-	case h.Length <= 0xffff:
-		b = append(b, b0, mask|126, byte(h.Length>>8), byte(h.Length))
+	case length <= 125:
+		b = append(b, b0, mask|byte(max(length, 0)))
+	case length <= 0xffff:
+		b = append(b, b0, mask|126, byte(length>>8), byte(length))
 	default:
 		b = append(b, b0, mask|127)
-		b = binary.BigEndian.AppendUint64(b, uint64(h.Length))
+		b = binary.BigEndian.AppendUint64(b, uint64(length))
 	}
 	if h.Masked {
 		b = append(b, h.Key[:]...)
@@ -143,14 +165,15 @@ func AppendHeader(b []byte, h Header) []byte {
 // Append appends a whole frame to b and returns the result: h with the length of
 // p in the place of h.Length, then p, masked with h.Key if h.Masked. It neither
 // modifies nor keeps p, which must not overlap the free capacity of b. It
-// allocates only if b has too little capacity.
+// allocates only if b has too little capacity: MaxHeaderSize + len(p) bytes are
+// always enough.
 //
 // A frame without a mask is the same for every receiver, so that a server makes
 // it once and sends it to many.
 func Append(b []byte, h Header, p []byte) []byte {
-	h.Length = int64(len(p))
-	b = slices.Grow(b, h.Size()+len(p))
-	b = AppendHeader(b, h)
+	length := int64(len(p))
+	b = slices.Grow(b, headerSize(length, h.Masked)+len(p))
+	b = appendHeader(b, &h, length)
 	if !h.Masked {
 		return append(b, p...)
 	}

@@ -26,32 +26,30 @@ func ReadHeader(r io.Reader, scratch []byte) (Header, error) {
 	}
 	have, idle := 0, 0
 	for {
-		n, err := r.Read(scratch[have:headerSize(scratch[:have])])
+		n, err := r.Read(scratch[have:wanted(scratch[:have])])
 		have += n
-		if n > 0 {
+		h, size, refused := ParseHeader(scratch[:have])
+		if idle++; n > 0 {
 			idle = 0
-			h, size, refused := ParseHeader(scratch[:have])
-			if size > 0 || refused != nil {
-				return h, refused
-			}
 		}
-		if err != nil {
-			if err == io.EOF && have > 0 {
-				err = io.ErrUnexpectedEOF
-			}
+		switch {
+		case refused != nil:
+			return Header{}, refused
+		case size > 0: // an error that came with the last byte comes again
+			return h, nil
+		case err == io.EOF && have > 0:
+			return Header{}, io.ErrUnexpectedEOF
+		case err != nil:
 			return Header{}, err
-		}
-		if n == 0 {
-			if idle++; idle == idleReads {
-				return Header{}, io.ErrNoProgress
-			}
+		case idle == idleReads:
+			return Header{}, io.ErrNoProgress
 		}
 	}
 }
 
-// headerSize returns how long the header is that begins with b, or how much of
-// it has to be known first.
-func headerSize(b []byte) int {
+// wanted returns how long the header is that begins with b, or how much of it has
+// to be known first.
+func wanted(b []byte) int {
 	if len(b) < 2 {
 		return 2
 	}
@@ -79,6 +77,9 @@ func headerSize(b []byte) int {
 // memory behind it may have been written to, and r stands somewhere inside
 // the frame.
 func ReadPayload(r io.Reader, h Header, buf []byte, max int64) ([]byte, error) {
+	if h.Length < 0 {
+		return buf, ErrLengthOverflow
+	}
 	if max >= 0 && h.Length > max || h.Length > math.MaxInt-int64(len(buf)) {
 		return buf, ErrTooBig
 	}
@@ -108,22 +109,22 @@ func (p *payload) fill(b []byte) error {
 	idle := 0
 	for len(b) > 0 {
 		n, err := p.r.Read(b)
-		if n > 0 {
+		if p.h.Masked {
+			Mask(b[:n], p.h.Key, p.pos)
+		}
+		p.pos += n
+		b = b[n:]
+		if idle++; n > 0 {
 			idle = 0
-			if p.h.Masked {
-				Mask(b[:n], p.h.Key, p.pos)
-			}
-			p.pos += n
-			b = b[n:]
-			continue
 		}
-		if err == io.EOF {
+		switch {
+		case len(b) == 0: // an error that came with the last byte comes again
+			return nil
+		case err == io.EOF:
 			return io.ErrUnexpectedEOF
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if idle++; idle == idleReads {
+		case idle == idleReads:
 			return io.ErrNoProgress
 		}
 	}

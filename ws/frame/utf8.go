@@ -22,6 +22,9 @@ func (u *UTF8) Write(p []byte) bool {
 			return u.need != failed
 		}
 	}
+	if p = skipASCII(p); len(p) == 0 {
+		return true
+	}
 	n := whole(p)
 	if !utf8.Valid(p[:n]) {
 		u.need = failed
@@ -39,6 +42,41 @@ func (u *UTF8) Complete() bool { return u.need == 0 }
 
 // Reset goes back to the start of a text.
 func (u *UTF8) Reset() { *u = UTF8{} }
+
+// skipASCII returns what is left of p behind blocks of ASCII, which is nothing if
+// all of p is ASCII. As in Mask, the last two blocks may overlap.
+func skipASCII(p []byte) []byte {
+	const high = 0x8080808080808080
+	for len(p) > 64 {
+		b := (*[64]byte)(p)
+		w := le.Uint64(b[0:]) | le.Uint64(b[8:]) | le.Uint64(b[16:]) | le.Uint64(b[24:]) |
+			le.Uint64(b[32:]) | le.Uint64(b[40:]) | le.Uint64(b[48:]) | le.Uint64(b[56:])
+		if w&high != 0 {
+			return p
+		}
+		p = p[64:]
+	}
+	var w uint64
+	switch n := len(p); {
+	case n >= 32:
+		b, e := (*[32]byte)(p), (*[32]byte)(p[n-32:])
+		w = le.Uint64(b[0:]) | le.Uint64(b[8:]) | le.Uint64(b[16:]) | le.Uint64(b[24:]) |
+			le.Uint64(e[0:]) | le.Uint64(e[8:]) | le.Uint64(e[16:]) | le.Uint64(e[24:])
+	case n >= 16:
+		b, e := (*[16]byte)(p), (*[16]byte)(p[n-16:])
+		w = le.Uint64(b[0:]) | le.Uint64(b[8:]) | le.Uint64(e[0:]) | le.Uint64(e[8:])
+	case n >= 8:
+		w = le.Uint64(p) | le.Uint64(p[n-8:])
+	case n >= 4:
+		w = uint64(le.Uint32(p) | le.Uint32(p[n-4:]))
+	case n > 0:
+		w = uint64(p[0] | p[n>>1] | p[n-1])
+	}
+	if w&high != 0 {
+		return p
+	}
+	return nil
+}
 
 // whole returns where the last character of p begins if p ends before it does,
 // and otherwise len(p).
