@@ -212,7 +212,7 @@ func waitBlocked(c *ws.Conn, got chan error) {
 // Many writers at once, of which the one that is flushing for the others is
 // cancelled: every accepted message arrives, in each writer's order.
 func TestWritersOfWhichTheFlusherIsCancelled(t *testing.T) {
-	const writers, each = 64, 40
+	const writers, each = 64, 25
 	for kind := range streams {
 		t.Run(kind, func(t *testing.T) {
 			leakCheck(t)

@@ -64,8 +64,7 @@ func (c *Conn) sendPong(p []byte) {
 }
 
 // A ping of ours carries eight bytes: its mark, the time it left in nanoseconds
-// since the process began. No two pings of a connection share one.
-var processStart = time.Now()
+// since the Engine was made. No two pings of a connection share one.
 
 // pingWait is a Ping under way.
 type pingWait struct {
@@ -82,7 +81,7 @@ func (c *Conn) sendPing(wait *pingWait) error {
 		w.mu.Unlock()
 		return err
 	}
-	mark := max(int64(time.Since(processStart)), c.pinged.Load()+1)
+	mark := max(int64(time.Since(c.wheel.born)), c.pinged.Load()+1)
 	c.pinged.Store(mark)
 	if wait != nil {
 		wait.mark = mark
@@ -144,7 +143,7 @@ func (c *Conn) pongArrived(p []byte) {
 		return
 	}
 	mark := int64(binary.BigEndian.Uint64(p))
-	rtt := max(1, time.Since(processStart)-time.Duration(mark))
+	rtt := max(1, time.Since(c.wheel.born)-time.Duration(mark))
 	wait := c.takePing(mark)
 	if wait != nil {
 		wait.rtt = rtt

@@ -51,7 +51,7 @@ func (n *netConn) Read(p []byte) (int, error) {
 		if n.message == nil {
 			typ, r, err := n.c.Reader(ctx)
 			if err != nil {
-				return 0, n.read.explain(n.ended(err))
+				return 0, explain(ctx, n.ended(err))
 			}
 			if typ != n.typ {
 				err := fmt.Errorf("unexpected %s message on a NetConn of %s", typ, n.typ)
@@ -72,7 +72,7 @@ func (n *netConn) Read(p []byte) (int, error) {
 			err = nil
 		}
 		if err != nil {
-			err = n.read.explain(n.ended(err))
+			err = explain(ctx, n.ended(err))
 		}
 		return k, err
 	}
@@ -89,8 +89,9 @@ func (n *netConn) ended(err error) error {
 }
 
 func (n *netConn) Write(p []byte) (int, error) {
-	if err := n.c.Write(n.write.context(), n.typ, p); err != nil {
-		return 0, n.write.explain(err)
+	ctx := n.write.context()
+	if err := n.c.Write(ctx, n.typ, p); err != nil {
+		return 0, explain(ctx, err)
 	}
 	return len(p), nil
 }
@@ -171,8 +172,8 @@ func (l *timeLimit) close() {
 }
 
 // explain gives a call that a deadline interrupted net.Conn's error.
-func (l *timeLimit) explain(err error) error {
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(l.context()), os.ErrDeadlineExceeded) {
+func explain(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded) {
 		return os.ErrDeadlineExceeded
 	}
 	return err

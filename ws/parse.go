@@ -130,6 +130,7 @@ func (c *Conn) parse() (event, error) {
 			return evMore, c.violation(err)
 		}
 		if n == 0 {
+			c.markBegun(len(r.rest) > 0)
 			return evMore, nil
 		}
 		if h.Opcode.IsControl() {
@@ -137,6 +138,7 @@ func (c *Conn) parse() (event, error) {
 			if len(r.rest) < whole {
 				// Check has not advanced the state for a control frame, so that
 				// it may see this header again.
+				c.markBegun(true)
 				return evMore, nil
 			}
 			p := r.rest[n:whole]
@@ -162,10 +164,20 @@ func (c *Conn) parse() (event, error) {
 			return evMore, c.refuse(StatusMessageTooBig, ErrTooBig)
 		}
 		if !h.Fin || int64(len(r.rest)) < h.Length {
-			if c.ticks.begun.Load() == 0 {
-				c.ticks.begun.Store(moment(c.wheel.now.Load()))
-			}
+			c.markBegun(true)
 		}
+	}
+}
+
+// markBegun notes, for ConnOptions.MessageTimeout, since when something has begun
+// to arrive and not ended.
+func (c *Conn) markBegun(begun bool) {
+	t := &c.ticks.begun
+	switch since := t.Load(); {
+	case begun && since == 0:
+		t.Store(moment(c.wheel.now.Load()))
+	case !begun && since != 0 && !c.read.open:
+		t.Store(0)
 	}
 }
 
@@ -213,9 +225,7 @@ func (c *Conn) checkText(p []byte) error {
 func (c *Conn) endMessage(whole bool) error {
 	r := &c.read
 	r.open = false
-	if c.ticks.begun.Load() != 0 {
-		c.ticks.begun.Store(0)
-	}
+	c.markBegun(false)
 	if !whole && r.typ == Text && !r.text.Complete() {
 		return c.refuse(StatusInvalidFramePayloadData, frame.ErrInvalidUTF8)
 	}

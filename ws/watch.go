@@ -32,13 +32,14 @@ const (
 // begin takes the direction, or reports false if it is taken. set is the
 // stream's SetReadDeadline or SetWriteDeadline.
 func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
-	if ctx == nil || ctx.Done() == nil {
-		return w.state.CompareAndSwap(idle, alone)
-	}
-	if !w.state.CompareAndSwap(idle, watched) {
+	if !w.state.CompareAndSwap(idle, alone) {
 		return false
 	}
-	if done := ctx.Done(); done != w.done {
+	done := ctx.Done()
+	if done == nil {
+		return true
+	}
+	if done != w.done {
 		w.mu.Lock()
 		if w.stop != nil {
 			w.stop()
@@ -47,6 +48,8 @@ func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
 		w.stop = context.AfterFunc(ctx, func() { w.fire(done, set) })
 		w.mu.Unlock()
 	}
+	// Only now: until done was replaced, the context of before could still fire.
+	w.state.Store(watched)
 	return true
 }
 

@@ -28,6 +28,7 @@ func ticks(d time.Duration) uint32 {
 // A test under testing/synctest makes its own with [NewEngine], because a timer
 // belongs to the bubble that started it.
 type Engine struct {
+	born    time.Time
 	now     atomic.Uint32 // ticks; moves while there are connections
 	mu      sync.Mutex    // guards what follows
 	conns   []*Conn
@@ -40,7 +41,7 @@ type Engine struct {
 var processEngine = NewEngine()
 
 // NewEngine returns an Engine without connections. It needs no closing.
-func NewEngine() *Engine { return &Engine{} }
+func NewEngine() *Engine { return &Engine{born: time.Now()} }
 
 func (e *Engine) join(c *Conn) {
 	e.mu.Lock()

@@ -386,10 +386,10 @@ func (c *Conn) flush(ctx context.Context, recall bool) error {
 		putBuffer(b)
 		return c.writeBroken(err)
 	}
-	if n == 0 && recall {
+	if cerr := ctx.Err(); n == 0 && recall && cerr != nil {
 		putBuffer(b)
 		c.handOver()
-		return ctx.Err()
+		return cerr
 	}
 	*b = append((*b)[:0], (*b)[n:]...)
 	c.putBack(b, nil)
