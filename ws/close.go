@@ -50,7 +50,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)
 	defer cancel()
-	if c.read.watch.begin(ctx, c.stream.SetReadDeadline) {
+	if c.read.watch.begin(ctx, (*reading)(c)) {
 		var err error
 		for err == nil && c.ended.Load() == nil {
 			err = c.discardMessage()

@@ -59,7 +59,7 @@ func (c *Conn) readMessage(ctx context.Context, buf []byte) (MessageType, []byte
 
 // beginRead makes the caller the reader.
 func (c *Conn) beginRead(ctx context.Context) error {
-	if !c.read.watch.begin(ctx, c.stream.SetReadDeadline) {
+	if !c.read.watch.begin(ctx, (*reading)(c)) {
 		if c.loop.Load() {
 			return ErrAttached
 		}
@@ -88,7 +88,7 @@ func (c *Conn) endRead() {
 		r.Wait()
 	}
 	if c.ended.Load() == nil {
-		r.watch.end(c.stream.SetReadDeadline)
+		r.watch.end((*reading)(c))
 		if c.ended.Load() == nil {
 			return
 		}

@@ -29,9 +29,12 @@ const (
 	fired   // busy, and interrupted
 )
 
-// begin takes the direction, or reports false if it is taken. set is the
-// stream's SetReadDeadline or SetWriteDeadline.
-func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
+// interruptible sets the deadline of one direction of a stream. It is an
+// interface over a pointer, so that passing it allocates nothing.
+type interruptible interface{ interrupt(t time.Time) }
+
+// begin takes the direction, or reports false if it is taken.
+func (w *watch) begin(ctx context.Context, s interruptible) bool {
 	if !w.state.CompareAndSwap(idle, alone) {
 		return false
 	}
@@ -45,7 +48,7 @@ func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
 			w.stop()
 		}
 		w.done = done
-		w.stop = context.AfterFunc(ctx, func() { w.fire(done, set) })
+		w.stop = context.AfterFunc(ctx, func() { w.fire(done, s) })
 		w.mu.Unlock()
 	}
 	// Only now: until done was replaced, the context of before could still fire.
@@ -54,21 +57,21 @@ func (w *watch) begin(ctx context.Context, set func(time.Time) error) bool {
 }
 
 // fire interrupts, if the direction is busy on behalf of that context.
-func (w *watch) fire(done <-chan struct{}, set func(time.Time) error) {
+func (w *watch) fire(done <-chan struct{}, s interruptible) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done == done && w.state.CompareAndSwap(watched, fired) {
-		set(longAgo)
+		s.interrupt(longAgo)
 	}
 }
 
 // end gives the direction back.
-func (w *watch) end(set func(time.Time) error) {
+func (w *watch) end(s interruptible) {
 	if w.state.CompareAndSwap(watched, idle) || w.state.CompareAndSwap(alone, idle) {
 		return
 	}
 	w.mu.Lock() // fire may be about to set its deadline still
-	set(time.Time{})
+	s.interrupt(time.Time{})
 	w.mu.Unlock()
 	w.state.Store(idle)
 }
@@ -82,5 +85,14 @@ func (w *watch) drop() {
 		w.stop = nil
 	}
 }
+
+// reading and writing are a Conn's two directions.
+type (
+	reading Conn
+	writing Conn
+)
+
+func (c *reading) interrupt(t time.Time) { c.stream.SetReadDeadline(t) }
+func (c *writing) interrupt(t time.Time) { c.stream.SetWriteDeadline(t) }
 
 var longAgo = time.Unix(1, 0)

@@ -545,10 +545,10 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 	if c.patient {
 		ctx = context.Background()
 	}
-	if !w.watch.begin(ctx, c.stream.SetWriteDeadline) {
+	if !w.watch.begin(ctx, (*writing)(c)) {
 		return 0, errTwoFlushers
 	}
-	defer w.watch.end(c.stream.SetWriteDeadline)
+	defer w.watch.end((*writing)(c))
 	if ctx.Err() != nil {
 		return 0, os.ErrDeadlineExceeded
 	}
