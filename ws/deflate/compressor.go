@@ -32,7 +32,7 @@ func (c *Compressor) Wants(n int) bool { return n >= c.threshold }
 // must be sent next, because the following ones refer to it. p is not retained.
 // After an error dst is returned as it was and the history is as it was.
 func (c *Compressor) Append(dst, p []byte) ([]byte, error) {
-	out, err := appendDeflated(dst, p, &c.history, int(c.level), int(c.bits))
+	out, err := encode(dst, p, &c.history, int(c.level), int(c.bits))
 	if err != nil {
 		return dst, err
 	}

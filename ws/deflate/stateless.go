@@ -7,5 +7,5 @@ package deflate
 // told with [Compressor.Observe]. level is as in [Options]. It may be called by
 // several goroutines at once.
 func AppendStateless(dst, p []byte, level, windowBits int) ([]byte, error) {
-	return appendDeflated(dst, p, &history{}, clampLevel(level), paramBits(windowBits))
+	return encode(dst, p, &history{}, clampLevel(level), paramBits(windowBits))
 }

@@ -44,35 +44,24 @@ func newWriter(level, bits int) (*writer, error) {
 	return w, err
 }
 
-// tail ends what a flush writes. RFC 7692 §7.2.1: "Remove 4 octets (that are
-// 0x00 0x00 0xff 0xff) from the tail end."
-const tail = "\x00\x00\xff\xff"
-
-// appendDeflated appends p, compressed, without the tail. What the peer has
-// seen before is past.
-func appendDeflated(dst, p []byte, past *history, level, bits int) ([]byte, error) {
-	if len(p) == 0 {
-		return append(dst, 0), nil // RFC 7692 §7.2.3.6
-	}
-	if past.n+len(p) <= 1<<bits {
-		bits = maxBits // no distance can be too large
-	}
-	w, err := newWriter(level, bits)
-	if err != nil {
-		return dst, err
-	}
+// encode appends the message p to dst, compressed, without the tail. What the
+// peer has seen before is past.
+func (w *writer) encode(dst, p []byte, past *history) ([]byte, error) {
 	w.out = dst
 	w.dict = past.append(w.dict[:0])
 	w.z.ResetDict(w, w.dict)
-	if _, err = w.z.Write(p); err == nil {
+	_, err := w.z.Write(p)
+	if err == nil {
 		err = w.z.Flush()
 	}
 	out := w.out
 	w.out = nil
-	w.z.ResetDict(nil, nil)
-	w.pool.Put(w)
 	if err != nil {
 		return dst, err
 	}
 	return out[:len(out)-len(tail)], nil
 }
+
+// tail ends what a flush writes. RFC 7692 §7.2.1: "Remove 4 octets (that are
+// 0x00 0x00 0xff 0xff) from the tail end."
+const tail = "\x00\x00\xff\xff"
