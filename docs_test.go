@@ -1,0 +1,47 @@
+package tidewire_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The table of defaults in the docs says what the code does.
+func TestDefaultsTable(t *testing.T) {
+	page, err := os.ReadFile("docs/websocket.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\|").FindAllStringSubmatch(string(page), -1) {
+		rows[m[1]] = m[2]
+	}
+	source := map[string]string{}
+	for _, name := range []string{"ws/options.go", "ws/budget.go"} {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^(?:const|)\s*default(\w+)\s*= ([^\n]+)$`).FindAllStringSubmatch(string(src), -1) {
+			source[m[1]] = strings.TrimSpace(m[2])
+		}
+	}
+	delete(source, "Settings")
+	words := map[string]string{
+		"1 << 20": "1 MiB", "1 << 30": "1 GiB", "30 * time.Second": "30 s", "60 * time.Second": "60 s",
+		"5 * time.Second": "5 s", "25 * time.Second": "25 s", "2": "2", "1000": "1000",
+	}
+	if len(source) < 9 {
+		t.Fatalf("found only %d defaults in the source: %v", len(source), source)
+	}
+	for name, value := range source {
+		word, ok := words[value]
+		if !ok {
+			t.Errorf("default%s = %s: add its words to this test", name, value)
+		}
+		if !strings.HasPrefix(rows[name]+" ", word) {
+			t.Errorf("docs/websocket.md says %q of %s, the source %s", rows[name], name, value)
+		}
+	}
+}
