@@ -11,7 +11,7 @@ import { button, element, enterSends } from "./element.js";
 import { guestName } from "./guest.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
-import { ReconnectingSocket } from "./socket.js";
+import { ReconnectingSocket, address } from "./socket.js";
 import { StateView, explain } from "./state.js";
 import { load, save } from "./store.js";
 import { Transcript } from "./transcript.js";
@@ -77,7 +77,7 @@ export function startChat(root) {
     },
   };
 
-  const socket = new ReconnectingSocket("/chat", {
+  const socket = new ReconnectingSocket(address("/chat"), {
     onState: (state) => {
       view.show(state);
       root.dataset.state = state.name;

@@ -4,7 +4,7 @@
 import { formatHex, formatSize, parseHex, utf8Length } from "./bytes.js";
 import { clock, element, enterSends } from "./element.js";
 import { Log } from "./log.js";
-import { ReconnectingSocket } from "./socket.js";
+import { ReconnectingSocket, address } from "./socket.js";
 import { StateView, explain } from "./state.js";
 
 const largest = 32 * 1024 * 1024; // the server's limit for one message
@@ -26,7 +26,7 @@ export function startEcho(root) {
   let open = false;
   let waiting = []; // the times of the messages that have not come back yet
 
-  const socket = new ReconnectingSocket("/echo", {
+  const socket = new ReconnectingSocket(address("/echo"), {
     onState: (state) => {
       view.show(state);
       waiting = [];

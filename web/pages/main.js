@@ -2,13 +2,14 @@
 
 import { startChat } from "./chat.js";
 import { startEcho } from "./echo.js";
+import { address } from "./socket.js";
 
 const chat = startChat(document.querySelector("#chat"));
 const echo = startEcho(document.querySelector("#echo"));
 const sockets = [chat.socket, echo];
 for (const socket of sockets) socket.open();
 
-document.querySelector(".address").prepend(location.origin.replace("http", "ws"), document.createElement("wbr"));
+document.querySelector(".address").prepend(address(""), document.createElement("wbr"));
 
 // The network is back: no reason to wait any longer.
 addEventListener("online", () => {

@@ -1,6 +1,6 @@
 // A WebSocket that comes back by itself.
 //
-//   const socket = new ReconnectingSocket("/chat", {
+//   const socket = new ReconnectingSocket(address("/chat"), {
 //     onState: (state) => show(state),
 //     onMessage: (data) => handle(data),
 //   });
@@ -24,6 +24,11 @@ const realClock = {
   after: (ms, f) => setTimeout(f, ms),
   cancel: (timer) => clearTimeout(timer),
 };
+
+// address is where path is on the server that this page came from.
+export function address(path) {
+  return location.origin.replace(/^http/, "ws") + path;
+}
 
 export class ReconnectingSocket {
   #socket = null;
