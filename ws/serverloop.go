@@ -1,0 +1,220 @@
+//go:build !js
+
+package ws
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// The pause after an accept that failed for want of descriptors or memory
+// doubles between these bounds.
+const (
+	minPause = 5 * time.Millisecond
+	maxPause = time.Second
+	logPause = time.Minute // between complaints about it
+)
+
+// ListenAndServe listens on a TCP address and serves it.
+func (s *Server) ListenAndServe(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return prefixed(err)
+	}
+	return s.Serve(ln)
+}
+
+// Serve accepts connections until the listener fails or the Server is closed,
+// and closes the listener. The error is never nil; after Shutdown or Close it is
+// [ErrServerClosed].
+func (s *Server) Serve(ln net.Listener) error { return s.serve(ln, nil) }
+
+// ServeTLS is Serve over TLS. The files may be empty where TLSConfig has the
+// certificate.
+func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
+	config := &tls.Config{}
+	if s.TLSConfig != nil {
+		config = s.TLSConfig.Clone()
+	}
+	// A browser opens WebSockets over HTTP/1.1, and so that others do not
+	// negotiate anything else, nothing else is offered.
+	config.NextProtos = []string{"http/1.1"}
+	if certFile != "" || keyFile != "" {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			ln.Close()
+			return prefixed(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	} else if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+		ln.Close()
+		return errors.New("ws: ServeTLS needs a certificate: name its files, or set Server.TLSConfig")
+	}
+	return s.serve(ln, config)
+}
+
+func (s *Server) serve(ln net.Listener, config *tls.Config) error {
+	defer ln.Close()
+	s.mu.Lock()
+	s.start()
+	if s.isClosing() {
+		s.mu.Unlock()
+		return ErrServerClosed
+	}
+	s.listeners[ln] = struct{}{}
+	s.startWeb(ln.Addr())
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, ln)
+		s.mu.Unlock()
+	}()
+
+	var pause time.Duration
+	var logged time.Time
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.closing:
+			return ErrServerClosed
+		}
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			nc.SetDeadline(time.Now().Add(s.timeout()))
+			if s.begin(nc) {
+				go s.greet(nc, config)
+				continue
+			}
+			nc.Close()
+			return ErrServerClosed
+		}
+		<-s.slots
+		select {
+		case <-s.closing:
+			return ErrServerClosed
+		default:
+		}
+		if t, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](err); !ok || !t.Temporary() {
+			return prefixed(err)
+		}
+		pause = min(max(2*pause, minPause), maxPause)
+		if now := time.Now(); logged.IsZero() || now.Sub(logged) > logPause {
+			logged = now
+			s.logger().Error("websocket server cannot accept, and goes on trying", "error", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-s.closing:
+			timer.Stop()
+			return ErrServerClosed
+		}
+	}
+}
+
+// begin notes a connection that is in its handshake, unless the Server closes.
+func (s *Server) begin(nc net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosing() {
+		return false
+	}
+	s.pending[nc] = struct{}{}
+	return true
+}
+
+// end forgets a connection whose handshake is over.
+func (s *Server) end(nc net.Conn) {
+	<-s.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pending, nc)
+	s.checkDrained()
+}
+
+// greet sees a fresh connection to its Handler, or to HTTP. Its deadline is set.
+func (s *Server) greet(raw net.Conn, config *tls.Config) {
+	defer s.end(raw)
+	defer func() {
+		if v := recover(); v != nil {
+			s.logger().Error("websocket server panicked in Accept",
+				"remote", raw.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+			(&Refusal{Status: http.StatusInternalServerError}).send(raw)
+		}
+	}()
+	nc := raw
+	if config != nil {
+		t := tls.Server(raw, config)
+		if err := t.Handshake(); err != nil {
+			s.failTLS(raw, err)
+			return
+		}
+		nc = t
+	}
+	b, end, err := readHead(nc, getBuffer(smallBuffer), s.maxHeader(), "")
+	defer putBuffer(b)
+	if err != nil {
+		s.mu.Lock()
+		closing := s.isClosing()
+		s.mu.Unlock()
+		if closing && len(*b) > 0 {
+			refuseClosing().send(nc)
+		} else {
+			failHead(nc, err, len(*b), "Server")
+		}
+		return
+	}
+	h := &hello{}
+	fields, ref := h.fromHead((*b)[:end])
+	if s.HTTP != nil && !h.upgrade {
+		// What is malformed goes there too: how lenient to be with ordinary
+		// requests is for net/http to say.
+		s.passOn(nc, *b)
+		return
+	}
+	if ref == nil {
+		ref = h.check()
+	}
+	var handler Handler
+	var o *AcceptOptions
+	var set *settings
+	if ref == nil {
+		handler, o, set, ref = s.decide(&Request{hello: h, fields: fields, nc: nc, ctx: s.ctx})
+	}
+	var d deal
+	if ref == nil {
+		t := o.terms()
+		d, ref = h.settle(&t)
+	}
+	if ref != nil {
+		ref.send(nc)
+		return
+	}
+	c, err := openConn(nc, h, &d, o.Header, birth{buffered: (*b)[end:], set: set, onGone: s.onGone})
+	if err != nil {
+		return
+	}
+	s.adopt(c, handler)
+}
+
+// failTLS gives up a connection that did not get through its TLS handshake.
+func (s *Server) failTLS(raw net.Conn, err error) {
+	var re tls.RecordHeaderError
+	if errors.As(err, &re) && re.Conn != nil && all(string(re.RecordHeader[:]), inToken|inTarget|inValue) {
+		refuse(http.StatusBadRequest, "this port speaks TLS: use wss:// or https://").send(raw)
+		return
+	}
+	raw.Close()
+	if !errors.Is(err, io.EOF) {
+		s.logger().Debug("websocket server: TLS handshake failed", "remote", raw.RemoteAddr(), "error", err)
+	}
+}

@@ -1,0 +1,82 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"net"
+	"net/http"
+)
+
+const closingReason = "server is shutting down"
+
+// Shutdown ends the Server gently: it stops accepting, sends a close frame with
+// 1001 (going away) to every connection, and waits until all are closed and
+// ordinary requests are answered. When ctx ends first, it closes what is left as
+// Close does and returns ctx's error. Connections whose peers do not answer are
+// closed after their CloseTimeout.
+//
+// It may be called any number of times, from any goroutine; called from a
+// Handler it waits for that Handler too.
+func (s *Server) Shutdown(ctx context.Context) error {
+	conns, web := s.beginClose(func(nc net.Conn) {
+		nc.SetReadDeadline(longAgo) // what has sent its whole request is answered
+	})
+	for _, c := range conns {
+		c.sendClose(StatusGoingAway, closingReason)
+	}
+	err := error(nil)
+	if web != nil {
+		err = web.Shutdown(ctx)
+	}
+	if err == nil {
+		select {
+		case <-s.drained:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		s.Close()
+		return prefixed(err)
+	}
+	s.cancel()
+	return nil
+}
+
+// Close ends the Server at once: listeners, handshakes, connections and ordinary
+// requests, without closing handshakes. It returns nil.
+func (s *Server) Close() error {
+	conns, web := s.beginClose(func(nc net.Conn) { nc.Close() })
+	if web != nil {
+		web.Close()
+	}
+	for _, c := range conns {
+		c.CloseNow()
+	}
+	s.cancel()
+	return nil
+}
+
+// beginClose stops accepting and treats the handshakes under way with f. It
+// returns the open connections and the http.Server to end, if there is one.
+func (s *Server) beginClose(f func(net.Conn)) ([]*Conn, *http.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start()
+	if !s.isClosing() {
+		close(s.closing)
+	}
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	for nc := range s.pending {
+		f(nc)
+	}
+	conns := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.checkDrained()
+	return conns, s.web
+}
