@@ -56,8 +56,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// DialContext connects to the listener, whatever network and address say; it has
-// the signature that http.Transport and ws.DialOptions ask for. It waits until
+// DialContext connects to the listener, whatever network and address say; it is
+// an http.Transport's DialContext and a ws.DialOptions' NetDial. It waits until
 // the other end is accepted. The connection is a *PipeConn. After Close its error
 // wraps syscall.ECONNREFUSED; when ctx ends first, it wraps ctx.Err().
 func (l *Listener) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
