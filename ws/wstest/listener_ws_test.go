@@ -83,6 +83,47 @@ func TestListenerServesWebSocket(t *testing.T) {
 	}
 }
 
+// TestListenerServesAServer has a ws.Server drain in a bubble.
+func TestListenerServesAServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := ws.NewEngine()
+		l := wstest.Listen(wstest.PipeOptions{Faults: wstest.Faults{Chunk: 1}})
+		srv := &ws.Server{
+			Engine: engine,
+			Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+				return ws.HandlerFunc(func(c *ws.Conn, typ ws.MessageType, p []byte) {
+					c.Write(context.Background(), typ, p)
+				}), nil, nil
+			},
+		}
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		c, _, err := ws.Dial(t.Context(), "ws://localhost/room", &ws.DialOptions{
+			ConnOptions: ws.ConnOptions{Engine: engine}, NetDial: l.DialContext,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Write(t.Context(), ws.Binary, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := c.Read(t.Context()); len(p) != 1000 || err != nil {
+			t.Errorf("Read: %d bytes, %v", len(p), err)
+		}
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(t.Context()) }()
+		if _, _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+			t.Errorf("Read while the server drains: %v", err)
+		}
+		if err := <-down; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, ws.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
 // TestListenerStallsAHandshake has Dial give up on a server that never answers.
 func TestListenerStallsAHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
