@@ -1,0 +1,211 @@
+package callback_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidewire/tidewire/client/callback"
+	"github.com/tidewire/tidewire/ws"
+)
+
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server answers each message with itself, "ping me" with a ping, "bye" with a
+// close and "drop" with a cut.
+func server(t *testing.T, addr string) (url string, stop func()) {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &ws.Server{Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+		greeting := r.Header("X-Greeting")
+		return ws.HandlerFunc(func(c *ws.Conn, typ ws.MessageType, p []byte) {
+			switch string(p) {
+			case "greet":
+				c.Write(context.Background(), ws.Text, []byte(greeting+" "+c.Subprotocol()))
+			case "bye":
+				c.Close(ws.StatusGoingAway, "bye")
+			case "drop":
+				c.CloseNow()
+			case "ping me":
+				go c.Ping(c.Context())
+			default:
+				c.Write(context.Background(), typ, p)
+			}
+		}), &ws.AcceptOptions{Subprotocols: []string{"chat"}}, nil
+	}}
+	done := make(chan struct{})
+	go func() {
+		srv.Serve(ln)
+		close(done)
+	}()
+	stop = func() {
+		srv.Close()
+		<-done
+	}
+	t.Cleanup(stop)
+	return "ws://" + ln.Addr().String(), stop
+}
+
+// log makes a client whose callbacks tell what they see.
+func log(url string, o *ws.DialOptions) (*callback.Client, chan string) {
+	seen := make(chan string, 1000)
+	return &callback.Client{
+		URL: url, Options: o,
+		OnConnected:    func(*callback.Client) { seen <- "connected" },
+		OnConnectError: func(err error, _ *callback.Client) { seen <- "connect error" },
+		OnDisconnected: func(err error, _ *callback.Client) {
+			seen <- fmt.Sprint("disconnected ", ws.CloseStatus(err) == ws.StatusNormalClosure)
+		},
+		OnTextMessage:   func(m string, _ *callback.Client) { seen <- "text " + m },
+		OnBinaryMessage: func(p []byte, _ *callback.Client) { seen <- fmt.Sprintf("binary %x", p) },
+		OnPing:          func(p string, _ *callback.Client) { seen <- "ping" },
+		OnPong:          func(p string, _ *callback.Client) { seen <- "pong" },
+	}, seen
+}
+
+func expect(t *testing.T, seen chan string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		select {
+		case got := <-seen:
+			if got != w {
+				t.Fatalf("saw %q, want %q", got, w)
+			}
+		case <-time.After(patience):
+			t.Fatalf("saw nothing, want %q", w)
+		}
+	}
+}
+
+func connect(t *testing.T, c *callback.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.Connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryCallback(t *testing.T) {
+	url, _ := server(t, "127.0.0.1:0")
+	c, seen := log(url, &ws.DialOptions{Header: http.Header{"X-Greeting": {"hello"}}, Subprotocols: []string{"other", "chat"}})
+	if err := c.SendText("too early"); !errors.Is(err, callback.ErrNotConnected) {
+		t.Errorf("SendText before Connect: %v", err)
+	}
+	connect(t, c)
+	if !c.Connected() {
+		t.Error("not Connected after Connect")
+	}
+	expect(t, seen, "connected")
+	c.SendText("greet")
+	expect(t, seen, "text hello chat")
+	c.SendBinary([]byte{1, 2})
+	expect(t, seen, "binary 0102")
+	c.SendText("ping me")
+	expect(t, seen, "ping")
+	if err := c.Connect(context.Background()); !errors.Is(err, callback.ErrStarted) {
+		t.Errorf("Connect again: %v", err)
+	}
+	c.Close()
+	c.Close()
+	c.Wait()
+	expect(t, seen, "disconnected true")
+	if c.Connected() || !errors.Is(c.SendText("late"), callback.ErrNotConnected) {
+		t.Error("still connected after Close")
+	}
+}
+
+func TestConnectErrorIsToldAndReturned(t *testing.T) {
+	h := httptest.NewServer(http.NotFoundHandler())
+	defer h.Close()
+	c, seen := log(strings.Replace(h.URL, "http", "ws", 1), nil)
+	if err := c.Connect(context.Background()); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("Connect: %v", err)
+	}
+	expect(t, seen, "connect error")
+	c.Wait()
+}
+
+func TestConnectEndsWithItsContext(t *testing.T) {
+	c, _ := log("ws://127.0.0.1:1", nil)
+	c.Reconnect = &callback.Backoff{Min: time.Millisecond, Max: time.Millisecond}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Connect(ctx); err == nil {
+		t.Error("connected to nobody")
+	}
+	c.Wait()
+}
+
+func TestReconnect(t *testing.T) {
+	url, stop := server(t, "127.0.0.1:0")
+	c, seen := log(url, nil)
+	c.Reconnect = &callback.Backoff{Min: time.Millisecond, Max: 10 * time.Millisecond}
+	connect(t, c)
+	expect(t, seen, "connected")
+	for _, how := range []string{"bye", "drop"} {
+		c.SendText(how)
+		expect(t, seen, "disconnected false", "connected")
+		c.SendText("back")
+		expect(t, seen, "text back")
+	}
+	stop()
+	expect(t, seen, "disconnected false", "connect error")
+	server(t, strings.TrimPrefix(url, "ws://"))
+	for got := range seen {
+		if got == "connected" {
+			break
+		}
+		if got != "connect error" {
+			t.Fatalf("saw %q", got)
+		}
+	}
+	c.SendText("back again")
+	expect(t, seen, "text back again")
+	c.Close()
+	c.Wait()
+}
+
+func TestCloseInsideACallback(t *testing.T) {
+	url, _ := server(t, "127.0.0.1:0")
+	c, seen := log(url, nil)
+	c.Reconnect = &callback.Backoff{}
+	c.OnTextMessage = func(string, *callback.Client) { c.Close() }
+	connect(t, c)
+	c.SendText("x")
+	c.Wait()
+	expect(t, seen, "connected", "disconnected true")
+}
+
+// Certificates are verified unless the switch that says otherwise is set.
+func TestTLSIsVerified(t *testing.T) {
+	h := httptest.NewTLSServer(ws.HTTPHandler(func(ctx context.Context, c *ws.Conn) error {
+		_, _, err := c.Read(ctx)
+		return err
+	}, nil))
+	defer h.Close()
+	url := strings.Replace(h.URL, "https", "wss", 1)
+	c, _ := log(url, nil)
+	if err := c.Connect(context.Background()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("an unknown certificate was accepted: %v", err)
+	}
+	c.Wait()
+	c, seen := log(url, &ws.DialOptions{InsecureSkipVerify: true})
+	connect(t, c)
+	expect(t, seen, "connected")
+	c.Close()
+	c.Wait()
+}
