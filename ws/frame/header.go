@@ -1,9 +1,6 @@
 package frame
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 const (
 	// MaxHeaderSize is the size of the longest header in bytes: two, eight for
@@ -172,7 +169,10 @@ func appendHeader(b []byte, h *Header, length int64) []byte {
 // it once and sends it to many.
 func Append(b []byte, h Header, p []byte) []byte {
 	length := int64(len(p))
-	b = slices.Grow(b, headerSize(length, h.Masked)+len(p))
+	if size := headerSize(length, h.Masked) + len(p); cap(b)-len(b) < size {
+		// As append grows, but exact for a first frame, and in one step.
+		b = append(make([]byte, 0, max(len(b)+size, cap(b)+cap(b)/2)), b...)
+	}
 	b = appendHeader(b, &h, length)
 	if !h.Masked {
 		return append(b, p...)
