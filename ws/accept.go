@@ -85,15 +85,16 @@ type deal struct {
 }
 
 // Accept takes the connection over from a net/http handler: it checks the
-// handshake, answers it, and returns the open connection. On failure it has
-// answered the request, mostly, and the error is a *[Refusal].
+// handshake, answers it, and returns the open connection. When it refuses, it
+// has answered the request, and the error is a *[Refusal].
 //
 // w may be wrapped as long as its wrappers have an Unwrap method, as
 // [http.ResponseController] wants it. What a client sent right behind its
 // handshake is kept, and the deadlines of the http.Server no longer apply.
 //
-// net/http keeps about 9 KB alive for as long as the handler has not returned.
-// [HTTPHandler], [Conn.Attach] and [Server] let it return.
+// net/http keeps the request, its context and the handler's stack alive for as
+// long as the handler has not returned. [HTTPHandler], [Conn.Attach] and
+// [Server] let it return.
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	if o == nil {
 		o = &defaultAccept
@@ -124,11 +125,11 @@ func (h *hello) fromHTTP(r *http.Request) *Refusal {
 	for _, v := range r.Header["Connection"] {
 		h.connection = h.connection || hasToken(v, "upgrade")
 	}
-	if v := r.Header["Sec-Websocket-Protocol"]; len(v) > 0 {
-		h.protocols = lines{v[0], v[1:]}
+	for _, v := range r.Header["Sec-Websocket-Protocol"] {
+		h.protocols.add(v)
 	}
-	if v := r.Header["Sec-Websocket-Extensions"]; len(v) > 0 {
-		h.extensions = lines{v[0], v[1:]}
+	for _, v := range r.Header["Sec-Websocket-Extensions"] {
+		h.extensions.add(v)
 	}
 	h.body = r.ContentLength != 0 || len(r.TransferEncoding) > 0
 	return h.check()

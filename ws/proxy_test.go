@@ -49,6 +49,8 @@ func connectProxy(t testing.TB, target string, seen chan<- *http.Request) func(n
 	}
 }
 
+func viaProxy(*http.Request) (*url.URL, error) { return url.Parse("http://me:secret@proxy.example") }
+
 func TestDialThroughHTTPProxy(t *testing.T) {
 	leakCheck(t)
 	plain := acceptServer(t, nil).Listener.Addr().String()

@@ -47,8 +47,8 @@ type Server struct {
 	// means the defaults of crypto/tls.
 	TLSConfig *tls.Config
 
-	// HandshakeTimeout bounds the handshake from accept(2) to the answer, TLS
-	// included, and the reading of an ordinary request's head. 0 means 10 s.
+	// HandshakeTimeout bounds the whole handshake, TLS included, and the reading
+	// of an ordinary request's head. 0 means 10 s.
 	HandshakeTimeout time.Duration
 
 	// HTTPTimeout bounds the reading of an ordinary request, its body included.
@@ -59,7 +59,8 @@ type Server struct {
 	MaxHeader int
 
 	// MaxHandshakes bounds how many connections may be in their handshake at
-	// once; the kernel's backlog holds the others. 0 means 4096.
+	// once. The others wait: one for each listener, and the rest in the
+	// kernel's backlog. 0 means 4096.
 	MaxHandshakes int
 
 	// Budget is for connections whose options name none. nil means the

@@ -78,14 +78,15 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 	var pause time.Duration
 	var logged time.Time
 	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.closing:
-			return ErrServerClosed
-		}
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = 0
+			select {
+			case s.slots <- struct{}{}:
+			case <-s.closing:
+				nc.Close()
+				return ErrServerClosed
+			}
 			nc.SetDeadline(time.Now().Add(s.timeout()))
 			if s.begin(nc) {
 				go s.greet(nc, config)
@@ -94,7 +95,6 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 			nc.Close()
 			return ErrServerClosed
 		}
-		<-s.slots
 		select {
 		case <-s.closing:
 			return ErrServerClosed

@@ -238,7 +238,7 @@ func upgradeLoop(request string) *recorded {
 
 func BenchmarkUpgrade(b *testing.B) {
 	nc := upgradeLoop(handshakeRequest())
-	conns := make([]*ws.Conn, 0, 1<<10)
+	conns := make([]*ws.Conn, 0, 1<<13)
 	b.ReportAllocs()
 	for b.Loop() {
 		nc.in.Seek(0, io.SeekStart)
