@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// stdio is where a command reads and writes.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commandLine is the whole command line. Every flag is also an environment
+// variable: --log-level is TIDEWIRE_LOG_LEVEL.
+type commandLine struct {
+	LogLevel  slog.Level       `help:"Least severe log messages to show: debug, info, warn or error." default:"info"`
+	LogFormat string           `help:"How the log looks: ${enum}. auto means colours on a terminal and plain text elsewhere." enum:"auto,text,json" default:"auto"`
+	Version   kong.VersionFlag `help:"Print the version and exit." env:"-"`
+
+	Serve serveCommand `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
+}
+
+const description = `Tidewire: WebSocket for Go, and the tools around it.
+
+Example: tidewire serve --addr 127.0.0.1:9000
+
+Exit status: 0 done, 1 failed, 2 bad command line, 3 stopped before every
+connection had closed, 128 and the signal's number after a second Ctrl-C or SIGTERM.`
+
+// Exit codes, as the help documents them.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitCut
+	exitSignal = 128 // and the signal's number
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// errCut is a drain that ran out of time.
+var errCut = errors.New("connections were still open when the drain time (--drain) was over")
+
+// exited is how kong says that the command is over: after --help or --version.
+type exited int
+
+// run parses args and runs the command that they name, until it is done or ctx
+// ends. It has reported the error that it returns.
+func run(ctx context.Context, args []string, io stdio) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case exited:
+			err = nil
+		default:
+			panic(v)
+		}
+	}()
+	var cli commandLine
+	parser, err := kong.New(&cli,
+		kong.Name("tidewire"),
+		kong.Description(description),
+		kong.Writers(io.out, io.err),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.DefaultEnvars("TIDEWIRE"),
+		kong.Vars{"version": "tidewire " + version()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(io),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err) // a mistake in commandLine
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(io.err, "tidewire: %v\nRun \"tidewire --help\" for the flags and commands.\n", err)
+		return usageError{err}
+	}
+	log := newLogger(io.err, cli.LogLevel, cli.LogFormat)
+	if err := command.Run(log); err != nil {
+		fmt.Fprintf(io.err, "tidewire: %v\n", err)
+		return err
+	}
+	return nil
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, errCut):
+		return exitCut
+	}
+	return exitFailed
+}
+
+// version is the module's version, or what Go knows of the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(unknown version)"
+	}
+	return info.Main.Version + " " + info.GoVersion
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain makes the flags' defaults the real ones, whatever the environment of
+// the tests says. With asCommand set, the test binary is tidewire itself.
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "TIDEWIRE_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// TestTranscripts runs command lines that end by themselves.
+func TestTranscripts(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, tc := range []struct {
+		name           string
+		args           string
+		env            map[string]string
+		code           int
+		stdout, stderr string // regular expressions for all of it
+	}{
+		{name: "help", args: "--help", stdout: `(?s)^Usage: tidewire <command>.*Example: tidewire serve --addr .*Exit status: 0 done, 1 failed, 2 bad.*\$TIDEWIRE_LOG_LEVEL.*\n  serve `},
+		{name: "help of a command", args: "serve --help", stdout: `(?s)^Usage: tidewire serve.*--addr="127\.0\.0\.1:8080".*\$TIDEWIRE_ADDR.*\$TIDEWIRE_HEARTBEAT.*\$TIDEWIRE_DRAIN`},
+		{name: "version", args: "--version", stdout: `^tidewire \S.*go1\.\d+.*\n$`},
+		{name: "nothing", code: 2, stderr: `^tidewire: expected "serve`},
+		{name: "unknown flag", args: "serve --adr :0", code: 2, stderr: `^tidewire: unknown flag --adr, did you mean "--addr"\?\nRun "tidewire --help" .*\n$`},
+		{name: "unknown command", args: "sreve", code: 2, stderr: `^tidewire: unexpected argument sreve`},
+		{name: "too many arguments", args: "serve now", code: 2, stderr: `^tidewire: unexpected argument now`},
+		{name: "no duration", args: "serve --heartbeat 5", code: 2, stderr: `--heartbeat: expected duration`},
+		{name: "short heartbeat", args: "serve --heartbeat 1ms", code: 2, stderr: `--heartbeat is 1ms; it must be 10ms at least`},
+		{name: "negative drain", args: "serve --drain=-1s", code: 2, stderr: `--drain is -1s; it must not be negative`},
+		{name: "log level", args: "serve --log-level loud", code: 2, stderr: `--log-level: .*"loud"`},
+		{name: "log format", args: "serve --log-format xml", code: 2, stderr: `--log-format must be one of`},
+		{name: "environment", args: "serve", env: map[string]string{"TIDEWIRE_HEARTBEAT": "1ms"}, code: 2, stderr: `--heartbeat is 1ms`},
+		{name: "flag before environment", args: "serve --heartbeat 2ms", env: map[string]string{"TIDEWIRE_HEARTBEAT": "1s"}, code: 2, stderr: `--heartbeat is 2ms`},
+		{name: "address taken", args: "serve --addr " + taken.Addr().String(), code: 1, stderr: `^tidewire: listen tcp .*address already in use \(choose another address with --addr\)\n$`},
+		{name: "address taken, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": taken.Addr().String()}, code: 1, stderr: `already in use`},
+		{name: "no address", args: "serve --addr nowhere", code: 1, stderr: `^tidewire: listen tcp: address nowhere: missing port`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for name, value := range tc.env {
+				t.Setenv(name, value)
+			}
+			// A command line that should be refused must not serve for ever.
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			var stdout, stderr bytes.Buffer
+			err := run(ctx, strings.Fields(tc.args), stdio{strings.NewReader(""), &stdout, &stderr})
+			if ctx.Err() != nil {
+				t.Fatal("it served")
+			}
+			if code := exitCode(err); code != tc.code {
+				t.Errorf("exit status %d, want %d (%v)", code, tc.code, err)
+			}
+			for _, out := range []struct{ name, got, want string }{
+				{"stdout", stdout.String(), tc.stdout},
+				{"stderr", stderr.String(), tc.stderr},
+			} {
+				if out.want == "" && out.got != "" || !regexp.MustCompile(out.want).MatchString(out.got) {
+					t.Errorf("%s is %q, want %q", out.name, out.got, out.want)
+				}
+			}
+		})
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for err, want := range map[error]int{
+		nil:                                      0,
+		errors.New("x"):                          1,
+		usageError{errors.New("x")}:              2,
+		fmt.Errorf("serve: %w", errCut):          3,
+		fmt.Errorf("y: %w", errors.New("other")): 1,
+	} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	var b bytes.Buffer
+	newLogger(&b, 0, "json").Info("hello", "n", 7)
+	var line map[string]any
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line["msg"] != "hello" || line["n"] != 7.0 {
+		t.Errorf("json: %s, %v", b.Bytes(), err)
+	}
+	for _, format := range []string{"auto", "text"} {
+		b.Reset()
+		log := newLogger(&b, 0, format)
+		log.Debug("hidden")
+		log.Info("hello", "n", 7)
+		if got := b.String(); !strings.Contains(got, "msg=hello n=7") || strings.ContainsAny(got, "\x1b") || strings.Contains(got, "hidden") {
+			t.Errorf("%s, not a terminal: %q", format, got)
+		}
+	}
+}
+
+const asCommand = "RUN_AS_COMMAND"
+
+// command is this process's own binary as tidewire.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// What run returns becomes the process's exit status.
+func TestProcessExitStatus(t *testing.T) {
+	for args, want := range map[string]int{"--version": 0, "serve --addr nowhere": 1, "serve --bad": 2} {
+		cmd := command(strings.Fields(args)...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("%s: exit status %d, want %d: %s", args, got, want, out)
+		}
+	}
+}
+
+// patience bounds what a test waits for; nothing waits it out but a failure.
+const patience = 30 * time.Second

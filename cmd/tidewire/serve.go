@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/web"
+	"github.com/tidewire/tidewire/ws"
+)
+
+type serveCommand struct {
+	Addr      string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
+	Heartbeat time.Duration `help:"How often the chat sends its heartbeat." default:"5s"`
+	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
+}
+
+// Validate is kong's hook.
+func (s *serveCommand) Validate() error {
+	if s.Heartbeat < 10*time.Millisecond {
+		return fmt.Errorf("--heartbeat is %v; it must be 10ms at least", s.Heartbeat)
+	}
+	if s.Drain < 0 {
+		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
+	}
+	return nil
+}
+
+// Run serves until ctx ends, then drains.
+func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return fmt.Errorf("%w (choose another address with --addr)", err)
+	}
+	host := visible(listener.Addr())
+	fmt.Fprintf(io.out, "Tidewire is serving on http://%s/\n", host)
+	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  chat: ws://%[1]s/chat\nPress Ctrl-C to stop.\n", host)
+
+	chat := newChat(s.Heartbeat)
+	server := newServer(chat, log)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	beats, stopBeats := context.WithCancel(context.Background())
+	var beating sync.WaitGroup
+	beating.Go(func() { chat.beat(beats) })
+	defer beating.Wait()
+	defer stopBeats()
+
+	select {
+	case err := <-failed:
+		server.Close()
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "open", ws.Stats().Open, "at most", s.Drain)
+	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
+	defer cancel()
+	err = server.Shutdown(bound)
+	<-failed
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errCut
+	}
+	log.Info("stopped")
+	return err
+}
+
+// visible is the address as somebody on this machine can open it.
+func visible(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", tcp.Port)
+	}
+	return addr.String()
+}
+
+// newServer makes everything that serve offers: the sockets, and the pages on the
+// same port.
+func newServer(chat *chat, log *slog.Logger) *ws.Server {
+	pages := http.NewServeMux()
+	pages.Handle("/", web.Handler())
+	pages.HandleFunc("/echo", noSocket)
+	pages.HandleFunc("/chat", noSocket)
+	return &ws.Server{
+		HTTP:   pages,
+		Logger: log,
+		Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+			switch r.Path() {
+			case "/echo":
+				return newEcho(), &echoOptions, nil
+			case "/chat":
+				return chat.newGuest(), &chatOptions, nil
+			}
+			return nil, nil, nil // 404
+		},
+	}
+}
+
+// noSocket answers who comes to an endpoint with a browser's address bar.
+func noSocket(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Upgrade", "websocket")
+	w.Header().Set("Connection", "Upgrade")
+	text := fmt.Sprintf("This is a WebSocket endpoint: ws://%s%s\nThe page at / uses it.", r.Host, r.URL.Path)
+	http.Error(w, text, http.StatusUpgradeRequired)
+}

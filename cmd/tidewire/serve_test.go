@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// served is a "tidewire serve" that runs in this process.
+type served struct {
+	host  string // host:port
+	stop  func() // as Ctrl-C does
+	done  chan error
+	lines *bufio.Scanner
+}
+
+// serve runs the command with args until the test ends.
+func serve(t *testing.T, args ...string) *served {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	s := &served{stop: stop, done: make(chan error, 1), lines: bufio.NewScanner(r)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.done <- run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0", "--log-level", "error"}, args...),
+			stdio{strings.NewReader(""), w, t.Output()})
+		w.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		io.Copy(io.Discard, r)
+		<-ended
+	})
+	if !s.lines.Scan() {
+		t.Fatal("it printed nothing")
+	}
+	m := regexp.MustCompile(`^Tidewire is serving on http://(127\.0\.0\.1:\d+)/$`).FindStringSubmatch(s.lines.Text())
+	if m == nil {
+		t.Fatalf("it printed %q first", s.lines.Text())
+	}
+	s.host = m[1]
+	for s.lines.Scan() && s.lines.Text() != "Press Ctrl-C to stop." {
+		if !strings.Contains(s.lines.Text(), "ws://"+s.host) {
+			t.Errorf("it printed %q", s.lines.Text())
+		}
+	}
+	return s
+}
+
+func (s *served) dial(t *testing.T, path string, o *ws.DialOptions) *ws.Conn {
+	t.Helper()
+	c, _, err := ws.Dial(t.Context(), "ws://"+s.host+path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+func TestServesThePage(t *testing.T) {
+	s := serve(t)
+	r, err := http.Get("http://" + s.host + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	page, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != 200 || !strings.Contains(string(page), "<title>Tidewire</title>") {
+		t.Errorf("%d, %v: %.80s", r.StatusCode, err, page)
+	}
+	if r.Header.Get("Content-Security-Policy") == "" {
+		t.Error("no Content-Security-Policy")
+	}
+}
+
+// An endpoint that is opened in a browser's address bar says what it is for.
+func TestPlainRequestToAnEndpoint(t *testing.T) {
+	s := serve(t)
+	for _, path := range []string{"/echo", "/chat"} {
+		r, err := http.Get("http://" + s.host + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(text), "ws://"+s.host+path) {
+			t.Errorf("%s: %d %q", path, r.StatusCode, text)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Ctrl-C tells every connection, waits for their answers, and ends well.
+func TestStopDrains(t *testing.T) {
+	leaks := goleak.IgnoreCurrent()
+	s := serve(t)
+	ends := make(chan error, 2)
+	for _, path := range []string{"/echo", "/chat"} {
+		c := s.dial(t, path, nil)
+		go func() {
+			_, _, err := c.Read(context.Background())
+			ends <- err
+		}()
+	}
+	s.stop()
+	for range 2 {
+		if err := <-ends; ws.CloseStatus(err) != ws.StatusGoingAway {
+			t.Errorf("a connection ended with %v, want 1001", err)
+		}
+	}
+	if err := <-s.done; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if c, err := net.Dial("tcp", s.host); err == nil {
+		c.Close()
+		t.Error("it still listens")
+	}
+	goleak.VerifyNone(t, leaks)
+}
+
+// A peer that does not answer is cut off when the time is up, and the exit
+// status tells.
+func TestStopIsBounded(t *testing.T) {
+	s := serve(t, "--drain", "50ms")
+	openAndIgnore(t, s.host)
+	s.stop()
+	if err := <-s.done; exitCode(err) != exitCut || !strings.Contains(err.Error(), "--drain") {
+		t.Errorf("it ended with %v, want a cut", err)
+	}
+}
+
+// openAndIgnore opens a connection to /echo that, after one message, never
+// answers again.
+func openAndIgnore(t *testing.T, host string) {
+	t.Helper()
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	io.WriteString(c, "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n")
+	r := bufio.NewReader(c)
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	io.WriteString(c, "\x81\x82\x00\x00\x00\x00hi")
+	echo := make([]byte, 4)
+	if _, err := io.ReadFull(r, echo); string(echo) != "\x81\x02hi" {
+		t.Fatalf("%q, %v", echo, err)
+	}
+}
+
+// Whoever presses Ctrl-C twice does not want to wait.
+func TestSecondSignalEndsTheProcess(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd := command("serve", "--addr", "127.0.0.1:0", "--drain", "1h")
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill()
+		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		_, host, _ := strings.Cut(strings.TrimSuffix(line, "/\n"), "http://")
+		openAndIgnore(t, host)
+		cmd.Process.Signal(sig)
+		log := bufio.NewReader(stderr)
+		if line, err := log.ReadString('\n'); !strings.Contains(line, "msg=draining open=1") {
+			t.Errorf("%v: it logged %q, %v", sig, line, err)
+		}
+		cmd.Process.Signal(sig)
+		cmd.Wait()
+		if got, want := cmd.ProcessState.ExitCode(), 128+int(sig); got != want {
+			t.Errorf("%v: it ended with %v, want exit status %d", sig, cmd.ProcessState, want)
+		}
+	}
+}
+
+func TestVisibleAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8080":   "127.0.0.1:8080",
+		"0.0.0.0:80":       "localhost:80",
+		"[::]:80":          "localhost:80",
+		"[::1]:80":         "[::1]:80",
+		"192.168.1.7:9000": "192.168.1.7:9000",
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := visible(tcp); got != want {
+			t.Errorf("%s is shown as %s, want %s", addr, got, want)
+		}
+	}
+}
