@@ -5,33 +5,45 @@
 package deflate_test
 
 import (
+	"runtime/debug"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws/deflate"
 )
 
+// keepPools stops the collector, which empties the pools, for the test.
+func keepPools(t *testing.T) {
+	percent := debug.SetGCPercent(-1)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
+}
+
 func TestAllocations(t *testing.T) {
-	for _, size := range []int{20, 128, 1024, 64 << 10} {
+	keepPools(t)
+	for _, size := range []int{20, 128, 1024, 16 << 10} {
 		msgs := messages(8, max(size, 110))
 		for i := range msgs {
 			msgs[i] = msgs[i][:size]
 		}
-		for _, level := range []int{1, 3, 6, 9} {
+		for _, level := range []int{1, 6, 9} {
 			for _, takeover := range []bool{false, true} {
 				for _, bits := range []int{9, 15} {
 					p := deflate.Params{ServerNoContextTakeover: !takeover, ServerMaxWindowBits: bits}
 					c := deflate.NewCompressor(&deflate.Options{Level: level}, p, false)
 					d := deflate.NewDecompressor(p, true)
 					z, plain := make([]byte, 0, 2*size+100), make([]byte, 0, size)
+					for range 2 { // the history and the window grow to what they will be
+						z, _ = c.Append(z[:0], farText(1, 33_000))
+						plain, _ = d.Append(plain[:0], z, 33_000)
+					}
 					i := 0
-					if n := testing.AllocsPerRun(50, func() {
+					if n := testing.AllocsPerRun(20, func() {
 						i++
 						z, _ = c.Append(z[:0], msgs[i%len(msgs)])
 						plain, _ = d.Append(plain[:0], z, int64(size))
 					}); n != 0 || len(plain) != size {
 						t.Errorf("level %d, %d bits, takeover %v: %v allocations for %d bytes", level, bits, takeover, n, size)
 					}
-					if n := testing.AllocsPerRun(50, func() {
+					if n := testing.AllocsPerRun(20, func() {
 						z, _ = deflate.AppendStateless(z[:0], msgs[0], level, bits)
 						c.Observe(msgs[0])
 					}); n != 0 {
@@ -48,6 +60,7 @@ func TestAllocations(t *testing.T) {
 // A connection that comes, talks and goes finds its memory in the pools: the
 // two structs are all that it allocates.
 func TestAllocationsPerConnection(t *testing.T) {
+	keepPools(t)
 	o := &deflate.Options{}
 	msgs := messages(4, 3000)
 	z, plain := make([]byte, 0, 6000), make([]byte, 0, 6000)

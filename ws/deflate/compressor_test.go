@@ -76,11 +76,30 @@ func TestWindowIsHonoured(t *testing.T) {
 // one message.
 func TestWindowIsEnforced(t *testing.T) {
 	msg := append(append([]byte("once upon a time"), make([]byte, 600)...), "once upon a time"...)
-	z := stdDeflate(t, msg, nil, 9)
-	for bits, want := range map[int]error{9: deflate.ErrCorrupt, 10: nil} {
-		d := deflate.NewDecompressor(params("", bits, 15), true)
-		if _, err := d.Append(nil, z, 1000); err != want {
-			t.Errorf("%d bits: got %v, want %v", bits, err, want)
+	for _, end := range [][]byte{nil, farText(12, 3000)} { // with and without more behind it
+		z := append(append(stdDeflate(t, msg, nil, 9), "\x00\x00\xff\xff"...), stdDeflate(t, end, nil, 0)...)
+		for bits, want := range map[int]error{9: deflate.ErrCorrupt, 10: nil} {
+			d := deflate.NewDecompressor(params("", bits, 15), true)
+			if _, err := d.Append(nil, z, 10_000); err != want {
+				t.Errorf("%d bits, %d bytes behind: got %v, want %v", bits, len(end), err, want)
+			}
+		}
+	}
+}
+
+// A message may refer to the first byte of the connection and to none before.
+func TestWindowBegins(t *testing.T) {
+	z := stdDeflate(t, []byte("?abcdefgh"), []byte("?abcdefgh"), 9)
+	for _, tt := range []struct {
+		past string
+		err  error
+	}{{"?abcdefgh", nil}, {"abcdefgh", deflate.ErrCorrupt}} {
+		d := deflate.NewDecompressor(deflate.Params{}, true)
+		if _, err := d.Append(nil, stdDeflate(t, []byte(tt.past), nil, 1), 100); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Append(nil, z, 100); err != tt.err || err == nil && string(got) != "?abcdefgh" {
+			t.Errorf("after %q: got %q, %v, want %v", tt.past, got, err, tt.err)
 		}
 	}
 }
@@ -104,6 +123,15 @@ func TestThreshold(t *testing.T) {
 		if c.Wants(tt.want-1) && tt.want > 0 || !c.Wants(tt.want) {
 			t.Errorf("%+v, %+v: the threshold is not %d", tt.o, tt.p, tt.want)
 		}
+	}
+}
+
+// An end may stay below what was agreed on.
+func TestOwnWindow(t *testing.T) {
+	c := deflate.NewCompressor(&deflate.Options{WindowBits: 10, History: 1 << 15}, deflate.Params{}, true)
+	defer c.Release()
+	if _, err := c.Append(nil, farText(1, 5000)); err != nil || c.Window() != 10 || c.Held() != 1<<10 {
+		t.Errorf("window %d, %d bytes held, %v", c.Window(), c.Held(), err)
 	}
 }
 

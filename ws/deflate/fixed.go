@@ -30,7 +30,10 @@ const (
 	maxFixed  = 512 // the largest message; for more its own codes pay
 )
 
-var fixedEncoders = sync.Pool{New: func() any { return new(fixedEncoder) }}
+var fixedEncoders = sync.Pool{New: func() any {
+	const size = defaultHistory + maxFixed
+	return &fixedEncoder{text: make([]byte, 0, size), prev: make([]link, 0, size)}
+}}
 
 // word is a word of a code with the extra bits behind it, first bit lowest.
 type word struct {
@@ -85,7 +88,7 @@ func (z *fixedEncoder) encode(dst, p []byte, past *history, reach, depth int) []
 	z.text = append(past.append(z.text[:0]), p...)
 	text, at := z.text, len(z.text)-len(p)
 	if cap(z.prev) < len(text) {
-		z.prev = make([]link, 1<<bits.Len(uint(len(text))))
+		z.prev = make([]link, cap(text))
 	}
 	z.prev = z.prev[:len(text)]
 	clear(z.head[:])

@@ -1,6 +1,7 @@
 package deflate
 
 import (
+	"bytes"
 	"math/bits"
 	"testing"
 )
@@ -73,6 +74,87 @@ func TestTableRefuses(t *testing.T) {
 		if table.first[i] != 0 {
 			t.Fatalf("an empty code has the word %#x", i)
 		}
+	}
+}
+
+// bitWriter writes DEFLATE's bits.
+type bitWriter struct {
+	b []byte
+	n int // bits in the last byte
+}
+
+func (w *bitWriter) put(v, n int) {
+	for i := range n {
+		if w.n&7 == 0 {
+			w.b = append(w.b, 0)
+			w.n = 0
+		}
+		w.b[len(w.b)-1] |= byte(v >> i & 1 << w.n)
+		w.n++
+	}
+}
+
+// word writes the word of a symbol of the code with these sizes.
+func (w *bitWriter) word(sizes []uint8, symbol int) {
+	code := 0
+	for size := uint8(1); size <= sizes[symbol]; size++ {
+		code <<= 1
+		for i, n := range sizes {
+			if n == size && (size < sizes[symbol] || i < symbol) {
+				code++
+			}
+		}
+	}
+	n := int(sizes[symbol])
+	w.put(int(bits.Reverse16(uint16(code))>>(16-n)), n)
+}
+
+// The longest words with the most extra bits, behind a literal, at every
+// position in a byte.
+func TestLongestWords(t *testing.T) {
+	past := make([]byte, 32<<10)
+	for i := range past {
+		past[i] = byte(i * i >> 7)
+	}
+	literals, distances := make([]uint8, maxLiterals), make([]uint8, maxDistances)
+	copy(literals, []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}) // 8, of 9 bits, is used
+	literals[endOfBlock], literals[284], literals[285] = 14, 15, 15
+	copy(distances, literals[:13])
+	distances[27], distances[28], distances[29] = 14, 15, 15
+
+	var w bitWriter
+	w.put(2<<1, 3)
+	w.put(maxLiterals-257, 5)
+	w.put(maxDistances-1, 5)
+	w.put(maxSizes-4, 4)
+	sizes := append(fill(nil, 4, 16), 0, 0, 0) // every size has a word of 4 bits
+	for _, i := range sizeOrder {
+		w.put(int(sizes[i]), 3)
+	}
+	for _, n := range append(literals[:maxLiterals:maxLiterals], distances...) {
+		w.word(sizes, int(n))
+	}
+	want := past
+	for range 64 {
+		w.word(literals, 8)
+		w.word(literals, 284)
+		w.put(31, 5) // 258
+		w.word(distances, 29)
+		w.put(8191, 13) // 32768
+		want = append(want, 8)
+		want = append(want, want[len(want)-32<<10:][:maxLength]...)
+	}
+	w.word(literals, endOfBlock)
+	w.put(0, 3)
+
+	d := NewDecompressor(Params{}, true)
+	defer d.Release()
+	if _, err := d.Append(nil, appendStored(nil, past), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Append(nil, w.b, 1<<20)
+	if err != nil || !bytes.Equal(got, want[len(past):]) {
+		t.Errorf("%d bytes, %v, want %d", len(got), err, len(want)-len(past))
 	}
 }
 
