@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/ws"
 )
@@ -73,6 +74,10 @@ func TestServerServesHTTPOnTheSamePort(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s tls=%v", r.Method, r.RequestURI, body, r.TLS != nil)
 	})
+	file := string(words(300_000))
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(file))
+	})
 	config := &tls.Config{Certificates: []tls.Certificate{certificate().cert}}
 	_, plain := serve(t, &ws.Server{Accept: echoTo(nil), HTTP: mux})
 	secure := serveTLS(t, &ws.Server{Accept: echoTo(nil), HTTP: mux, TLSConfig: config})
@@ -98,7 +103,11 @@ func TestServerServesHTTPOnTheSamePort(t *testing.T) {
 			t.Fatalf("%v, %v", resp, err)
 		}
 		io.Copy(io.Discard, resp.Body)
-		resp, r, _ = exchange(t, nc, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+		resp, _, _ = exchange(t, nc, "GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != file {
+			t.Errorf("/file: %s, %d bytes, %v", resp.Status, len(body), err)
+		}
+		resp, _, _ = exchange(t, nc, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
 		if resp.StatusCode != 404 {
 			t.Errorf("/none: %s", resp.Status)
 		}
