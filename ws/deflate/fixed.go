@@ -170,10 +170,21 @@ func hash(b uint32) uint32 { return b * 0x9E3779B1 >> (32 - hashBits) }
 // insert makes the places from i up to end known.
 func (z *fixedEncoder) insert(i, end int) {
 	text := z.text
-	for end = min(end, len(text)-3); i < end; i++ {
+	end = min(end, len(text)-3)
+	for ; i <= end-5 && i <= len(text)-8; i += 5 { // five places see eight bytes
+		b := binary.LittleEndian.Uint64(text[i:])
+		prev := z.prev[i : i+5 : i+5]
+		h0, h1, h2 := hash(uint32(b)), hash(uint32(b>>8)), hash(uint32(b>>16))
+		h3, h4 := hash(uint32(b>>24)), hash(uint32(b>>32))
+		prev[0], z.head[h0] = z.head[h0], link(i+1)
+		prev[1], z.head[h1] = z.head[h1], link(i+2)
+		prev[2], z.head[h2] = z.head[h2], link(i+3)
+		prev[3], z.head[h3] = z.head[h3], link(i+4)
+		prev[4], z.head[h4] = z.head[h4], link(i+5)
+	}
+	for ; i < end; i++ {
 		h := hash(binary.LittleEndian.Uint32(text[i:]))
-		z.prev[i] = z.head[h]
-		z.head[h] = link(i + 1)
+		z.prev[i], z.head[h] = z.head[h], link(i+1)
 	}
 }
 
