@@ -17,6 +17,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// build makes the binary, as a user would.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "tidewire.exe")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
 // process is a tidewire binary that serves.
 type process struct {
 	cmd *exec.Cmd
@@ -216,10 +226,7 @@ func (p *tab) state(panel, state, words string) {
 // TestTwoTabs is the main job on real input: two tabs chat, the server is killed
 // and comes back, and so do both tabs, by themselves; and they chat again.
 func TestTwoTabs(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "tidewire")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	binary := build(t)
 	server := start(t, binary, "127.0.0.1:0")
 	chromium := browser(t)
 	ada := open(t, chromium, "Ada's tab", server.url)
@@ -368,4 +375,25 @@ func TestPageFitsScreens(t *testing.T) {
 		const log = document.querySelector("#echo .log");
 		return log.scrollHeight - log.scrollTop - log.clientHeight < 2;
 	})()`)
+}
+
+// TestBackButton leaves the page and comes back, from the browser's memory if it
+// kept the page there: it said goodbye, and it connects again.
+func TestBackButton(t *testing.T) {
+	s := serve(t)
+	url := "http://" + s.host + "/"
+	p := open(t, browser(t), "the tab", url)
+	other := &visitor{t, s.dial(t, "/chat", nil)}
+	other.send("hello", object{"name": "Other"})
+	if typ, _ := other.next(); typ != "welcome" {
+		t.Fatalf("got %s", typ)
+	}
+	p.until(`document.querySelectorAll(".people li").length === 2`)
+	p.do(chromedp.Navigate(url + "style.css"))
+	for typ := ""; typ != "leave"; {
+		typ, _ = other.next()
+	}
+	p.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
+	p.until(`document.querySelectorAll(".people li").length === 2`)
+	p.state("echo", "open", "Open")
 }

@@ -57,7 +57,7 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("draining", "open", ws.Stats().Open, "at most", s.Drain)
+	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
 	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
 	err = server.Shutdown(bound)
