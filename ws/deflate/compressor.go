@@ -29,8 +29,10 @@ func NewCompressor(o *Options, p Params, client bool) *Compressor {
 func (c *Compressor) Wants(n int) bool { return n >= c.threshold }
 
 // Append appends the compressed payload of the message p to dst. The message
-// must be sent next, because the following ones refer to it. p is not retained.
-// After an error dst is returned as it was and the history is as it was.
+// must be sent next, because the following ones refer to it. The parts of a
+// fragmented message are appended one by one, each but the last with the octets
+// 00 00 ff ff behind it (RFC 7692 §7.2.1 removes those only from the last). p is
+// not retained. After an error dst is returned as it was and the history is as it was.
 func (c *Compressor) Append(dst, p []byte) ([]byte, error) {
 	out, err := encode(dst, p, &c.history, int(c.level), int(c.bits))
 	if err != nil {
@@ -42,8 +44,8 @@ func (c *Compressor) Append(dst, p []byte) ([]byte, error) {
 
 // Observe says that p went out inside a compressed frame that was made by
 // [AppendStateless], so that the peer has it in its window. Messages that go
-// out uncompressed are not observed (RFC 7692 §7.2.2: the peer does not put
-// them there). p is not retained.
+// out uncompressed are not observed: the peer does not decompress them, so they
+// are not in its window. p is not retained.
 func (c *Compressor) Observe(p []byte) { c.history.add(p, c.keep) }
 
 // Window is the power of two, from 8 to 15, that bounds how far back what we

@@ -1,15 +1,16 @@
 package deflate
 
-// Messages up to these sizes go to the encoder with fixed codes. It is faster;
-// what larger ones would lose in size by it grows with them.
+// Messages up to these sizes go to the encoder with fixed codes, which is
+// faster. Of longer ones it makes more than klauspost's encoders do, because
+// there the codes that those send pay.
 const (
-	fixedWithContext    = maxFixed // levels 1 to 3
-	fixedAtHighLevels   = 512      // with context
+	fixedWithContext    = maxFixed // at levels 1 to 3: 4% more at 1 KiB, in half the time
+	fixedAtHighLevels   = 512      // with context, from level 4 on
 	fixedWithoutContext = 192
 )
 
 // lazyLevel is the first of klauspost's levels that compresses short messages
-// well. It takes ten times as long as the fixed codes.
+// well, in ten times the time.
 const lazyLevel = 7
 
 // encode appends p to dst, compressed as the payload of a message, without the

@@ -8,9 +8,9 @@ import (
 
 // fixedEncoder compresses short messages against the history, into a block with
 // the fixed codes of RFC 1951 §3.2.6. klauspost's levels 1 to 6 do not look at
-// the dictionary for less than 128 bytes, take four times as long to be primed,
-// and are a megabyte; this is some 20 KiB. It is pooled; nothing of a message is
-// read again.
+// the dictionary for less than 128 bytes, take longer to be primed with
+// it, and are a megabyte; this is some 25 KiB. It is pooled; nothing of a message
+// is read again.
 type fixedEncoder struct {
 	text []byte              // the history and the message behind it
 	head [1 << hashBits]link // the newest place with a hash
@@ -26,8 +26,8 @@ type link uint16
 
 const (
 	hashBits  = 12
-	minLength = 4   // shorter ones cost about as much as their literals
-	maxFixed  = 512 // the largest message; for more its own codes pay
+	minLength = 4       // shorter ones cost about as much as their literals
+	maxFixed  = 1 << 10 // the longest message; for more, codes of its own pay
 )
 
 var fixedEncoders = sync.Pool{New: func() any {
