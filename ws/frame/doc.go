@@ -7,14 +7,14 @@
 //
 // Reading takes three steps. [ParseHeader] (or [ReadHeader], from an io.Reader)
 // decodes a header, [State.Check] refuses one that is not allowed where it
-// stands, and [Mask] (or [ReadPayload]) gives the payload. Text is checked by
-// [UTF8] as it arrives, and a close frame's payload by [ParseClose].
+// stands, and [Mask] (or [ReadPayload]) gives the payload. [State.Next] does the
+// first two at once, and is the fastest. Text is checked by [UTF8] as it arrives,
+// and a close frame's payload by [ParseClose].
 //
 // Writing takes one: [Append] makes a whole frame. [AppendHeader] makes its
 // header alone, for payloads that are sent from where they lie.
 //
-// Nothing here is safe for use by several goroutines on the same memory at the
-// same time. Functions that have only arguments may run at the same time on
-// different ones. Errors are the sentinels of this package or come from the
-// io.Reader.
+// A [State] or a [UTF8] is for one goroutine at a time, and so is a buffer that
+// is handed in; apart from that, every function may be called from any number of
+// goroutines. Errors are the sentinels of this package or come from the io.Reader.
 package frame
