@@ -84,7 +84,8 @@ type Server struct {
 	drained   chan struct{}             // closed when nothing is left, after that
 	slots     chan struct{}             // one for each handshake on a listener
 	listeners map[net.Listener]struct{} // being accepted from
-	pending   map[net.Conn]struct{}     // in their handshake
+	cut       bool                      // Close was called
+	pending   map[net.Conn]bool         // in their handshake; true while the request is being read
 	accepting int                       // handshakes through ServeHTTP
 	conns     map[*Conn]struct{}        // open
 	onGone    func(*Conn)
@@ -107,7 +108,7 @@ func (s *Server) start() {
 	}
 	s.slots = make(chan struct{}, n)
 	s.listeners = map[net.Listener]struct{}{}
-	s.pending = map[net.Conn]struct{}{}
+	s.pending = map[net.Conn]bool{}
 	s.conns = map[*Conn]struct{}{}
 	s.onGone = s.remove
 }
@@ -236,9 +237,11 @@ func (s *Server) adopt(c *Conn, h Handler) {
 	if c.gone.Load() { // onGone may have come before
 		delete(s.conns, c)
 	}
-	closing := s.isClosing()
+	closing, cut := s.isClosing(), s.cut
 	s.mu.Unlock()
-	if closing {
+	if cut {
+		c.CloseNow()
+	} else if closing {
 		c.sendClose(StatusGoingAway, closingReason)
 	}
 }

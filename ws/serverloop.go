@@ -128,7 +128,7 @@ func (s *Server) begin(nc net.Conn) bool {
 	if s.isClosing() {
 		return false
 	}
-	s.pending[nc] = struct{}{}
+	s.pending[nc] = true
 	return true
 }
 
@@ -144,14 +144,14 @@ func (s *Server) end(nc net.Conn) {
 // greet sees a fresh connection to its Handler, or to HTTP. Its deadline is set.
 func (s *Server) greet(raw net.Conn, config *tls.Config) {
 	defer s.end(raw)
+	nc := raw
 	defer func() {
 		if v := recover(); v != nil {
 			s.logger().Error("websocket server panicked in Accept",
 				"remote", raw.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-			(&Refusal{Status: http.StatusInternalServerError}).send(raw)
+			(&Refusal{Status: http.StatusInternalServerError}).send(nc)
 		}
 	}()
-	nc := raw
 	if config != nil {
 		t := tls.Server(raw, config)
 		if err := t.Handshake(); err != nil {
@@ -162,10 +162,11 @@ func (s *Server) greet(raw net.Conn, config *tls.Config) {
 	}
 	b, end, err := readHead(nc, getBuffer(smallBuffer), s.maxHeader(), "")
 	defer putBuffer(b)
+	s.mu.Lock()
+	s.pending[raw] = false // Shutdown sets no deadline from here on
+	closing := s.isClosing()
+	s.mu.Unlock()
 	if err != nil {
-		s.mu.Lock()
-		closing := s.isClosing()
-		s.mu.Unlock()
 		if closing && len(*b) > 0 {
 			refuseClosing().send(nc)
 		} else {

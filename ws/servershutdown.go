@@ -4,7 +4,6 @@ package ws
 
 import (
 	"context"
-	"net"
 	"net/http"
 )
 
@@ -19,9 +18,7 @@ const closingReason = "server is shutting down"
 // It may be called any number of times, from any goroutine; called from a
 // Handler it waits for that Handler too.
 func (s *Server) Shutdown(ctx context.Context) error {
-	conns, web := s.beginClose(func(nc net.Conn) {
-		nc.SetReadDeadline(longAgo) // what has sent its whole request is answered
-	})
+	conns, web := s.beginClose(false)
 	for _, c := range conns {
 		c.sendClose(StatusGoingAway, closingReason)
 	}
@@ -47,7 +44,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close ends the Server at once: listeners, handshakes, connections and ordinary
 // requests, without closing handshakes. It returns nil.
 func (s *Server) Close() error {
-	conns, web := s.beginClose(func(nc net.Conn) { nc.Close() })
+	conns, web := s.beginClose(true)
 	if web != nil {
 		web.Close()
 	}
@@ -58,9 +55,10 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// beginClose stops accepting and treats the handshakes under way with f. It
-// returns the open connections and the http.Server to end, if there is one.
-func (s *Server) beginClose(f func(net.Conn)) ([]*Conn, *http.Server) {
+// beginClose stops accepting, and cuts the handshakes under way or stops waiting
+// for their requests. It returns the open connections, and the http.Server to end
+// if there is one.
+func (s *Server) beginClose(cut bool) ([]*Conn, *http.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.start()
@@ -70,8 +68,13 @@ func (s *Server) beginClose(f func(net.Conn)) ([]*Conn, *http.Server) {
 	for ln := range s.listeners {
 		ln.Close()
 	}
-	for nc := range s.pending {
-		f(nc)
+	s.cut = s.cut || cut
+	for nc, reading := range s.pending {
+		if cut {
+			nc.Close()
+		} else if reading {
+			nc.SetReadDeadline(longAgo) // a request that has arrived is answered
+		}
 	}
 	conns := make([]*Conn, 0, len(s.conns))
 	for c := range s.conns {
