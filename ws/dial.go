@@ -113,8 +113,10 @@ func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
 		}
 		switch key := http.CanonicalHeaderKey(name); key {
 		case "Authorization", "Cookie", "Origin": // looked up below
-			delete(d.header, name)
-			d.header[key] = append(d.header[key], values...)
+			if name != key {
+				delete(d.header, name)
+				d.header[key] = append(d.header[key], values...)
+			}
 		}
 		for _, v := range values {
 			if !all(v, inValue) {

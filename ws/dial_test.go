@@ -83,7 +83,7 @@ func TestDialSendsWhatWasAsked(t *testing.T) {
 	jar.SetCookies(home, []*http.Cookie{{Name: "jar", Value: "1"}})
 	c, resp, err := ws.Dial(testContext(t), "ws://us%20er:pa:ss@"+addr+"/chat/%C3%A9?name=John Doe&q=\u00e9", &ws.DialOptions{
 		ConnOptions:  ws.ConnOptions{Compression: &deflate.Options{}},
-		Header:       http.Header{"X-Token": {"a", "b"}, "cookie": {"own=2"}},
+		Header:       http.Header{"X-Token": {"a", "b"}, "cookie": {"own=2"}, "Cookie": {"first=0"}},
 		Subprotocols: []string{"v2", "v1"},
 		Origin:       "https://example.com",
 		Host:         "virtual.example:81",
@@ -100,7 +100,7 @@ func TestDialSendsWhatWasAsked(t *testing.T) {
 		"Sec-Websocket-Version":  "13",
 		"Sec-Websocket-Protocol": "v2, v1",
 		"Origin":                 "https://example.com",
-		"Cookie":                 "own=2; jar=1",
+		"Cookie":                 "first=0; own=2; jar=1",
 		"Authorization":          "Basic " + base64.StdEncoding.EncodeToString([]byte("us er:pa:ss")),
 		"X-Token":                "a, b",
 	} {

@@ -219,6 +219,19 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
+func TestServerPanicUnderTLS(t *testing.T) {
+	leakCheck(t)
+	addr := serveTLS(t, &ws.Server{
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate().cert}},
+		Logger:    new(logBuffer).logger(),
+		Accept:    func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) { panic("oh no") },
+	})
+	_, resp, err := ws.Dial(testContext(t), "wss://"+addr, &ws.DialOptions{TLSConfig: &tls.Config{RootCAs: certificate().roots}})
+	if err == nil || resp == nil || resp.StatusCode != 500 {
+		t.Errorf("%v, %v", resp, err)
+	}
+}
+
 func TestListenAndServe(t *testing.T) {
 	leakCheck(t)
 	s := &ws.Server{}
@@ -228,5 +241,26 @@ func TestListenAndServe(t *testing.T) {
 	s.Close()
 	if err := s.ListenAndServe("127.0.0.1:0"); err != ws.ErrServerClosed {
 		t.Errorf("%v", err)
+	}
+}
+
+// BenchmarkServerHandshake is a connection's whole life on loopback, seen by
+// both ends: connect, upgrade, close.
+func BenchmarkServerHandshake(b *testing.B) {
+	_, addr := serve(b, &ws.Server{Accept: echoTo(nil)})
+	request := []byte(handshakeRequest())
+	answer := make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		nc.Write(request)
+		if n, err := nc.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 101 ") {
+			b.Fatalf("%q, %v", answer[:n], err)
+		}
+		nc.(*net.TCPConn).SetLinger(0)
+		nc.Close()
 	}
 }
