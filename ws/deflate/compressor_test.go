@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws/deflate"
@@ -30,7 +31,7 @@ func farText(seed uint64, n int) []byte {
 // such a window refuses those. The standard library reads it all too.
 func TestWindowIsHonoured(t *testing.T) {
 	for bits := 8; bits <= 15; bits++ {
-		for _, level := range []int{0, 1, 2, 3, 4, 6, 7, 9, 99} {
+		for _, level := range []int{0, 2, 3, 5, 7, 99} {
 			p := params("", bits, 15)
 			o := &deflate.Options{Level: level, History: 32 << 10, Threshold: -1}
 			c := deflate.NewCompressor(o, p, false)
@@ -40,7 +41,7 @@ func TestWindowIsHonoured(t *testing.T) {
 			d := deflate.NewDecompressor(p, true)
 			text := farText(uint64(bits), 130_000)
 			var past []byte
-			for _, n := range []int{0, 1, 3, 13, 100, 129, 300, 500, 1000, 1024, 1025, 3000, 40_000, 70_000, 200, 600} {
+			for _, n := range []int{0, 1, 3, 13, 100, 129, 300, 500, 1000, 1024, 1025, 3000, 70_000, 200, 600} {
 				msg := text[:n]
 				text = append(text[n:], msg...)
 				z, err := c.Append(nil, msg)
@@ -56,7 +57,7 @@ func TestWindowIsHonoured(t *testing.T) {
 				}
 				past = append(past, msg...)
 			}
-			for _, n := range []int{100, 1000, 70_000} {
+			for _, n := range []int{100, 1000, 40_000} {
 				z, err := deflate.AppendStateless(nil, text[:n], level, bits)
 				if err != nil {
 					t.Fatal(err)
@@ -337,4 +338,34 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 			t.Fatalf("%d bytes: %.8q, %v", n, got, err)
 		}
 	}
+}
+
+// Connections share the pools and nothing else.
+func TestConnectionsTogether(t *testing.T) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			bits := 8 + i
+			p := params("", bits, 15)
+			for round := range 3 {
+				c := deflate.NewCompressor(&deflate.Options{Level: 1 + i}, p, false)
+				d := deflate.NewDecompressor(p, true)
+				for _, n := range []int{30, 300, 3000, 300, 30, 20_000} {
+					m := farText(uint64(i*10+round), n)
+					z, err := c.Append(nil, m)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if got, err := d.Append(nil, z, int64(n)); err != nil || !bytes.Equal(got, m) {
+						t.Errorf("connection %d: %d bytes became %d, %v", i, n, len(got), err)
+						return
+					}
+				}
+				c.Release()
+				d.Release()
+			}
+		})
+	}
+	wg.Wait()
 }

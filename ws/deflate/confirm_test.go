@@ -1,7 +1,6 @@
 package deflate_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -138,7 +137,7 @@ func FuzzConfirm(f *testing.F) {
 		}
 		for _, name := range []string{"server_max_window_bits", "client_max_window_bits"} {
 			if n := strings.Count(header, name); n > 1 {
-				t.Fatal(fmt.Sprintf("accepted %q, which has %s %d times", header, name, n))
+				t.Fatalf("accepted %q, which has %s %d times", header, name, n)
 			}
 		}
 	})

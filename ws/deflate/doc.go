@@ -18,4 +18,10 @@
 // what it received, where the peer kept its own context. Both grow with what
 // was really sent and received. Without takeover it keeps nothing. Held tells
 // how much it is.
+//
+// # Secrets
+//
+// The size of a compressed message tells something about what is in it and, with
+// context takeover, about the messages before it. Do not compress text that an
+// attacker can choose together with a secret that they must not learn.
 package deflate
