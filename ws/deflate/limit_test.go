@@ -67,7 +67,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// A bomb of 16 MiB in some 70 KiB costs no more than the limit allows.
+// A bomb of 16 MiB costs no more than the limit allows.
 func TestBomb(t *testing.T) {
 	z := bomb(t, 16<<20)
 	d := deflate.NewDecompressor(deflate.Params{}, true)
