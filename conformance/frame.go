@@ -193,7 +193,10 @@ var opNames = map[byte]string{
 }
 
 // String describes a frame in one line.
-func (f frame) String() string {
+func (f frame) String() string { return f.describe(len(f.payload)) }
+
+// describe is String for a frame of which only the beginning of the payload is there.
+func (f frame) describe(size int) string {
 	var b strings.Builder
 	name := opNames[f.op]
 	if name == "" {
@@ -220,22 +223,25 @@ func (f frame) String() string {
 		return b.String()
 	}
 	b.WriteByte(' ')
-	b.WriteString(show(f.payload))
+	b.WriteString(showOf(f.payload, size))
 	return b.String()
 }
 
 // show renders a payload in a few characters.
-func show(p []byte) string {
+func show(p []byte) string { return showOf(p, len(p)) }
+
+// showOf is show for the beginning of a payload of size bytes.
+func showOf(p []byte, size int) string {
 	const most = 40
 	switch {
 	case len(p) == 0:
 		return "empty"
-	case len(p) <= most && utf8.Valid(p):
+	case size <= most && utf8.Valid(p):
 		return fmt.Sprintf("%q", p)
-	case len(p) <= most:
+	case size <= most:
 		return fmt.Sprintf("% x", p)
 	case utf8.Valid(p[:16]):
-		return fmt.Sprintf("%q… (%d bytes)", p[:16], len(p))
+		return fmt.Sprintf("%q… (%d bytes)", p[:16], size)
 	}
-	return fmt.Sprintf("% x… (%d bytes)", p[:16], len(p))
+	return fmt.Sprintf("% x… (%d bytes)", p[:16], size)
 }

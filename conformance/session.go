@@ -105,7 +105,7 @@ func (s *session) send(chop int, frames ...frame) {
 	buf := s.out[:0]
 	flush := func(all bool) {
 		rest := buf
-		for len(rest) > 0 && !s.broken {
+		for len(rest) > 0 {
 			n := len(rest)
 			if chop > 0 {
 				if len(rest) < chop && !all {
@@ -116,6 +116,7 @@ func (s *session) send(chop int, frames ...frame) {
 			if _, err := s.wire.Write(rest[:n]); err != nil {
 				s.notef("sending failed: %v", err)
 				s.broken = true
+				rest = nil
 				break
 			}
 			rest = rest[n:]
@@ -123,6 +124,9 @@ func (s *session) send(chop int, frames ...frame) {
 		buf = append(buf[:0], rest...)
 	}
 	for _, f := range frames { // copies: scripts are shared between runs
+		if s.broken {
+			break
+		}
 		mask := s.masks() != f.wrong
 		if mask && !f.fixedKey {
 			binary.LittleEndian.PutUint32(f.key[:], s.rng.Uint32())
@@ -138,14 +142,14 @@ func (s *session) send(chop int, frames ...frame) {
 				xor(buf[from:], f.key, pos)
 			}
 			if pos == 0 {
-				s.logSent(&f, buf[at:], header)
+				s.log.addFrame(Sent, header+len(f.payload), buf[at:], &f)
 			}
 			if pos += n; len(buf) >= 64<<10 {
 				flush(false)
 			}
 		}
 		if len(f.payload) == 0 {
-			s.logSent(&f, buf[at:], header)
+			s.log.addFrame(Sent, header, buf[at:], &f)
 		}
 		switch f.op {
 		case opClose:
@@ -185,14 +189,6 @@ func (s *session) sendCut(f frame, n int) []byte {
 	cut := len(b) - len(f.payload) + n
 	s.raw(b[:cut], "the beginning of "+f.String())
 	return b[cut:]
-}
-
-func (s *session) logSent(f *frame, wire []byte, header int) {
-	line := opNames[f.op]
-	if len(f.payload) < 256 || !s.log.full() {
-		line = f.String()
-	}
-	s.log.add(Sent, header+len(f.payload), wire, line)
 }
 
 // raw writes bytes as they are.

@@ -37,47 +37,78 @@ type Event struct {
 	Size int    // bytes on the wire
 }
 
+// entry is an event whose text is made when it is asked for.
+type entry struct {
+	Event
+	frame *frame // its payload is the beginning alone; nil if there is a text
+	size  int    // of the payload
+}
+
 // transcript keeps the first and the last events. It is safe for concurrent use.
 type transcript struct {
 	mu      sync.Mutex
 	start   time.Time
-	first   []Event
-	last    []Event // a ring once it is full
+	first   []entry
+	last    []entry // a ring once it is full
 	next    int
 	skipped int
 }
 
 func (t *transcript) add(dir Direction, size int, wire []byte, text string) {
+	t.put(dir, size, wire).Text = text
+	t.mu.Unlock()
+}
+
+func (t *transcript) addFrame(dir Direction, size int, wire []byte, f *frame) {
+	e := t.put(dir, size, wire)
+	if e.frame == nil {
+		e.frame = new(frame)
+	}
+	kept := append(e.frame.payload[:0], f.payload[:min(len(f.payload), 128)]...)
+	*e.frame = *f
+	e.frame.payload, e.size = kept, len(f.payload)
+	t.mu.Unlock()
+}
+
+// put makes room for an event and leaves the transcript locked.
+func (t *transcript) put(dir Direction, size int, wire []byte) *entry {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := Event{At: time.Since(t.start), Dir: dir, Text: text, Size: size}
-	e.Wire = append(e.Wire, wire[:min(len(wire), keptBytes)]...)
+	var e *entry
 	switch {
 	case len(t.first) < keptFirst:
-		t.first = append(t.first, e)
+		t.first = append(t.first, entry{})
+		e = &t.first[len(t.first)-1]
 	case len(t.last) < keptLast:
-		t.last = append(t.last, e)
+		t.last = append(t.last, entry{})
+		e = &t.last[len(t.last)-1]
 	default:
-		t.last[t.next] = e
+		e = &t.last[t.next]
 		t.next = (t.next + 1) % keptLast
 		t.skipped++
 	}
-}
-
-func (t *transcript) full() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.first) == keptFirst
+	e.At, e.Dir, e.Text, e.Size = time.Since(t.start), dir, "", size
+	e.Wire = append(e.Wire[:0], wire[:min(len(wire), keptBytes)]...)
+	return e
 }
 
 // events returns what was kept, with a remark where events were dropped.
 func (t *transcript) events() []Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := append([]Event(nil), t.first...)
+	var all []Event
+	take := func(entries []entry) {
+		for _, e := range entries {
+			if e.frame != nil && e.Text == "" {
+				e.Text = e.frame.describe(e.size)
+			}
+			all = append(all, e.Event)
+		}
+	}
+	take(t.first)
 	if t.skipped > 0 {
 		all = append(all, Event{At: t.last[t.next].At, Dir: Noted, Text: plural(t.skipped, "more event")})
 	}
-	all = append(all, t.last[t.next:]...)
-	return append(all, t.last[:t.next]...)
+	take(t.last[t.next:])
+	take(t.last[:t.next])
+	return all
 }

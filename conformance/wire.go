@@ -117,13 +117,7 @@ func readFrames(r *bufio.Reader, in *inbox, log *transcript, maxBytes int64, don
 			in.put(arrival{err: err})
 			return
 		}
-		var line string
-		if len(f.payload) < 256 || !log.full() {
-			line = f.String()
-		} else {
-			line = opNames[f.op]
-		}
-		log.add(Received, len(wire)+max(0, len(f.payload)-keptBytes), wire, line)
+		log.addFrame(Received, len(wire)+max(0, len(f.payload)-keptBytes), wire, &f)
 		in.put(arrival{frame: f})
 	}
 }
