@@ -3,6 +3,8 @@ package tidewire_test
 import (
 	"encoding/json"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -67,5 +69,22 @@ func TestToolsStayOutside(t *testing.T) {
 	})
 	if !pinned {
 		t.Error("tools/go.mod does not pin staticcheck, which ./test runs")
+	}
+}
+
+// TestDependenciesAreExplained holds docs/dependencies.md to its promise: a reason for each module in go.mod.
+func TestDependenciesAreExplained(t *testing.T) {
+	page, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, name := range regexp.MustCompile(`[a-z0-9.-]+\.[a-z]+/[\w./-]+`).FindAllString(string(page), -1) {
+		named[name] = true
+	}
+	for name := range requirements(t, ".") {
+		if !named[name] {
+			t.Errorf("go.mod requires %s, and docs/dependencies.md does not say why", name)
+		}
 	}
 }
