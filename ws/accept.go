@@ -204,13 +204,33 @@ func (h *hello) settle(t *terms) (d deal, ref *Refusal) {
 			return d, ref
 		}
 	}
-	if t.compression != nil && h.extensions.first != "" {
+	if h.extensions.first == "" {
+		return d, nil
+	}
+	if ref := h.extensions.checkSyntax(); ref != nil {
+		return d, ref
+	}
+	if t.compression != nil {
 		params, response, ok := t.compression.Negotiate(h.extensions.slice())
 		if ok {
 			d.extension, d.deflate = response, &params
 		}
 	}
 	return d, nil
+}
+
+// checkSyntax refuses a Sec-WebSocket-Extensions that is malformed, compression
+// or not (RFC 6455 section 9.1).
+func (l *lines) checkSyntax() *Refusal {
+	one := [1]string{l.first}
+	err := deflate.CheckSyntax(one[:])
+	if err == nil && len(l.rest) > 0 {
+		err = deflate.CheckSyntax(l.rest)
+	}
+	if err != nil {
+		return refuse(http.StatusBadRequest, "Sec-WebSocket-Extensions is malformed: %v", err)
+	}
+	return nil
 }
 
 // choose picks the subprotocol (RFC 6455 section 4.2.2, item 5.5).

@@ -74,7 +74,8 @@ func (c *Conn) panicked(v any) {
 	count.panicks.Add(1)
 	c.logger().Error("websocket handler panicked",
 		"remote", c.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-	c.refuse(StatusInternalError, fmt.Errorf("%w: %v", errPanic, v))
+	// What panicked is nothing to tell the peer.
+	c.refuseWith(StatusInternalError, errPanic.Error(), fmt.Errorf("%w: %v", errPanic, v))
 }
 
 // run reads messages and delivers them until deliver returns false, or the

@@ -5,6 +5,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -73,11 +74,20 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 }
 
 // CloseNow ends the connection and closes the stream at once, without a closing
-// handshake; what is queued is lost. It returns nil.
+// handshake; what is queued is lost. A connection that has ended already is left
+// to depart, which takes CloseTimeout at most: the peer still reads our close
+// frame, so that "defer c.CloseNow()" is always right. It returns nil.
 func (c *Conn) CloseNow() error {
-	c.finish(&CloseError{By: Us, Code: StatusAbnormalClosure, Cause: errCloseNow})
-	c.kill()
+	if c.finish(&CloseError{By: Us, Code: StatusAbnormalClosure, Cause: errCloseNow}) {
+		c.kill()
+	}
 	return nil
+}
+
+// abort is CloseNow for those who cannot wait.
+func (c *Conn) abort() {
+	c.CloseNow()
+	c.kill()
 }
 
 // sendClose queues our close frame, once, and does not wait.
@@ -145,6 +155,11 @@ func (c *Conn) violation(err error) error {
 // frame with code, and leaves the stream to the reader, or to a goroutine of its
 // own when nobody reads. It returns the connection's error and does not wait.
 func (c *Conn) refuse(code StatusCode, cause error) error {
+	return c.refuseWith(code, shortReason(cause), cause)
+}
+
+// refuseWith is refuse with other words for the peer than for us.
+func (c *Conn) refuseWith(code StatusCode, reason string, cause error) error {
 	ce := &CloseError{By: Policy, Code: code, Cause: cause}
 	if !c.finish(ce) {
 		return c.ended.Load()
@@ -154,7 +169,7 @@ func (c *Conn) refuse(code StatusCode, cause error) error {
 	w.mu.Lock()
 	if w.closing == nil {
 		w.closing = ce
-		c.appendClose(code, shortReason(cause))
+		c.appendClose(code, reason)
 	}
 	w.corked = false
 	c.flushLater()
@@ -183,7 +198,9 @@ func (c *Conn) broken(err error) error {
 		ce = &CloseError{By: Us, Code: ours.Code, Reason: ours.Reason, Cause: errNoReply}
 	}
 	c.out.mu.Unlock()
-	c.read.eof = true
+	// What was accepted before the peer ended its half can still reach it.
+	c.read.eof = errors.Is(err, io.EOF)
+	c.read.failed = !c.read.eof
 	c.finish(ce)
 	return c.ended.Load()
 }
@@ -224,7 +241,7 @@ func (c *Conn) depart() {
 	r.watch.mu.Lock() // from here on, no context interrupts
 	r.watch.state.Store(alone)
 	r.watch.mu.Unlock()
-	if !c.gone.Load() && !r.eof && !c.departQuickly() {
+	if !c.gone.Load() && !c.departQuickly() {
 		if r.attached {
 			c.linger()
 		} else {
@@ -239,16 +256,20 @@ func (c *Conn) depart() {
 	c.vanish()
 }
 
-// departQuickly reports whether nothing is left to do but close: both close
-// frames have passed and no byte waits.
+// departQuickly reports whether nothing is left to do but close: the stream has
+// ended or both close frames have passed, and no byte waits on either side.
 func (c *Conn) departQuickly() bool {
-	if !c.read.answered || c.client || !c.plain() {
+	r := &c.read
+	if r.failed {
+		return true
+	}
+	if !r.eof && (!r.answered || c.client || !c.plain()) {
 		return false
 	}
 	c.out.mu.Lock()
 	empty := c.out.pending == nil && !c.out.flushing
 	c.out.mu.Unlock()
-	return empty && !c.socket.Unread()
+	return empty && (r.eof || !c.socket.Unread())
 }
 
 // linger lets the queue drain, ends our half of the stream, and reads until the

@@ -363,3 +363,67 @@ func TestWriteStuckEndsTheConnection(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A Read that comes while a Close is waiting for the peer waits with it.
+func TestReadDuringClose(t *testing.T) {
+	leakCheck(t)
+	client, srv := pair(t, "tcp", ws.ConnOptions{})
+	closed := make(chan error, 1)
+	go func() { closed <- srv.Close(ws.StatusNormalClosure, "bye") }()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	waitFor(t, func() bool { // Close has taken the reading
+		err := srv.Write(context.Background(), ws.Text, nil)
+		return ws.CloseStatus(err) == ws.StatusNormalClosure
+	})
+	read := make(chan error, 1)
+	go func() {
+		_, _, err := srv.Read(context.Background())
+		read <- err
+	}()
+	if _, _, err := srv.Read(ended); !errors.Is(err, context.Canceled) && !errors.Is(err, ws.ErrReading) {
+		t.Errorf("a Read whose context has ended: %v", err)
+	}
+	for err := error(nil); ws.CloseStatus(err) == 0; {
+		_, _, err = client.Read(testContext(t))
+		if err != nil && ws.CloseStatus(err) != ws.StatusNormalClosure {
+			t.Fatalf("the peer: %v", err)
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if ce := closeError(t, <-read); ce.By != ws.Us || ce.Code != ws.StatusNormalClosure {
+		t.Errorf("Read: %v", ce)
+	}
+}
+
+// "defer c.CloseNow()" behind a Read that told of the end does not take back the
+// close frame that is on its way.
+func TestCloseNowLeavesTheAnswer(t *testing.T) {
+	for kind := range streams {
+		t.Run(kind, func(t *testing.T) {
+			leakCheck(t)
+			client, srv := pair(t, kind, ws.ConnOptions{})
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				srv.Read(context.Background())
+				srv.CloseNow()
+			}()
+			if err := client.Close(ws.StatusNormalClosure, "bye"); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			<-over
+			client, srv = pair(t, kind, ws.ConnOptions{MaxMessage: 100})
+			go func() {
+				srv.Read(context.Background())
+				srv.CloseNow()
+			}()
+			go client.Write(context.Background(), ws.Binary, make([]byte, 1<<20))
+			if _, _, err := client.Read(testContext(t)); ws.CloseStatus(err) != ws.StatusMessageTooBig {
+				t.Errorf("the refused peer: %v", err)
+			}
+		})
+	}
+}

@@ -35,7 +35,7 @@ var Plain = Codec{
 		case []byte:
 			return Binary, v, nil
 		}
-		return 0, nil, fmt.Errorf("Plain cannot send a %T: want string or []byte", v)
+		return 0, nil, fmt.Errorf("codec Plain cannot send a %T: want string or []byte", v)
 	},
 	Unmarshal: func(_ MessageType, p []byte, v any) error {
 		switch v := v.(type) {
@@ -46,7 +46,7 @@ var Plain = Codec{
 			*v = p
 			return nil
 		}
-		return fmt.Errorf("Plain cannot receive into a %T: want *string or *[]byte", v)
+		return fmt.Errorf("codec Plain cannot receive into a %T: want *string or *[]byte", v)
 	},
 }
 

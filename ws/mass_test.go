@@ -173,22 +173,22 @@ func startMass(t *testing.T, role, addr string, n int) (out *bufio.Reader, end f
 	}
 }
 
-// tokenHandler checks that what comes over a connection belongs to it, and closes
+// massHandler checks that what comes over a connection belongs to it, and closes
 // some at odd moments.
-type tokenHandler struct {
+type massHandler struct {
 	t     *testing.T
 	token string
 	odd   bool
 	over  *atomic.Int64
 }
 
-func (h *tokenHandler) Opened(c *ws.Conn) {
+func (h *massHandler) Opened(c *ws.Conn) {
 	if h.odd && rand.IntN(8) == 0 {
 		c.Close(ws.StatusGoingAway, "at once")
 	}
 }
 
-func (h *tokenHandler) Message(c *ws.Conn, typ ws.MessageType, p []byte) {
+func (h *massHandler) Message(c *ws.Conn, typ ws.MessageType, p []byte) {
 	if got, _, _ := strings.Cut(string(p), ":"); got != h.token {
 		h.t.Errorf("the connection of %s got a message of %s", h.token, got)
 	}
@@ -198,7 +198,7 @@ func (h *tokenHandler) Message(c *ws.Conn, typ ws.MessageType, p []byte) {
 	}
 }
 
-func (h *tokenHandler) Closed(*ws.Conn, error) { h.over.Add(1) }
+func (h *massHandler) Closed(*ws.Conn, error) { h.over.Add(1) }
 
 func massServer(t *testing.T, odd bool) (addr string, over *atomic.Int64) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -207,7 +207,7 @@ func massServer(t *testing.T, odd bool) (addr string, over *atomic.Int64) {
 	}
 	over = new(atomic.Int64)
 	srv := &ws.Server{Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
-		return &tokenHandler{t: t, token: r.Query().Get("token"), odd: odd, over: over}, nil, nil
+		return &massHandler{t: t, token: r.Query().Get("token"), odd: odd, over: over}, nil, nil
 	}}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -34,7 +34,8 @@ type readState struct {
 	view    *[]byte        // pooled; where the last view lies, if not in buf
 	control controlRate
 
-	eof      bool // the stream has ended or failed
+	eof      bool // the peer has ended its half of the stream
+	failed   bool // the stream is of no more use
 	answered bool // both close frames have passed
 
 	into     []byte   // where the next read goes; nil: behind rest
@@ -122,10 +123,8 @@ func (c *Conn) parse() (event, error) {
 		if r.open && r.fin {
 			return evEnd, nil
 		}
-		h, n, err := frame.ParseHeader(r.rest)
-		if err == nil && n > 0 {
-			err = r.frames.Check(h)
-		}
+		var h frame.Header
+		n, err := r.frames.Next(&h, r.rest)
 		if err != nil {
 			return evMore, c.violation(err)
 		}
@@ -136,8 +135,8 @@ func (c *Conn) parse() (event, error) {
 		if h.Opcode.IsControl() {
 			whole := n + int(h.Length)
 			if len(r.rest) < whole {
-				// Check has not advanced the state for a control frame, so that
-				// it may see this header again.
+				// A control frame does not change the state of the frames, so
+				// that this header may come again.
 				c.markBegun(true)
 				return evMore, nil
 			}

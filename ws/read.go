@@ -59,14 +59,8 @@ func (c *Conn) readMessage(ctx context.Context, buf []byte) (MessageType, []byte
 
 // beginRead makes the caller the reader.
 func (c *Conn) beginRead(ctx context.Context) error {
-	if !c.read.watch.begin(ctx, (*reading)(c)) {
-		if c.loop.Load() {
-			return ErrAttached
-		}
-		if ce := c.ended.Load(); ce != nil {
-			return ce
-		}
-		return ErrReading
+	if !c.read.watch.begin(c.ownContext(ctx), (*reading)(c)) {
+		return c.whyBusy(ctx)
 	}
 	// The context is looked at after the watch is armed: one that ends later
 	// fires it.
@@ -78,6 +72,38 @@ func (c *Conn) beginRead(ctx context.Context) error {
 		c.endRead()
 	}
 	return err
+}
+
+// whyBusy says why a call cannot read now. Where a Close is reading, to complete
+// the handshake, it waits for that: the answer is how the connection ended.
+func (c *Conn) whyBusy(ctx context.Context) error {
+	if c.loop.Load() {
+		return ErrAttached
+	}
+	if ce := c.ended.Load(); ce != nil {
+		return ce
+	}
+	c.out.mu.Lock()
+	closing := c.out.closing != nil
+	c.out.mu.Unlock()
+	if !closing {
+		return ErrReading
+	}
+	select {
+	case <-c.Context().Done():
+		return c.ended.Load()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ownContext spares the watch for a context that ends with the connection: it
+// cannot interrupt anything that the end does not.
+func (c *Conn) ownContext(ctx context.Context) context.Context {
+	if x, ok := ctx.(*connContext); ok && x.conn == c {
+		return context.Background()
+	}
+	return ctx
 }
 
 // endRead gives reading back, and everything that an idle connection need not

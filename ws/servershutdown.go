@@ -49,7 +49,7 @@ func (s *Server) Close() error {
 		web.Close()
 	}
 	for _, c := range conns {
-		c.CloseNow()
+		c.abort()
 	}
 	s.cancel()
 	return nil

@@ -113,10 +113,3 @@ func (e *Engine) turn() {
 	}
 	e.mu.Unlock()
 }
-
-// size returns the number of connections, for tests.
-func (e *Engine) size() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.conns)
-}

@@ -527,8 +527,6 @@ func (c *Conn) writeBroken(err error) error {
 	if ce := c.ended.Load(); ce != nil {
 		return ce
 	}
-	// What the peer sent before it went away may still be there to be read, its
-	// close frame included: the reader finds the end of the stream by itself.
 	ce := &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
 	if closing != nil && closing.By == Us {
 		ce = &CloseError{By: Us, Code: closing.Code, Reason: closing.Reason, Cause: errNoReply}
@@ -545,6 +543,7 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 	if c.patient {
 		ctx = context.Background()
 	}
+	ctx = c.ownContext(ctx)
 	if !w.watch.begin(ctx, (*writing)(c)) {
 		return 0, errTwoFlushers
 	}

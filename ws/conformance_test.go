@@ -1,0 +1,260 @@
+//go:build !js
+
+package ws_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/conformance"
+	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/deflate"
+	"github.com/tidewire/tidewire/ws/wstest"
+)
+
+// conformant is what the cases ask of an implementation: 16 MiB messages and
+// compression.
+func conformant() ws.ConnOptions {
+	return ws.ConnOptions{MaxMessage: 64 << 20, WriteQueue: 128 << 20, Compression: &deflate.Options{}}
+}
+
+// judge runs the cases against one door and fails for every verdict but a pass.
+func judge(t *testing.T, results []conformance.Result, err error, expected map[string]conformance.Verdict) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(conformance.Count(results))
+	if len(results) == 0 {
+		t.Error("no case was played")
+	}
+	for _, r := range results {
+		switch r.Verdict {
+		case conformance.Pass, conformance.Informational:
+			continue
+		case expected[r.ID]:
+			continue
+		}
+		var dump strings.Builder
+		r.Dump(&dump)
+		s := dump.String()
+		if len(s) > 4000 {
+			s = s[:4000] + "…"
+		}
+		t.Errorf("%s: %s\n%s", r.ID, r.Verdict, s)
+	}
+}
+
+// serverDoors are the ways in which a server gets its connections.
+var serverDoors = map[string]func(t *testing.T, ln net.Listener){
+	"Accept and Read": func(t *testing.T, ln net.Listener) {
+		serveHTTP(t, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, err := ws.Accept(w, r, &ws.AcceptOptions{ConnOptions: conformant()})
+			if err == nil {
+				echo(c)
+			}
+		}))
+	},
+	"HTTPHandler and Messages": func(t *testing.T, ln net.Listener) {
+		serveHTTP(t, ln, ws.HTTPHandler(func(ctx context.Context, c *ws.Conn) error {
+			for m, err := range c.Messages(ctx) {
+				if err != nil {
+					return err
+				}
+				if err := c.Write(ctx, m.Type, m.Data); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, &ws.AcceptOptions{ConnOptions: conformant()}))
+	},
+	"Accept and Reader to Writer": func(t *testing.T, ln net.Listener) {
+		serveHTTP(t, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, err := ws.Accept(w, r, &ws.AcceptOptions{ConnOptions: conformant()})
+			if err == nil {
+				echoStream(c)
+			}
+		}))
+	},
+	"Server and Attach": func(t *testing.T, ln net.Listener) {
+		srv := &ws.Server{Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+			return echoHandler, &ws.AcceptOptions{ConnOptions: conformant()}, nil
+		}}
+		keep(t, func() { srv.Serve(ln) }, func() { srv.Close() })
+	},
+	"Upgrade and ReadInto": func(t *testing.T, ln net.Listener) {
+		var all sync.WaitGroup
+		keep(t, func() {
+			for {
+				nc, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				all.Go(func() {
+					c, err := ws.Upgrade(nc, &ws.UpgradeOptions{ConnOptions: conformant()})
+					if err != nil {
+						return
+					}
+					var buf []byte
+					for {
+						var typ ws.MessageType
+						typ, buf, err = c.ReadInto(context.Background(), buf[:0])
+						if err != nil || c.Write(context.Background(), typ, buf) != nil {
+							return
+						}
+					}
+				})
+			}
+		}, func() { ln.Close(); all.Wait() })
+	},
+}
+
+func echoStream(c *ws.Conn) {
+	ctx := context.Background()
+	for {
+		typ, r, err := c.Reader(ctx)
+		if err != nil {
+			return
+		}
+		w, err := c.Writer(ctx, typ)
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(w, r); err != nil {
+			w.Cancel()
+			return
+		}
+		if w.Close() != nil {
+			return
+		}
+	}
+}
+
+// keep keeps serve going until the test ends.
+func keep(t *testing.T, serve, stop func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		serve()
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+}
+
+func serveHTTP(t *testing.T, ln net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h}
+	keep(t, func() { srv.Serve(ln) }, func() { srv.Close() })
+}
+
+// runner is patient: the machine may be slow, and a pass never waits it out.
+func runner() *conformance.Runner {
+	return &conformance.Runner{Volume: 64 << 10, Timeout: 2 * time.Minute, Patience: patience}
+}
+
+// Every case against every door and every kind of stream. The doors share what
+// is below them, so that the largest messages pass through one door alone.
+func TestServerConformance(t *testing.T) {
+	for door, serve := range serverDoors {
+		for _, kind := range []string{"tcp", "tls", "unix", "memory"} {
+			if kind != "tcp" && door != "Server and Attach" && door != "Accept and Read" {
+				continue
+			}
+			t.Run(strings.ReplaceAll(door, " ", "-")+"/"+kind, func(t *testing.T) {
+				leakCheck(t)
+				r := runner()
+				url := "ws://localhost/"
+				switch kind {
+				case "tcp", "tls":
+					ln, err := net.Listen("tcp", "127.0.0.1:0")
+					if err != nil {
+						t.Fatal(err)
+					}
+					url = "ws://" + ln.Addr().String() + "/"
+					if kind == "tls" {
+						url = "wss://localhost/"
+						addr := ln.Addr().String()
+						r.TLS = &tls.Config{RootCAs: certificate().roots, ServerName: "localhost"}
+						r.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+							return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+						}
+						ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate().cert}})
+					}
+					serve(t, ln)
+				case "unix":
+					dir, err := os.MkdirTemp("", "ws")
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { os.RemoveAll(dir) })
+					ln, err := net.Listen("unix", dir+"/s")
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						return (&net.Dialer{}).DialContext(ctx, "unix", dir+"/s")
+					}
+					serve(t, ln)
+				case "memory":
+					ln := wstest.Listen()
+					r.Dial = ln.DialContext
+					serve(t, ln)
+				}
+				results, err := r.RunServer(context.Background(), url, conformanceGroups...)
+				judge(t, results, err, nil)
+			})
+		}
+	}
+}
+
+func TestClientConformance(t *testing.T) {
+	ways := map[string]func(c *ws.Conn){
+		"Read":   func(c *ws.Conn) { echo(c) },
+		"Stream": echoStream,
+		"Attach": func(c *ws.Conn) {
+			over := make(chan struct{})
+			c.Attach(&events{
+				message: echoHandler,
+				closed:  func(*ws.Conn, error) { close(over) },
+			})
+			<-over
+		},
+	}
+	for way, talk := range ways {
+		t.Run(way, func(t *testing.T) {
+			leakCheck(t)
+			judgeClient(t, talk, &deflate.Options{}, map[string]conformance.Verdict{
+				"26.5.13": conformance.Unsupported, // our client offers client_max_window_bits
+				"26.5.16": conformance.Unsupported, // and here sets no bound of the server's
+			}, conformanceGroups...)
+		})
+	}
+	t.Run("window", func(t *testing.T) {
+		judgeClient(t, ways["Read"], &deflate.Options{PeerWindowBits: 10}, nil, "26.5.16")
+	})
+}
+
+func judgeClient(t *testing.T, talk func(*ws.Conn), z *deflate.Options, expected map[string]conformance.Verdict, globs ...string) {
+	r := runner()
+	results, err := r.RunClient(context.Background(), nil, func(ctx context.Context, url string) error {
+		o := conformant()
+		o.Compression = z
+		c, _, err := ws.Dial(ctx, url, &ws.DialOptions{ConnOptions: o, Subprotocols: []string{"chat", "superchat"}})
+		if err != nil {
+			return err
+		}
+		defer context.AfterFunc(ctx, func() { c.CloseNow() })()
+		talk(c)
+		return nil
+	}, globs...)
+	judge(t, results, err, expected)
+}
