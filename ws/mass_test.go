@@ -140,7 +140,7 @@ func raceOnce(i int, addr string) error {
 
 // startMass starts the child, and returns a function that ends it and gives its
 // last line.
-func startMass(t *testing.T, role, addr string, n int) (out *bufio.Reader, end func() string) {
+func startMass(t testing.TB, role, addr string, n int) (out *bufio.Reader, end func() string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), massRole+"="+role, massAddr+"="+addr, massN+"="+strconv.Itoa(n))
