@@ -127,7 +127,7 @@ func xor(p []byte, key [4]byte, pos int) {
 	}
 }
 
-var errTooMuch = errors.New("the peer sent more than the runner's MaxBytes")
+var errTooMuch = errors.New("the peer sent more than the case takes in, see MaxBytes")
 
 // readFrame reads one frame and takes its mask off. allow is asked before more
 // bytes are read, so that a declared length allocates nothing. wire

@@ -190,7 +190,7 @@ func (rc *reception) call(ctx context.Context, i int, base string, connect func(
 		t.Stop()
 	case err = <-done:
 		// It may have left before the case saw the end.
-		t := time.NewTimer(rc.r.patience())
+		t := time.NewTimer(min(rc.r.patience(), 2*time.Second))
 		select {
 		case <-rc.waiting[i]:
 		case <-t.C:

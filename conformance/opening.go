@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // acceptOf is the Sec-WebSocket-Accept value for a key: RFC 6455 4.2.2.
@@ -137,9 +139,15 @@ func (s *session) answered() error {
 	return err
 }
 
+// firstLine is what a terminal can show of a start line.
 func firstLine(raw []byte) string {
 	line, _, _ := strings.Cut(string(raw[:min(len(raw), 120)]), "\r\n")
-	return strings.TrimSpace(strings.ToValidUTF8(line, "?"))
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(line))
 }
 
 // status returns the status code of a response, or 0.

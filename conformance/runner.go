@@ -24,13 +24,14 @@ type Runner struct {
 	// Timeout bounds one case; 0 means 30 s.
 	Timeout time.Duration
 	// Patience is how long the runner waits while nothing moves in either direction;
-	// 0 means 4 s.
+	// 0 means 8 s.
 	Patience time.Duration
 	// Grace is how long a peer may take to fail a connection at once, in the cases
 	// that ask for it; 0 means 500 ms.
 	Grace time.Duration
 	// MaxBytes bounds what one case takes in from the peer, and what one of the
-	// peer's messages may inflate to; 0 means 40 MiB.
+	// peer's messages may inflate to; 0 means 40 MiB. All but the cases that move
+	// megabytes have a smaller bound: 4 MiB, or four times Volume if that is more.
 	MaxBytes int64
 	// Volume is how many bytes a case of groups 12 and 13 sends before compression, in
 	// 2 to 1000 messages; 0 means 1 MiB. Less than 1 MiB also makes 9.7 and 9.8
@@ -58,9 +59,8 @@ func or[T int | int64 | time.Duration](v, standard T) T {
 }
 
 func (r *Runner) timeout() time.Duration  { return or(r.Timeout, 30*time.Second) }
-func (r *Runner) patience() time.Duration { return or(r.Patience, 4*time.Second) }
+func (r *Runner) patience() time.Duration { return or(r.Patience, 8*time.Second) }
 func (r *Runner) grace() time.Duration    { return or(r.Grace, 500*time.Millisecond) }
-func (r *Runner) maxBytes() int64         { return or(r.MaxBytes, 40<<20) }
 func (r *Runner) volume() int             { return or(r.Volume, 1<<20) }
 
 // Result is what became of one case.

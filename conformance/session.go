@@ -78,11 +78,20 @@ func (s *session) notef(format string, args ...any) {
 // peer is the server. RFC 6455 5.1.
 func (s *session) masks() bool { return s.role == Server }
 
+// bound is how many bytes the case takes in from the peer.
+func (s *session) bound() int64 {
+	most := or(s.r.MaxBytes, 40<<20)
+	if s.c.heavy {
+		return most
+	}
+	return min(most, max(4<<20, 4*int64(s.r.volume())))
+}
+
 // start begins to read frames.
 func (s *session) start() {
 	s.done = make(chan struct{})
 	s.in.bell = make(chan struct{}, 1)
-	go readFrames(s.br, &s.in, s.log, s.r.maxBytes(), s.done)
+	go readFrames(s.br, &s.in, s.log, s.bound(), s.done)
 }
 
 // end closes the connection and waits for the reading goroutine.
@@ -268,7 +277,7 @@ func (s *session) next(what string) event {
 		a := s.wait(what)
 		if a.err != nil {
 			if errors.Is(a.err, errTooMuch) {
-				s.failf("%v (%d bytes)", a.err, s.r.maxBytes())
+				s.failf("%v (%d bytes)", a.err, s.bound())
 			}
 			return event{kind: gotEnd, err: a.err}
 		}
@@ -332,7 +341,7 @@ func (s *session) judge(f *frame) (event, bool) {
 	}
 	e := event{kind: gotMessage, op: s.opcode, data: s.message}
 	if s.packed {
-		p, err := s.deflate.inflate(s.message, s.r.maxBytes())
+		p, err := s.deflate.inflate(s.message, s.bound())
 		if err != nil {
 			s.failf("the peer's compressed message: %v", err)
 		}
