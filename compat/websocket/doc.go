@@ -15,6 +15,8 @@
 //     concurrently.
 //   - Reading on after an error returns the same error for ever; gorilla panics at
 //     the thousandth time.
+//   - Behind the end of a compressed message its reader keeps returning io.EOF;
+//     gorilla's turns to io.ErrClosedPipe.
 //   - A client that sends frames in the same segment as its handshake is served;
 //     gorilla refuses it.
 //   - A connection that refuses what the peer did (a message past the read limit,

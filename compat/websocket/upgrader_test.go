@@ -139,6 +139,7 @@ func TestUpgradeAnswers(t *testing.T) {
 }
 
 func TestUpgradeSubprotocolFromTheHeader(t *testing.T) {
+	leakCheck(t)
 	for offered, want := range map[string]string{"chat, other": "other", "chat": ""} {
 		over := make(chan struct{})
 		resp, _ := ask(t, func(w http.ResponseWriter, r *http.Request) {
