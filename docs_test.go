@@ -18,7 +18,7 @@ func TestDefaultsTable(t *testing.T) {
 		rows[m[1]] = m[2]
 	}
 	source := map[string]string{}
-	for _, name := range []string{"ws/options.go", "ws/budget.go"} {
+	for _, name := range []string{"ws/options.go", "ws/budget.go", "ws/head.go", "ws/server.go"} {
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -30,9 +30,9 @@ func TestDefaultsTable(t *testing.T) {
 	delete(source, "Settings")
 	words := map[string]string{
 		"1 << 20": "1 MiB", "1 << 30": "1 GiB", "30 * time.Second": "30 s", "60 * time.Second": "60 s",
-		"5 * time.Second": "5 s", "25 * time.Second": "25 s", "2": "2", "1000": "1000",
+		"5 * time.Second": "5 s", "10 * time.Second": "10 s", "8 << 10": "8 KiB", "4096": "4096", "25 * time.Second": "25 s", "2": "2", "1000": "1000",
 	}
-	if len(source) < 9 {
+	if len(source) < 13 {
 		t.Fatalf("found only %d defaults in the source: %v", len(source), source)
 	}
 	for name, value := range source {
