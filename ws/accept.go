@@ -14,8 +14,6 @@ import (
 	"github.com/tidewire/tidewire/ws/deflate"
 )
 
-const defaultHandshakeTimeout = 10 * time.Second
-
 // errNoUpgrade is the cause of a Refusal of a plain HTTP request.
 var errNoUpgrade = errors.New("not a WebSocket handshake")
 

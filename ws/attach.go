@@ -2,28 +2,7 @@
 
 package ws
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
-)
-
-var errPanic = errors.New("handler panicked")
-
-// Attach hands reading to h and returns at once: from here on, the connection is
-// driven by events. Read, Reader, Messages and CloseRead return ErrAttached.
-//
-// On an attached connection Write never waits: what the peer does not take is
-// queued up to ConnOptions.WriteQueue, and past that ConnOptions.QueuePolicy
-// applies. Close sends and returns.
-func (c *Conn) Attach(h Handler) error {
-	if err := c.beginLoop(context.Background(), h); err != nil {
-		return err
-	}
-	go c.serve(h)
-	return nil
-}
+import "context"
 
 // beginLoop makes the caller the reader for as long as the connection lives, or
 // until endLoop.
@@ -43,39 +22,16 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 	return nil
 }
 
-// serve is the goroutine of an attached connection.
-func (c *Conn) serve(h Handler) {
-	c.guard(func() { h.Opened(c) })
-	err := c.run(func(typ MessageType, p []byte) bool {
-		c.guard(func() { h.Message(c, typ, p) })
-		return true
-	})
-	if c.ended.Load() == nil {
-		// Only a context or the end could stop it.
-		c.broken(err)
-	}
+// endLoop gives reading back after a Messages loop.
+func (c *Conn) endLoop() {
+	r := &c.read
+	r.polled, r.looping = false, false
+	c.inWakes.Store(false)
+	c.ticks.waiting.Store(false)
+	c.dropView()
 	c.uncork()
-	c.guard(func() { h.Closed(c, c.ended.Load()) })
-	c.depart()
-}
-
-// guard calls into user code, and closes the connection with 1011 if that
-// panics.
-func (c *Conn) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.panicked(v)
-		}
-	}()
-	f()
-}
-
-func (c *Conn) panicked(v any) {
-	count.panicks.Add(1)
-	c.logger().Error("websocket handler panicked",
-		"remote", c.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-	// What panicked is nothing to tell the peer.
-	c.refuseWith(StatusInternalError, errPanic.Error(), fmt.Errorf("%w: %v", errPanic, v))
+	c.loop.Store(false)
+	c.endRead()
 }
 
 // run reads messages and delivers them until deliver returns false, or the
@@ -152,11 +108,4 @@ func (c *Conn) uncork() {
 	w.mu.Lock()
 	w.corked = false
 	c.flushLater()
-}
-
-// drained tells the handler that the queue has emptied.
-func (c *Conn) drained() {
-	if h, ok := c.handler.(DrainedHandler); ok && c.ended.Load() == nil {
-		go c.guard(func() { h.Drained(c) })
-	}
 }

@@ -1,5 +1,3 @@
-//go:build !js
-
 package ws
 
 import "sync"
@@ -93,17 +91,3 @@ func (c *Conn) hold(n int) error {
 }
 
 func (c *Conn) unhold(n int) { c.set.Budget.add(c, -int64(n)) }
-
-// countQueue brings what is counted for the write queue up to date, and reports
-// whether overBudget must be called once mu is released. Called with out.mu held.
-func (c *Conn) countQueue() bool {
-	w := &c.out
-	n := w.queued() - w.held
-	if n == 0 {
-		return false
-	}
-	w.held += n
-	return c.set.Budget.add(c, int64(n))
-}
-
-func (c *Conn) overBudget() { c.set.Budget.evict() }

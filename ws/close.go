@@ -18,12 +18,6 @@ import (
 // buffer given back. In between, whoever owns the reading direction sees to it
 // that the last frames leave and that a refusal is not overtaken by a reset.
 
-var (
-	errCloseTimeout = errors.New("peer did not complete the closing handshake in time (ConnOptions.CloseTimeout)")
-	errNoReply      = errors.New("peer ended the stream without answering the close frame")
-	errCloseNow     = errors.New("closed without a closing handshake (CloseNow)")
-)
-
 // maxDrain bounds what is read and thrown away after a refusal, so that the
 // close frame reaches a peer that is still sending.
 const maxDrain = 64 << 20
@@ -350,36 +344,4 @@ func (c *Conn) closeStream() {
 	if c.onGone != nil {
 		c.onGone(c)
 	}
-}
-
-// countRefusal counts a refusal by its cause.
-func countRefusal(code StatusCode, cause error) {
-	switch {
-	case errors.Is(cause, ErrMessageStuck):
-		count.messageStuck.Add(1)
-	case errors.Is(cause, ErrSlowPeer):
-		count.slowPeer.Add(1)
-	case errors.Is(cause, ErrControlFlood):
-		count.flood.Add(1)
-	case errors.Is(cause, ErrBudget):
-		count.budget.Add(1)
-	case code == StatusMessageTooBig:
-		count.tooBig.Add(1)
-	case code == StatusInvalidFramePayloadData:
-		count.utf8.Add(1)
-	case code == StatusProtocolError:
-		count.protocol.Add(1)
-	}
-}
-
-// shortReason is what the peer is told: the cause, as far as it fits.
-func shortReason(cause error) string {
-	s := cause.Error()
-	if len(s) > frame.MaxCloseReason {
-		s = s[:frame.MaxCloseReason]
-		for len(s) > 0 && s[len(s)-1] >= 0x80 {
-			s = s[:len(s)-1]
-		}
-	}
-	return s
 }

@@ -1,5 +1,3 @@
-//go:build !js
-
 package ws
 
 import (
@@ -19,7 +17,6 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 		cancel(err)
 		return out
 	}
-	c.read.looping = false // nothing to cork: no user code runs
 	go func() {
 		err := c.readNoData()
 		c.loop.Store(false)
@@ -27,20 +24,4 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 		cancel(c.readError(out, err))
 	}()
 	return out
-}
-
-// readNoData reads until something other than a control frame comes.
-func (c *Conn) readNoData() error {
-	for {
-		_, err := c.parse()
-		if err == nil && c.read.open {
-			err = c.refuse(StatusPolicyViolation, errUnexpectedData)
-		}
-		if err == nil {
-			err = c.fill()
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

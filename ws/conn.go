@@ -5,7 +5,6 @@ package ws
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -223,11 +222,4 @@ func (c *Conn) plain() bool {
 		}
 	}
 	return c.opened.Load() == yes
-}
-
-func (c *Conn) logger() *slog.Logger {
-	if l := c.set.Logger; l != nil {
-		return l
-	}
-	return slog.Default()
 }

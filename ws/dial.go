@@ -69,7 +69,7 @@ func Dial(ctx context.Context, rawURL string, o *DialOptions) (*Conn, *http.Resp
 				err = fmt.Errorf("%w (DialOptions.FollowRedirects is off)", err)
 			}
 		}
-		return nil, resp, fmt.Errorf("ws: dial %s: %w", d.name(), err)
+		return nil, resp, fmt.Errorf("ws: dial %s: %w", nameOf(d.url), err)
 	}
 }
 
@@ -85,15 +85,8 @@ type dialer struct {
 
 // newDialer checks everything that goes on the wire. The errors name the field.
 func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
-	if strings.Contains(rawURL, "#") {
-		// "Fragment identifiers […] MUST NOT be used" (RFC 6455 section 3).
-		return nil, errors.New("the URL has a fragment (#), which a WebSocket URL cannot have")
-	}
-	u, err := url.Parse(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("malformed URL: %w", unwrapURL(err))
-	}
-	if err := checkURL(u); err != nil {
 		return nil, err
 	}
 	d := &dialer{o: o, url: u, header: o.Header.Clone(), host: o.Host, jar: o.Jar, limit: o.MaxHeader}
@@ -130,17 +123,8 @@ func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
 	if !all(o.Host, inTarget) || strings.ContainsAny(o.Host, "/?#@") {
 		return nil, fmt.Errorf("DialOptions.Host is not host or host:port: %q", o.Host)
 	}
-	seen := map[string]bool{}
-	for _, p := range o.Subprotocols {
-		// "The elements that comprise this value MUST be non-empty strings […]
-		// and MUST all be unique strings" (RFC 6455 section 4.1, item 10).
-		if !isToken(p) {
-			return nil, fmt.Errorf("DialOptions.Subprotocols holds one that is not a token: %q", p)
-		}
-		if seen[p] {
-			return nil, fmt.Errorf("DialOptions.Subprotocols holds %q twice", p)
-		}
-		seen[p] = true
+	if err := checkOffer(o.Subprotocols); err != nil {
+		return nil, err
 	}
 	if o.HTTPClient != nil {
 		if o.TLSConfig != nil || o.InsecureSkipVerify || o.Proxy != nil || o.NetDial != nil || o.UnixSocket != "" {
@@ -152,43 +136,6 @@ func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
 	}
 	return d, nil
 }
-
-// unwrapURL takes the URL, which may hold a password, out of url.Parse's error.
-func unwrapURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
-
-// checkURL refuses what cannot be dialled, and brings the scheme to ws or wss.
-func checkURL(u *url.URL) error {
-	switch u.Scheme {
-	case "ws", "wss":
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	default:
-		return fmt.Errorf("the URL's scheme is %q, and must be ws or wss", u.Scheme)
-	}
-	if u.Opaque != "" || u.Hostname() == "" {
-		return errors.New("the URL has no host")
-	}
-	for i := range len(u.Host) {
-		if u.Host[i] >= 0x80 {
-			return fmt.Errorf("the URL's host %q is not ASCII: write it in its xn-- form", u.Host)
-		}
-		if charClass[u.Host[i]]&inTarget == 0 {
-			return fmt.Errorf("the URL's host %q holds a space or a control character", u.Host)
-		}
-	}
-	return nil
-}
-
-// name is the URL without what may be secret in it.
-func (d *dialer) name() string { return d.url.Scheme + "://" + d.url.Host + d.url.EscapedPath() }
 
 // httpURL is the URL as package http knows it, without its user.
 func (d *dialer) httpURL() *url.URL {

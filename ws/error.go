@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tidewire/tidewire/ws/frame"
 )
 
 // Closer says who ended a connection.
@@ -111,6 +113,24 @@ var (
 	// when the Budget ran out.
 	ErrBudget = errors.New("memory budget exhausted; this connection held the most (ConnOptions.Budget)")
 )
+
+var (
+	errCloseTimeout = errors.New("peer did not complete the closing handshake in time (ConnOptions.CloseTimeout)")
+	errNoReply      = errors.New("peer ended the stream without answering the close frame")
+	errCloseNow     = errors.New("closed without a closing handshake (CloseNow)")
+)
+
+// shortReason is what the peer is told: the cause, as far as it fits.
+func shortReason(cause error) string {
+	s := cause.Error()
+	if len(s) > frame.MaxCloseReason {
+		s = s[:frame.MaxCloseReason]
+		for len(s) > 0 && s[len(s)-1] >= 0x80 {
+			s = s[:len(s)-1]
+		}
+	}
+	return s
+}
 
 // prefixed puts the package's name in front of an error from below, once.
 func prefixed(err error) error { return fmt.Errorf("ws: %w", err) }

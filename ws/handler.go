@@ -1,5 +1,13 @@
 package ws
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
 // Handler receives the events of an attached connection. One connection's events
 // come one at a time, in order; different connections' come concurrently.
 //
@@ -49,3 +57,68 @@ func (f HandlerFunc) Message(c *Conn, typ MessageType, p []byte) { f(c, typ, p) 
 
 // Closed does nothing.
 func (f HandlerFunc) Closed(c *Conn, err error) {}
+
+var errPanic = errors.New("handler panicked")
+
+// Attach hands reading to h and returns at once: from here on, the connection is
+// driven by events. Read, Reader, Messages and CloseRead return ErrAttached.
+//
+// On an attached connection Write never waits: what the peer does not take is
+// queued up to ConnOptions.WriteQueue, and past that ConnOptions.QueuePolicy
+// applies. Close sends and returns.
+func (c *Conn) Attach(h Handler) error {
+	if err := c.beginLoop(context.Background(), h); err != nil {
+		return err
+	}
+	go c.serve(h)
+	return nil
+}
+
+// serve is the goroutine of an attached connection.
+func (c *Conn) serve(h Handler) {
+	c.guard(func() { h.Opened(c) })
+	err := c.run(func(typ MessageType, p []byte) bool {
+		c.guard(func() { h.Message(c, typ, p) })
+		return true
+	})
+	if c.ended.Load() == nil {
+		// Only a context or the end could stop it.
+		c.broken(err)
+	}
+	c.uncork()
+	c.guard(func() { h.Closed(c, c.ended.Load()) })
+	c.depart()
+}
+
+// guard calls into user code, and closes the connection with 1011 if that
+// panics.
+func (c *Conn) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked(v)
+		}
+	}()
+	f()
+}
+
+func (c *Conn) panicked(v any) {
+	count.panicks.Add(1)
+	c.logger().Error("websocket handler panicked",
+		"remote", c.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+	// What panicked is nothing to tell the peer.
+	c.refuseWith(StatusInternalError, errPanic.Error(), fmt.Errorf("%w: %v", errPanic, v))
+}
+
+// drained tells the handler that the queue has emptied.
+func (c *Conn) drained() {
+	if h, ok := c.handler.(DrainedHandler); ok && c.ended.Load() == nil {
+		go c.guard(func() { h.Drained(c) })
+	}
+}
+
+func (c *Conn) logger() *slog.Logger {
+	if l := c.set.Logger; l != nil {
+		return l
+	}
+	return slog.Default()
+}

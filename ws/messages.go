@@ -1,5 +1,3 @@
-//go:build !js
-
 package ws
 
 import (
@@ -51,18 +49,6 @@ func (c *Conn) loopOver(ctx context.Context, yield func(Message, error) bool) (e
 		err = c.readError(ctx, err)
 	}
 	return err, broke
-}
-
-// endLoop gives reading back after a Messages loop.
-func (c *Conn) endLoop() {
-	r := &c.read
-	r.polled, r.looping = false, false
-	c.inWakes.Store(false)
-	c.ticks.waiting.Store(false)
-	c.dropView()
-	c.uncork()
-	c.loop.Store(false)
-	c.endRead()
 }
 
 // endsQuietly reports whether err is a close that a loop ends with as planned.

@@ -20,6 +20,9 @@ const (
 	defaultControlRate    = 1000
 )
 
+// defaultHandshakeTimeout is the default of every HandshakeTimeout.
+const defaultHandshakeTimeout = 10 * time.Second
+
 // QueuePolicy says what Write does on an attached connection whose write queue
 // is full. Write never blocks there; see [Conn.Attach].
 type QueuePolicy byte

@@ -18,34 +18,6 @@ import (
 // woken again by the socket.
 var errWouldBlock = errors.New("ws: would block")
 
-// Read returns the next message, in memory that is the caller's.
-//
-// It returns ctx's error when ctx ends first; the connection stays whole, and
-// the next Read goes on where this one stopped, in the middle of a frame too.
-// Once the connection has ended, every Read returns the same *CloseError.
-func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
-	typ, p, err := c.ReadInto(ctx, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	if p == nil {
-		p = []byte{}
-	}
-	return typ, p, nil
-}
-
-// ReadInto is Read into the caller's memory: the message is appended to buf,
-// which is grown if it must be, and the result returned. A message that fits
-// buf's capacity allocates nothing. On an error, buf is returned as it was.
-func (c *Conn) ReadInto(ctx context.Context, buf []byte) (MessageType, []byte, error) {
-	if err := c.beginRead(ctx); err != nil {
-		return 0, buf, err
-	}
-	typ, p, err := c.readMessage(ctx, buf)
-	c.endRead()
-	return typ, p, err
-}
-
 func (c *Conn) readMessage(ctx context.Context, buf []byte) (MessageType, []byte, error) {
 	if err := c.discardReader(); err != nil {
 		return 0, buf, c.readError(ctx, err)
@@ -405,4 +377,21 @@ func (c *Conn) receivePolled() (int, error) {
 	}
 	r.drained = left == 0
 	return n, nil
+}
+
+// readNoData reads until something other than a control frame comes.
+func (c *Conn) readNoData() error {
+	c.read.looping = false // nothing to cork: no user code runs
+	for {
+		_, err := c.parse()
+		if err == nil && c.read.open {
+			err = c.refuse(StatusPolicyViolation, errUnexpectedData)
+		}
+		if err == nil {
+			err = c.fill()
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

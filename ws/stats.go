@@ -1,6 +1,9 @@
 package ws
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // Counters is a snapshot of what happened to the connections of this process.
 // The By fields add up to Opened minus Open; the fields below them say why
@@ -53,5 +56,25 @@ func Stats() Counters {
 		ControlFlood: count.flood.Load(),
 		Budget:       count.budget.Load(),
 		Panic:        count.panicks.Load(),
+	}
+}
+
+// countRefusal counts a refusal by its cause.
+func countRefusal(code StatusCode, cause error) {
+	switch {
+	case errors.Is(cause, ErrMessageStuck):
+		count.messageStuck.Add(1)
+	case errors.Is(cause, ErrSlowPeer):
+		count.slowPeer.Add(1)
+	case errors.Is(cause, ErrControlFlood):
+		count.flood.Add(1)
+	case errors.Is(cause, ErrBudget):
+		count.budget.Add(1)
+	case code == StatusMessageTooBig:
+		count.tooBig.Add(1)
+	case code == StatusInvalidFramePayloadData:
+		count.utf8.Add(1)
+	case code == StatusProtocolError:
+		count.protocol.Add(1)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/frame"
@@ -130,24 +129,6 @@ func (c *Conn) Buffered() int {
 	defer c.out.mu.Unlock()
 	return c.out.queued()
 }
-
-func checkMessage(typ MessageType, p []byte) error {
-	switch typ {
-	case Text:
-		if !utf8.Valid(p) {
-			return errTextUTF8
-		}
-	case Binary:
-	default:
-		return errMessageType
-	}
-	return nil
-}
-
-var (
-	errTextUTF8    = errors.New("ws: text message is not valid UTF-8; send it as Binary")
-	errMessageType = errors.New("ws: message type must be Text or Binary")
-)
 
 // cannotWrite returns why nothing more may be queued. Called with mu held.
 func (c *Conn) cannotWrite() error {
@@ -672,3 +653,17 @@ func (c *Conn) dropQueue() {
 	}
 	w.watch.drop()
 }
+
+// countQueue brings what is counted for the write queue up to date, and reports
+// whether overBudget must be called once mu is released. Called with out.mu held.
+func (c *Conn) countQueue() bool {
+	w := &c.out
+	n := w.queued() - w.held
+	if n == 0 {
+		return false
+	}
+	w.held += n
+	return c.set.Budget.add(c, int64(n))
+}
+
+func (c *Conn) overBudget() { c.set.Budget.evict() }
