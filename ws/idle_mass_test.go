@@ -50,7 +50,7 @@ func BenchmarkIdle(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			stop := func() error { return nil }
+			var stop func() error
 			done := make(chan struct{})
 			if h != nil {
 				srv := &http.Server{Handler: h}
