@@ -1,0 +1,389 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/tidewire/tidewire/ws/frame"
+)
+
+// writeShared writes a large message from the caller's memory, copying only what
+// a cancelled write leaves behind. It is called with mu held, as the flusher to
+// be, and releases it.
+func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error {
+	w := &c.out
+	w.flushing = true
+	var hdr [frame.MaxHeaderSize]byte
+	head := w.pending // control frames that nobody has flushed yet
+	w.pending = nil
+	if head == nil {
+		head = getBuffer(frame.MaxHeaderSize)
+	}
+	before := len(*head)
+	h := frame.AppendHeader(hdr[:0], frame.Header{Fin: true, Opcode: frame.Opcode(typ), Length: int64(len(p))})
+	*head = append(*head, h...)
+	total := len(*head) + len(p)
+	w.inflight = total
+	w.mu.Unlock()
+
+	n, err := c.send(ctx, *head, p)
+
+	w.mu.Lock()
+	w.inflight = 0
+	if err == nil {
+		putBuffer(head)
+		return c.flushRest(ctx)
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+		putBuffer(head)
+		return c.writeBroken(err)
+	}
+	cerr := ctx.Err()
+	if n <= before && cerr != nil {
+		// Not a byte of the message has left: take it back.
+		*head = append((*head)[:0], (*head)[n:before]...)
+		c.putBack(head, nil)
+	} else {
+		cerr = nil
+		rest := p[max(0, n-len(*head)):]
+		*head = append((*head)[:0], (*head)[min(n, len(*head)):]...)
+		c.putBack(head, rest)
+	}
+	c.handOver()
+	return cerr
+}
+
+// putBack puts bytes that were taken but not written in front of pending. head
+// is the queue's from here on. Called with mu held.
+func (c *Conn) putBack(head *[]byte, rest []byte) {
+	w := &c.out
+	if len(rest) > 0 {
+		head = growBuffer(head, len(rest))
+		*head = append(*head, rest...)
+	}
+	if behind := w.pending; behind != nil {
+		head = growBuffer(head, len(*behind))
+		*head = append(*head, *behind...)
+		putBuffer(behind)
+	}
+	w.pending = head
+	if len(*head) == 0 {
+		putBuffer(head)
+		w.pending = nil
+	}
+}
+
+// flush writes what is pending, as the flusher, in the caller's goroutine. recall
+// says that pending holds nothing but the caller's message, which may be taken
+// back as long as no byte has left. It is called with mu held and releases it.
+func (c *Conn) flush(ctx context.Context, recall bool) error {
+	w := &c.out
+	w.flushing = true
+	b := w.pending
+	w.pending = nil
+	w.inflight = len(*b)
+	w.mu.Unlock()
+
+	n, err := c.send(ctx, *b, nil)
+
+	w.mu.Lock()
+	w.inflight = 0
+	if err == nil {
+		putBuffer(b)
+		return c.flushRest(ctx)
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+		putBuffer(b)
+		return c.writeBroken(err)
+	}
+	if cerr := ctx.Err(); n == 0 && recall && cerr != nil {
+		putBuffer(b)
+		c.handOver()
+		return cerr
+	}
+	*b = append((*b)[:0], (*b)[n:]...)
+	c.putBack(b, nil)
+	c.handOver()
+	return nil
+}
+
+// flushRest goes on with what others queued meanwhile, for a few rounds. It is
+// called as the flusher with mu held and releases it.
+func (c *Conn) flushRest(ctx context.Context) error {
+	w := &c.out
+	for range maxRounds {
+		if w.pending == nil {
+			c.flushed()
+			return nil
+		}
+		b := w.pending
+		w.pending = nil
+		w.inflight = len(*b)
+		w.signal()
+		w.mu.Unlock()
+
+		n, err := c.send(ctx, *b, nil)
+
+		w.mu.Lock()
+		w.inflight = 0
+		if err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+				putBuffer(b)
+				c.writeBroken(err)
+				return nil // the caller's own message has left
+			}
+			*b = append((*b)[:0], (*b)[n:]...)
+			c.putBack(b, nil)
+			c.handOver()
+			return nil
+		}
+		putBuffer(b)
+	}
+	c.handOver()
+	return nil
+}
+
+// flushed gives the flusher's duty back, with nothing pending. It is called with
+// mu held and releases it.
+func (c *Conn) flushed() {
+	w := &c.out
+	w.flushing = false
+	c.ticks.stuck.Store(0)
+	w.signal()
+	drained := w.full && w.attached && w.pending == nil
+	if drained {
+		w.full = false
+	}
+	held := w.held
+	w.held = 0
+	w.mu.Unlock()
+	if held > 0 {
+		c.unhold(held)
+	}
+	if drained {
+		c.drained()
+	}
+}
+
+// handOver passes the flusher's duty to a goroutine, which ends when nothing is
+// pending. It is called as the flusher with mu held and releases it.
+func (c *Conn) handOver() {
+	w := &c.out
+	if w.pending == nil {
+		c.flushed()
+		return
+	}
+	over := c.countQueue()
+	w.signal()
+	w.mu.Unlock()
+	if over {
+		c.overBudget()
+	}
+	go c.flushAll()
+}
+
+// flushAll is the goroutine of handOver.
+func (c *Conn) flushAll() {
+	w := &c.out
+	w.mu.Lock()
+	for {
+		if c.gone.Load() && w.pending != nil {
+			putBuffer(w.pending)
+			w.pending = nil
+		}
+		if w.pending == nil {
+			c.flushed()
+			return
+		}
+		b := w.pending
+		w.pending = nil
+		w.inflight = len(*b)
+		w.mu.Unlock()
+
+		n, err := c.send(context.Background(), *b, nil)
+
+		w.mu.Lock()
+		w.inflight = 0
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.ended.Load() == nil {
+			*b = append((*b)[:0], (*b)[n:]...)
+			c.putBack(b, nil)
+			continue
+		}
+		putBuffer(b)
+		if err != nil {
+			c.writeBroken(err)
+			return
+		}
+		w.signal()
+		over := c.countQueue()
+		if over {
+			w.mu.Unlock()
+			c.overBudget()
+			w.mu.Lock()
+		}
+	}
+}
+
+// writeBroken ends the connection after a failed write. It is called as the
+// flusher with mu held and releases it.
+func (c *Conn) writeBroken(err error) error {
+	w := &c.out
+	if w.pending != nil {
+		putBuffer(w.pending)
+		w.pending = nil
+	}
+	closing := w.closing
+	c.flushed()
+	if ce := c.ended.Load(); ce != nil {
+		return ce
+	}
+	ce := &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
+	if closing != nil && closing.By == Us {
+		ce = &CloseError{By: Us, Code: closing.Code, Reason: closing.Reason, Cause: errNoReply}
+	}
+	c.finish(ce)
+	c.kill()
+	return c.ended.Load()
+}
+
+// send writes head and then p to the stream, as the flusher. It returns how many
+// bytes left, and os.ErrDeadlineExceeded when ctx interrupted it.
+func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
+	w := &c.out
+	if c.patient {
+		ctx = context.Background()
+	}
+	ctx = c.ownContext(ctx)
+	if !w.watch.begin(ctx, (*writing)(c)) {
+		return 0, errTwoFlushers
+	}
+	defer w.watch.end((*writing)(c))
+	if ctx.Err() != nil {
+		return 0, os.ErrDeadlineExceeded
+	}
+	now := &c.wheel.now
+	sent := 0
+	if len(p) > 0 && len(head)+len(p) <= 4*writePiece {
+		c.ticks.stuck.Store(moment(now.Load()))
+		v := net.Buffers{head, p}
+		n, err := v.WriteTo(c.stream)
+		return int(n), err
+	}
+	for _, b := range [2][]byte{head, p} {
+		for len(b) > 0 {
+			c.ticks.stuck.Store(moment(now.Load()))
+			n, err := c.stream.Write(b[:min(len(b), writePiece)])
+			sent += n
+			if err != nil {
+				return sent, err
+			}
+			b = b[n:]
+		}
+	}
+	return sent, nil
+}
+
+var errTwoFlushers = errors.New("ws: internal error: two flushers")
+
+// flushLater sees to it that what is pending leaves, without waiting: at once if
+// the socket takes it, else by a goroutine. It is called with mu held and
+// releases it.
+func (c *Conn) flushLater() {
+	w := &c.out
+	if w.corked && w.pendingLen() < chunkBuffer {
+		c.noteCork()
+		w.mu.Unlock()
+		return
+	}
+	if w.flushing || w.pending == nil {
+		over := c.countQueue()
+		w.mu.Unlock()
+		if over {
+			c.overBudget()
+		}
+		return
+	}
+	w.flushing = true
+	if !c.plain() {
+		c.handOver()
+		return
+	}
+	b := w.pending
+	w.pending = nil
+	w.inflight = len(*b)
+	w.mu.Unlock()
+	n, err := c.socket.TryWrite(*b)
+	w.mu.Lock()
+	w.inflight = 0
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		putBuffer(b)
+		c.writeBroken(err)
+		return
+	}
+	if n == len(*b) {
+		putBuffer(b)
+		if w.pending == nil {
+			c.flushed()
+			return
+		}
+	} else {
+		c.ticks.stuck.Store(moment(c.wheel.now.Load()))
+		*b = append((*b)[:0], (*b)[n:]...)
+		c.putBack(b, nil)
+	}
+	c.handOver()
+}
+
+// drainQueue waits until everything queued has left, and reports whether it did
+// before the deadline.
+func (c *Conn) drainQueue(deadline time.Time) bool {
+	w := &c.out
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.flushing || w.pending != nil {
+		if c.gone.Load() {
+			return false
+		}
+		if !w.flushing {
+			w.corked = false
+			c.flushLater()
+			w.mu.Lock()
+			continue
+		}
+		if w.wait(ctx) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// dropQueue throws away what can no longer leave, once the stream is closed.
+func (c *Conn) dropQueue() {
+	w := &c.out
+	w.mu.Lock()
+	if w.pending != nil && !w.flushing {
+		putBuffer(w.pending)
+		w.pending = nil
+	}
+	held := 0
+	if !w.flushing {
+		held, w.held = w.held, 0
+	}
+	if w.deflate != nil {
+		w.deflate.Release()
+		w.deflate = nil
+	}
+	w.signal()
+	w.mu.Unlock()
+	if held > 0 {
+		c.unhold(held)
+	}
+	w.watch.drop()
+}
