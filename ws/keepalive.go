@@ -17,14 +17,6 @@ type tickState struct {
 	missed int    // unanswered in a row; owned by the wheel
 }
 
-// moment is a tick that can be told from "not now".
-func moment(now uint32) uint32 { return max(now, 1) }
-
-// past reports whether the moment from lies at least limit ticks back.
-func past(now, from, limit uint32) bool {
-	return from != 0 && limit != 0 && int32(now-from) >= int32(limit)
-}
-
 // needs is the wheel's quick look, under its lock: a few loads and no more.
 func (c *Conn) needs(now uint32) bool {
 	t := &c.ticks

@@ -49,6 +49,9 @@ func checkMessage(typ MessageType, p []byte) error {
 }
 
 var (
+	errReaderStale = errors.New("ws: this Reader is over: a later message is being read")
+	errWriterDone  = errors.New("ws: Writer is closed")
+	errCancelled   = errors.New("ws: a Writer was cancelled in the middle of its message")
 	errTextUTF8    = errors.New("ws: text message is not valid UTF-8; send it as Binary")
 	errMessageType = errors.New("ws: message type must be Text or Binary")
 )

@@ -4,7 +4,6 @@ package ws
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/tidewire/tidewire/ws/frame"
@@ -18,8 +17,6 @@ type messageReader struct {
 	whole  bool   // ready is the whole message
 	failed error
 }
-
-var errReaderStale = errors.New("ws: this Reader is over: a later message is being read")
 
 // Reader waits for the next message and returns a reader of its payload, which
 // ends with io.EOF. ctx bounds the reads of that reader too; they return its

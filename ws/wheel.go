@@ -18,6 +18,14 @@ func ticks(d time.Duration) uint32 {
 	return uint32(min((d+tick-1)/tick, 1<<30))
 }
 
+// moment is a tick that can be told from "not now".
+func moment(now uint32) uint32 { return max(now, 1) }
+
+// past reports whether the moment from lies at least limit ticks back.
+func past(now, from, limit uint32) bool {
+	return from != 0 && limit != 0 && int32(now-from) >= int32(limit)
+}
+
 // Engine keeps the connections that name it in [ConnOptions] alive and within
 // their time limits. One timer serves them all; there is none while it has no
 // connection. The process has one of its own, which the nil *Engine in

@@ -4,7 +4,6 @@ package ws
 
 import (
 	"context"
-	"errors"
 
 	"github.com/tidewire/tidewire/ws/frame"
 )
@@ -25,11 +24,6 @@ type Writer struct {
 
 // fragment is how much a Writer gathers before it sends a frame.
 const fragment = 16 << 10
-
-var (
-	errWriterDone = errors.New("ws: Writer is closed")
-	errCancelled  = errors.New("ws: a Writer was cancelled in the middle of its message")
-)
 
 // Writer begins a message of the given type. It waits, as long as ctx lives, for
 // another Writer to finish. ctx also bounds the Writes and the Close; when it

@@ -1,0 +1,36 @@
+package ws
+
+import (
+	"context"
+	"syscall/js"
+)
+
+// Prepared is a message that is handed to the browser's memory once and sent to
+// many connections. It is safe for concurrent use and never changes.
+type Prepared struct {
+	data js.Value
+	size int
+	err  error
+}
+
+// Prepare encodes a message for [Conn.WritePrepared]. It copies p. Text that is
+// not UTF-8 is refused by WritePrepared.
+func Prepare(typ MessageType, p []byte) *Prepared {
+	if err := checkMessage(typ, p); err != nil {
+		return &Prepared{err: err}
+	}
+	return &Prepared{data: payload(typ, p), size: len(p)}
+}
+
+// WritePrepared is [Conn.Write] for a prepared message.
+func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
+	if m.err != nil {
+		return m.err
+	}
+	if err := c.lockMessage(ctx, m.size); err != nil {
+		return err
+	}
+	c.post(m.data, m.size)
+	c.mu.Unlock()
+	return nil
+}
