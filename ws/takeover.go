@@ -397,21 +397,7 @@ func (t *Takeover) Flush(ctx context.Context) error {
 // with code and reason and does not wait. It returns the *CloseError, of which
 // cause is the Cause.
 func (t *Takeover) Refuse(code StatusCode, reason string, cause error) error {
-	c, w := t.c, &t.c.out
-	ce := &CloseError{By: Policy, Code: code, Reason: reason, Cause: cause}
-	if !c.finish(ce) {
-		return c.ended.Load()
-	}
-	countRefusal(code, cause)
-	w.mu.Lock()
-	if w.closing == nil {
-		w.closing = ce
-		c.appendClose(code, reason)
-	}
-	w.corked = false
-	c.flushLater()
-	c.leave()
-	return ce
+	return t.c.refuseWith(code, reason, cause)
 }
 
 // Close ends the connection and closes the stream at once, as [Conn.CloseNow]

@@ -40,11 +40,13 @@
 //   - A subprotocol that the client did not offer is not chosen, even if the
 //     response header names it.
 //   - The read limit counts bytes after inflation, too.
+//   - The head of a server's answer may have 64 KiB.
 //
 // Otherwise different: ReadBufferSize and WriteBufferPool are accepted and have no
 // effect, because an idle connection holds no buffer here; WriteBufferSize is the
 // size of the frames that NextWriter sends. Compression level 0 sends plain
-// frames. Texts of errors other than CloseError may differ.
+// frames. Of the hooks of net/http/httptrace only those of net.Dialer are called.
+// Texts of errors other than CloseError may differ.
 //
 // As in gorilla, there is no keepalive but the program's own, and no read limit
 // but SetReadLimit's.

@@ -59,7 +59,11 @@ func lostPeer() error {
 
 // closedHere is the error of calls that Close has ended.
 func (c *Conn) closedHere(op string) error {
-	return &net.OpError{Op: op, Net: c.RemoteAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: net.ErrClosed}
+	e := &net.OpError{Op: op, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: net.ErrClosed}
+	if e.Addr != nil { // a stream of the program's own may have none
+		e.Net = e.Addr.Network()
+	}
+	return e
 }
 
 // readError says in gorilla's terms why reading failed.
