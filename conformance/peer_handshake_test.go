@@ -147,10 +147,16 @@ func (p *peer) serve() {
 func (p *peer) upgrade() (status, extra string) {
 	h, err := p.head()
 	if err != nil {
-		if errors.Is(err, errHead) {
+		if errors.Is(err, errHead) && !p.has("says nothing to malformed requests") {
 			return "400", ""
 		}
 		return "", ""
+	}
+	if p.has("answers anything with 101") {
+		return "101", "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+	}
+	if p.has("takes any request line") {
+		h.start = "GET / HTTP/1.1"
 	}
 	parts := strings.Split(h.start, " ")
 	switch {
