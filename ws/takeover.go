@@ -4,7 +4,6 @@ package ws
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -23,6 +22,7 @@ type Takeover struct {
 	limit    int64       // bytes of one message as it travels; not positive: no bound
 	window   int         // bits; 0: compression was not negotiated
 	over     *CloseError // the peer's close frame, once handled; guarded by out.mu
+	broken   *CloseError // why nothing can be written; guarded by out.mu
 	stopped  error       // what every later Next and Read returns
 	message  bool        // Read has not reached the end of the message
 }
@@ -42,6 +42,9 @@ type Controls struct {
 // before anything is read or written. Write, WritePrepared and Writer of c keep
 // working and no longer compress. The options of c that count are WriteTimeout,
 // CloseTimeout, PingInterval, the Budget and the Logger.
+//
+// A WriteFrame that fails does not end the connection: Next and Read still return
+// what the peer sent before it went away, its close frame included.
 func (c *Conn) TakeOver(h Controls) *Takeover {
 	t := &Takeover{c: c, controls: h}
 	w := &c.out
@@ -301,96 +304,6 @@ func (t *Takeover) closeFrame(p []byte) error {
 		c.finish(over)
 	}
 	return t.stopped
-}
-
-var (
-	errControlPayload = errors.New("ws: a control frame must be whole and carry at most 125 bytes")
-	errFrameOpcode    = errors.New("ws: frame opcode is reserved")
-)
-
-// WriteFrame sends one frame and returns when the stream has taken it, and all
-// that was queued before it. Of h, the fields Fin, RSV and Opcode count; the mask
-// is added where this end is the client. The sequence of fragments, their UTF-8
-// and their compression are the caller's; control frames are checked. A close
-// frame is the last one.
-//
-// When ctx ends first, WriteFrame returns its error; part of the frame may have
-// left, and the rest will, unless the connection is closed.
-func (t *Takeover) WriteFrame(ctx context.Context, h frame.Header, p []byte) error {
-	if h.Opcode.IsReserved() {
-		return errFrameOpcode
-	}
-	var closing *CloseError
-	if h.Opcode.IsControl() {
-		if !h.Fin || h.RSV != 0 || len(p) > frame.MaxControlPayload {
-			return errControlPayload
-		}
-		if h.Opcode == frame.Close {
-			code, reason, err := frame.ParseClose(p)
-			if err != nil {
-				return prefixed(err)
-			}
-			closing = &CloseError{By: Us, Code: code, Reason: string(reason)}
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c, w := t.c, &t.c.out
-	w.mu.Lock()
-	if err := c.cannotWrite(); err != nil {
-		w.mu.Unlock()
-		return err
-	}
-	c.appendFrame(frame.Header{Fin: h.Fin, RSV: h.RSV, Opcode: h.Opcode}, p)
-	if closing != nil {
-		w.closing = closing
-		w.signal()
-	}
-	var err error
-	if w.flushing || c.patient && ctx.Done() != nil {
-		c.flushLater()
-	} else {
-		err = c.flush(ctx, false)
-	}
-	if err == nil {
-		err = t.Flush(ctx)
-	}
-	if closing != nil {
-		w.mu.Lock()
-		over := t.over
-		w.mu.Unlock()
-		if over != nil && c.finish(over) {
-			c.leave()
-		}
-	}
-	return err
-}
-
-// Flush waits until the stream has taken all that is queued. It returns ctx's
-// error when that ends first, and the *CloseError when the stream failed.
-func (t *Takeover) Flush(ctx context.Context) error {
-	c, w := t.c, &t.c.out
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.flushing || w.pending != nil {
-		if c.gone.Load() {
-			break
-		}
-		if !w.flushing {
-			w.corked = false
-			c.flushLater()
-			w.mu.Lock()
-			continue
-		}
-		if err := w.wait(ctx); err != nil {
-			return err
-		}
-	}
-	if ce := c.ended.Load(); ce != nil && (ce.By == Network || ce.Cause != nil) {
-		return ce
-	}
-	return nil
 }
 
 // Refuse ends the connection because of what the peer did: it sends a close frame

@@ -438,3 +438,57 @@ func TestTakeoverClientMasks(t *testing.T) {
 		t.Fatalf("client read %q, %v", p, err)
 	}
 }
+
+// TestTakeoverReadsWhatALostPeerSent: a write that fails does not take the peer's
+// last words away.
+func TestTakeoverReadsWhatALostPeerSent(t *testing.T) {
+	for kind := range streams {
+		if kind == "plain" || kind == "memory" {
+			continue // no reset there
+		}
+		t.Run(kind, func(t *testing.T) {
+			k := takeOver(t, kind, ws.Params{})
+			k.send(masked(true, frame.Text, "news"), masked(true, frame.Close, "\x03\xe9gone"))
+			k.peer.Close()
+			var err error
+			for ctx := testContext(t); err == nil; {
+				err = k.raw.WriteFrame(ctx, frame.Header{Fin: true, Opcode: frame.Text}, []byte("x"))
+			}
+			var ce *ws.CloseError
+			if !errors.As(err, &ce) || ce.By != ws.Network {
+				t.Fatalf("WriteFrame to a peer that is gone: %v", err)
+			}
+			if again := k.raw.WriteFrame(testContext(t), frame.Header{Fin: true, Opcode: frame.Ping}, nil); again != err {
+				t.Fatalf("and again: %v, want %v", again, err)
+			}
+			k.expectMessage(ws.Text, "news")
+			if _, _, err := k.message(); ws.CloseStatus(err) != ws.StatusGoingAway {
+				t.Fatalf("Next: %v", err)
+			}
+		})
+	}
+}
+
+// TestTakeoverWritesLargeFrames: they are not copied, and end up the same.
+func TestTakeoverWritesLargeFrames(t *testing.T) {
+	for kind := range streams {
+		if kind == "plain" {
+			continue
+		}
+		t.Run(kind, func(t *testing.T) {
+			k := takeOver(t, kind, ws.Params{})
+			for _, n := range []int{16<<10 - 1, 16 << 10, 70_000, 1 << 20} {
+				done := make(chan error, 1)
+				sent := randomBytes(n)
+				go func() { done <- k.raw.WriteFrame(testContext(t), frame.Header{Fin: true, Opcode: frame.Binary}, sent) }()
+				k.expect(frame.Header{Fin: true, Opcode: frame.Binary}, string(randomBytes(n)))
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(sent, randomBytes(n)) {
+					t.Fatal("WriteFrame changed what it was given")
+				}
+			}
+		})
+	}
+}

@@ -219,3 +219,23 @@ func TestFormatCloseMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestReasonSurvivesAFailedWrite: who writes to a peer that has gone can still read
+// why.
+func TestReasonSurvivesAFailedWrite(t *testing.T) {
+	client, server := pair(t, &websocket.Upgrader{}, &websocket.Dialer{})
+	mustWrite(t, server, websocket.TextMessage, []byte("news"))
+	mustWrite(t, server, websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, "gone"))
+	server.Close()
+	var first error
+	for first == nil {
+		first = client.WriteMessage(websocket.TextMessage, []byte("x"))
+	}
+	if err := client.WriteControl(websocket.PingMessage, nil, time.Time{}); err != first {
+		t.Fatalf("writes: %v, and then %v", first, err)
+	}
+	mustRead(t, client, websocket.TextMessage, []byte("news"))
+	if _, _, err := client.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Fatalf("ReadMessage: %v, want 1001", err)
+	}
+}

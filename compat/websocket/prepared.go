@@ -6,17 +6,15 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/frame"
 )
 
-// PreparedMessage is a message that is encoded once, and compressed once for each
+// PreparedMessage is a message that is checked once, and compressed once for each
 // level in use, and sent to many connections. It is safe for concurrent use.
 type PreparedMessage struct {
-	typ   int
-	data  []byte
-	plain *ws.Prepared // nil: a control message
+	typ  int
+	data []byte
 
 	mu   sync.Mutex
 	zips map[zipKey]*zipped
@@ -35,11 +33,7 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	if err := checkType(messageType, data); err != nil {
 		return nil, err
 	}
-	m := &PreparedMessage{typ: messageType, data: slices.Clone(data)}
-	if isData(messageType) {
-		m.plain = ws.Prepare(ws.MessageType(messageType), data)
-	}
-	return m, nil
+	return &PreparedMessage{typ: messageType, data: slices.Clone(data)}, nil
 }
 
 // compressed returns the payload for a level and a window, made on first use.
@@ -64,29 +58,21 @@ func (m *PreparedMessage) compressed(k zipKey) ([]byte, error) {
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	ctx := c.writeContext()
 	h := frame.Header{Fin: true, Opcode: frame.Opcode(pm.typ)}
-	if pm.plain == nil {
+	if isControl(pm.typ) {
 		return c.writeFrame(ctx, h, pm.data)
 	}
 	if w := c.openWriter(); w != nil && w.underWay() {
 		w.Close()
 	}
+	p := pm.data
 	if level := c.compressLevel(pm.typ); level > 0 {
-		p, err := pm.compressed(zipKey{level, c.raw.Window()})
-		if err != nil {
+		var err error
+		if p, err = pm.compressed(zipKey{level, c.raw.Window()}); err != nil {
 			return err
 		}
 		h.RSV = frame.RSV1
-		return c.writeFrame(ctx, h, p)
 	}
-	if err := c.acquire(ctx); err != nil {
-		return err
-	}
-	defer c.release()
-	err := c.ws.WritePrepared(ctx, pm.plain)
-	if err == nil {
-		err = c.raw.Flush(ctx)
-	}
-	return c.wrote(err)
+	return c.writeFrame(ctx, h, p)
 }
 
 // underWay reports whether a part of the message has left.

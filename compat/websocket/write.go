@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/frame"
 )
 
@@ -26,28 +25,18 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 	}
 	c.endWriter()
 	ctx := c.writeContext()
-	op := frame.Opcode(messageType)
+	h := frame.Header{Fin: true, Opcode: frame.Opcode(messageType)}
 	level := c.compressLevel(messageType)
-	if level == 0 && isData(messageType) {
-		if err := c.acquire(ctx); err != nil {
-			return err
-		}
-		defer c.release()
-		err := c.ws.Write(ctx, ws.MessageType(messageType), data)
-		if err == nil {
-			err = c.raw.Flush(ctx)
-		}
-		return c.wrote(err)
-	}
 	if level == 0 {
-		return c.writeFrame(ctx, frame.Header{Fin: true, Opcode: op}, data)
+		return c.writeFrame(ctx, h, data)
 	}
 	b, err := c.deflated(data, level)
 	if err != nil {
 		return err
 	}
 	defer putBuffer(b)
-	return c.writeFrame(ctx, frame.Header{Fin: true, RSV: frame.RSV1, Opcode: op}, *b)
+	h.RSV = frame.RSV1
+	return c.writeFrame(ctx, h, *b)
 }
 
 // checkType refuses what may not be sent as a message of that type.
@@ -121,10 +110,6 @@ func (c *Conn) acquire(ctx context.Context) error {
 	case c.token <- struct{}{}:
 	case <-ctx.Done():
 		return c.wrote(ctx.Err())
-	}
-	if err := c.fault(); err != nil {
-		c.release()
-		return err
 	}
 	return nil
 }

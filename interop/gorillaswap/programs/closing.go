@@ -32,6 +32,7 @@ var endings = map[string]ending{
 	"close handler fails":     {failingHandler, goodbyeAndHangUp},
 	"ping handler fails":      {failingPing, pingAndReadOn},
 	"data behind the goodbye": {lateData, earlyGoodbye},
+	"reason read too late":    {lastWords, writeOn},
 	"calls on a closed one":   {readToTheEnd, useClosed},
 	"wrong messages":          {readToTheEnd, wrongMessages},
 }
@@ -202,6 +203,25 @@ func lateData(say func(string, ...any), c *websocket.Conn) {
 	say("read: %s", ended(err))
 	say("goodbye: %v", c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")))
 	say("and again: %v", c.WriteMessage(websocket.CloseMessage, nil))
+}
+
+func lastWords(say func(string, ...any), c *websocket.Conn) {
+	say("news: %v", c.WriteMessage(websocket.TextMessage, []byte("news")))
+	say("goodbye: %v", c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, "gone")))
+	c.Close()
+}
+
+// writeOn hears of the end by a write that fails, and only then reads why.
+func writeOn(say func(string, ...any), c *websocket.Conn) {
+	var err error
+	for err == nil {
+		err = c.WriteMessage(websocket.TextMessage, []byte("still there?"))
+	}
+	say("the same again: %v", c.WriteMessage(websocket.TextMessage, nil) == err)
+	for range 2 {
+		_, p, err := c.ReadMessage()
+		say("read: %q, %s", p, ended(err))
+	}
 }
 
 func useClosed(say func(string, ...any), c *websocket.Conn) {
