@@ -16,9 +16,9 @@ var errLost = errors.New("the browser lost the connection, or refused what the p
 // ConnOptions.CloseTimeout. Data messages that still arrive are discarded.
 //
 // It may be called from any goroutine and any number of times; the first call's
-// code and reason count. Where Attach, Messages or CloseRead is reading, Close
-// returns at once. Otherwise it returns nil when the handshake was completed, or
-// the *CloseError that says what happened instead. A code that may not be sent,
+// code and reason count. Where Attach or Messages is reading, Close returns at
+// once. Otherwise it returns nil when the handshake was completed, or the
+// *CloseError that says what happened instead. A code that may not be sent,
 // or a reason that is not UTF-8 or is longer than 123 bytes, is an error and
 // closes nothing. [StatusNoStatusRcvd] closes without a code.
 //
@@ -33,7 +33,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(&CloseError{By: Us, Code: code, Reason: reason}, reason)
-	if c.loop.Load() {
+	if c.loop.Load() && !c.quiet.Load() {
 		return nil
 	}
 	limit := time.NewTimer(c.set.CloseTimeout)

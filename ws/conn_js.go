@@ -25,6 +25,7 @@ type Conn struct {
 
 	handler Handler
 	loop    atomic.Bool // Attach, Messages or CloseRead owns reading
+	quiet   atomic.Bool // that is CloseRead: no user code runs inside
 	loopCtx context.Context
 	reading atomic.Bool // somebody owns reading
 

@@ -12,6 +12,10 @@
 // that meet share their system calls. A context that ends ends the call it was
 // given to and never the connection.
 //
+// Built for browsers (GOOS=js), Dial and Conn stand over the browser's WebSocket:
+// the options that it cannot honour are refused, nobody can ping, and the doors
+// for servers are missing.
+//
 // Every buffer, queue and duration that a peer can influence has a bound; see
 // [ConnOptions] for their defaults.
 package ws
