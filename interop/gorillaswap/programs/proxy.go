@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 what gorilla deprecates must still work after the swap
+
 package main
 
 import (
