@@ -204,7 +204,7 @@ func TestWSInBrowser(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	program := filepath.Join(dir, "main.wasm")
-	goTool("vet", "../../ws/testdata/browser")
+	goTool("vet", "../../ws/...", "../../client/callback", "../../ws/testdata/browser")
 	goTool("build", "-o", program, "../../ws/testdata/browser")
 	wasmExec := filepath.Join(goTool("env", "GOROOT"), "lib", "wasm", "wasm_exec.js")
 
