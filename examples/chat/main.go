@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,8 +57,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *heartbeat <= 0 {
-		return fmt.Errorf("-heartbeat is %v; it must be positive", *heartbeat)
+	if *heartbeat < time.Millisecond {
+		return fmt.Errorf("-heartbeat is %v; it must be a millisecond at least", *heartbeat)
 	}
 	ln, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -65,10 +67,11 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "listening on http://%s/\n", ln.Addr())
 
 	hub := newHub(*members)
+	html := strings.ReplaceAll(page, "{{heartbeat}}", strconv.FormatInt(heartbeat.Milliseconds(), 10))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, page)
+		io.WriteString(w, html)
 	})
 	srv := &ws.Server{
 		HTTP: mux, // the page and the sockets share a port

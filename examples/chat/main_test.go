@@ -14,21 +14,40 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
-// start runs the chat on a free port until stop is called, or the test ends.
-func start(t *testing.T, args ...string) (host string, stop func()) {
-	leak := goleak.IgnoreCurrent()
+// launch runs the chat until stop is called, which may be done again.
+func launch(args ...string) (host string, stop func() error, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, stdout := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0", "-heartbeat", "1h"}, args...), stdout)
+		err := run(ctx, args, stdout)
 		stdout.CloseWithError(err)
 		done <- err
 		close(done)
 	}()
-	stop = func() {
+	stop = func() error {
 		cancel()
-		if err := <-done; err != nil {
+		return <-done
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, err
+	}
+	_, host, _ = strings.Cut(strings.TrimSuffix(line, "/\n"), "http://")
+	return host, stop, nil
+}
+
+// start runs the chat on a free port until stop is called, or the test ends.
+func start(t *testing.T, args ...string) (host string, stop func()) {
+	t.Helper()
+	leak := goleak.IgnoreCurrent()
+	host, end, err := launch(append([]string{"-addr", "127.0.0.1:0", "-heartbeat", "1h"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = func() {
+		if err := end(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -38,11 +57,6 @@ func start(t *testing.T, args ...string) (host string, stop func()) {
 			t.Error(err)
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, host, _ = strings.Cut(strings.TrimSuffix(line, "/\n"), "http://")
 	return host, stop
 }
 
@@ -177,7 +191,7 @@ func TestPage(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 200 || string(body) != page {
+	if err != nil || resp.StatusCode != 200 || string(body) != strings.Replace(page, "{{heartbeat}}", "3600000", 1) {
 		t.Errorf("status %d, %d bytes, %v", resp.StatusCode, len(body), err)
 	}
 	// Every type that one end sends, the other end knows.
