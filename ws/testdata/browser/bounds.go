@@ -59,7 +59,7 @@ func budget() {
 // fill writes until the queue is full, and returns how many messages it took.
 func fill(s *session, piece []byte, ok func(error) bool) int {
 	for n := 0; n < 10_000; n++ {
-		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		err := s.c.Write(ctx, ws.Binary, piece)
 		cancel()
 		if err != nil {
