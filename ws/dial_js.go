@@ -10,6 +10,8 @@ import (
 // errDialTimeout is the cause that ends a Dial that took too long.
 var errDialTimeout = fmt.Errorf("the handshake took longer than DialOptions.HandshakeTimeout: %w", context.DeadlineExceeded)
 
+var errUserInfo = errors.New("the URL has a user, whom a browser does not authenticate: leave it out")
+
 var errDialFailed = errors.New("the browser could not connect, and tells no program why; its console may say more")
 
 // Dial opens a WebSocket connection to a URL whose scheme is ws or wss (http and
@@ -18,7 +20,7 @@ var errDialFailed = errors.New("the browser could not connect, and tells no prog
 // The browser makes the handshake: it sends its own cookies and origin, and
 // offers compression in any case, so that Compression changes nothing. The
 // options that a browser cannot honour are refused with an error that names the
-// option. A browser refuses a server that chooses none of the subprotocols
+// option, and so is a user in the URL. A browser refuses a server that chooses none of the subprotocols
 // offered. It shows no response, so that the *http.Response is nil, also beside
 // an error.
 func Dial(ctx context.Context, rawURL string, o *DialOptions) (*Conn, *http.Response, error) {
@@ -28,6 +30,9 @@ func Dial(ctx context.Context, rawURL string, o *DialOptions) (*Conn, *http.Resp
 	u, err := parseURL(rawURL)
 	if err == nil {
 		err = checkOffer(o.Subprotocols)
+	}
+	if err == nil && u.User != nil {
+		err = errUserInfo
 	}
 	if err == nil {
 		err = refuseOptions(o)

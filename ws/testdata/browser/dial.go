@@ -88,11 +88,12 @@ func refusedOptions() {
 func refusedDials() {
 	opened := ws.Stats().Opened
 	for u, words := range map[string][]string{
-		"ftp://host/":         {"scheme"},
-		"ws://host/#fragment": {"fragment"},
-		base + "/nowhere":     {base + "/nowhere", "could not connect", "console"},
-		"ws://127.0.0.1:1/":   {"could not connect"}, // a port that browsers block
-		"ws://1.2.3.999/":     {"refuses to try"},
+		"ftp://host/":            {"scheme"},
+		"ws://host/#fragment":    {"fragment"},
+		"ws://user:secret@host/": {"the URL has a user"},
+		base + "/nowhere":        {base + "/nowhere", "could not connect", "console"},
+		"ws://127.0.0.1:1/":      {"could not connect"}, // a port that browsers block
+		"ws://1.2.3.999/":        {"refuses to try"},
 	} {
 		_, _, err := ws.Dial(bounded(), u, nil)
 		wantError(u, err, append(words, "ws: dial")...)
