@@ -18,9 +18,9 @@ var errLost = errors.New("the browser lost the connection, or refused what the p
 // It may be called from any goroutine and any number of times; the first call's
 // code and reason count. Where Attach or Messages is reading, Close returns at
 // once. Otherwise it returns nil when the handshake was completed, or the
-// *CloseError that says what happened instead. A code that may not be sent,
-// or a reason that is not UTF-8 or is longer than 123 bytes, is an error and
-// closes nothing. [StatusNoStatusRcvd] closes without a code.
+// *CloseError that says what happened instead. A code that may not be sent, or a
+// reason that is not UTF-8 or is longer than 123 bytes, is an error and closes
+// nothing. [StatusNoStatusRcvd] closes without a code.
 //
 // A browser lets programs send none but 1000 and the codes from 3000 on. For any
 // other the peer is sent the code plus 3000, in the private range: 4001 for 1001,

@@ -20,9 +20,9 @@ var errDialFailed = errors.New("the browser could not connect, and tells no prog
 // The browser makes the handshake: it sends its own cookies and origin, and
 // offers compression in any case, so that Compression changes nothing. The
 // options that a browser cannot honour are refused with an error that names the
-// option, and so is a user in the URL. A browser refuses a server that chooses none of the subprotocols
-// offered. It shows no response, so that the *http.Response is nil, also beside
-// an error.
+// option, and so is a user in the URL. A browser refuses a server that chooses
+// none of the subprotocols offered. It shows no response, so that the
+// *http.Response is nil, also beside an error.
 func Dial(ctx context.Context, rawURL string, o *DialOptions) (*Conn, *http.Response, error) {
 	if o == nil {
 		o = &DialOptions{}
