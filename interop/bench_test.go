@@ -241,7 +241,6 @@ func BenchmarkReadWrite(b *testing.B) {
 	})
 	measure("x/net", func(b *testing.B, c *endless) func() error {
 		steps := make(chan func(*xnet.Conn))
-		c.head = []byte(handshake)
 		var once func() error
 		opened := make(chan struct{})
 		go xnet.Server{Handler: func(conn *xnet.Conn) {
@@ -254,7 +253,7 @@ func BenchmarkReadWrite(b *testing.B) {
 			}
 			close(opened)
 			<-steps
-		}}.ServeHTTP(discardHeader{hijacker{c: &endless{wire: c.wire}}}, request(b))
+		}}.ServeHTTP(discardHeader{hijacker{c: c}}, request(b))
 		<-opened
 		b.Cleanup(func() { close(steps) })
 		return once

@@ -16,8 +16,7 @@ import (
 // ourEnd is a Conn of ours.
 type ourEnd struct {
 	inbox
-	c    *ws.Conn
-	quit sync.WaitGroup // pings under way
+	c *ws.Conn
 }
 
 func (e *ourEnd) send(typ ws.MessageType, p []byte) error {
