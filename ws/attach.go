@@ -41,6 +41,14 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	var stop error
 	pass := func() bool {
 		c.cork()
+		// What a Reader left of its message is nobody's now.
+		switch err := c.discardReader(); {
+		case err == errWouldBlock:
+			return false
+		case err != nil:
+			stop = err
+			return true
+		}
 		for {
 			if ce := c.ended.Load(); ce != nil {
 				stop = ce
@@ -54,7 +62,9 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 				stop = err
 				return true
 			}
+			before := c.wheel.now.Load()
 			more := deliver(r.typ, p)
+			c.ticks.excuse(c.wheel.now.Load() - before)
 			c.dropView()
 			if !more {
 				stop = nil
@@ -68,7 +78,10 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 		return stop
 	}
 	c.inWakes.Store(true)
-	defer c.inWakes.Store(false)
+	defer func() { // also when user code panics or exits
+		r.polled = false
+		c.inWakes.Store(false)
+	}()
 	if ce := c.ended.Load(); ce != nil {
 		return ce
 	}

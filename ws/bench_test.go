@@ -29,6 +29,7 @@ func (c *loopConn) Read(p []byte) (int, error) {
 }
 
 func (c *loopConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *loopConn) InterruptibleWrites()             {}
 func (c *loopConn) Close() error                     { return nil }
 func (c *loopConn) LocalAddr() net.Addr              { return nil }
 func (c *loopConn) RemoteAddr() net.Addr             { return nil }

@@ -40,7 +40,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(code, reason)
-	if c.loop.Load() {
+	if c.loop.Load() && !c.quiet.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)
@@ -130,6 +130,7 @@ func (c *Conn) closeFrame(p []byte) error {
 		c.finish(&CloseError{By: ours.By, Code: ours.Code, Reason: ours.Reason})
 	}
 	w.corked = false
+	w.signal()
 	c.read.answered = true
 	c.flushLater()
 	return c.ended.Load()
@@ -166,6 +167,7 @@ func (c *Conn) refuseWith(code StatusCode, reason string, cause error) error {
 		c.appendClose(code, reason)
 	}
 	w.corked = false
+	w.signal()
 	c.flushLater()
 	c.leave()
 	return ce
@@ -213,7 +215,6 @@ func (c *Conn) finish(ce *CloseError) bool {
 		c.ticks.dead.Store(moment(c.wheel.now.Load() + ticks(c.set.CloseTimeout) + 1))
 	}
 	c.read.watch.drop()
-	c.out.watch.drop()
 	c.mu.Lock()
 	if x := c.extra; x != nil {
 		if x.cancel != nil {
@@ -303,6 +304,9 @@ func (c *Conn) kill() {
 	if c.gone.Load() {
 		return
 	}
+	c.out.mu.Lock()
+	c.out.signal() // a handler that waits in Write must not hold its loop up
+	c.out.mu.Unlock()
 	if c.inWakes.Load() {
 		// net.Conn.Close waits for RawConn.Read to return, and user code may be
 		// running inside: wake the loop, and let it close.

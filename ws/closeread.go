@@ -17,8 +17,10 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 		cancel(err)
 		return out
 	}
+	c.quiet.Store(true)
 	go func() {
 		err := c.readNoData()
+		c.quiet.Store(false)
 		c.loop.Store(false)
 		c.endRead()
 		cancel(c.readError(out, err))

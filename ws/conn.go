@@ -4,6 +4,7 @@ package ws
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -35,6 +36,7 @@ type Conn struct {
 	out     writeState
 	handler Handler
 	loop    atomic.Bool // Attach or Messages owns reading
+	quiet   atomic.Bool // that loop is CloseRead's: no user code runs inside
 	inWakes atomic.Bool // that loop is inside Socket.Wakes
 
 	ended    atomic.Pointer[CloseError] // set once, by whoever notices first
@@ -87,6 +89,11 @@ type Params struct {
 // the stream over. A net.Conn is used with its deadlines; over any other stream
 // the Conn owns one goroutine that reads, so that contexts are honoured, and
 // closing the Conn closes the stream.
+//
+// A write whose context may end is interrupted by a deadline on a *net.TCPConn, on
+// a *net.UnixConn, and on any net.Conn with a method InterruptibleWrites(), which
+// says that the stream is whole after that. On others (crypto/tls is spoilt by
+// it) such writes are made by a goroutine that lives as long as they take.
 func NewConn(stream io.ReadWriteCloser, p Params) *Conn {
 	return newConn(birth{
 		stream:      stream,
@@ -109,12 +116,10 @@ func newConn(b birth) *Conn {
 	nc, ok := b.stream.(net.Conn)
 	if !ok {
 		nc = newPlainStream(b.stream)
-		c.patient = true
 	}
 	c.stream = nc
-	if isTLS(nc) {
-		c.patient, c.slowFirst = true, true
-	}
+	c.patient = !interruptsSafely(nc)
+	_, c.slowFirst = nc.(*tls.Conn)
 	c.read.frames.Role = frame.Server
 	if b.client {
 		c.read.frames.Role = frame.Client
@@ -138,11 +143,15 @@ func newConn(b birth) *Conn {
 	return c
 }
 
-// isTLS reports whether a write that was interrupted would poison the stream:
-// crypto/tls says so of its own, and types that embed a *tls.Conn promote its
-// methods.
-func isTLS(nc net.Conn) bool {
-	_, ok := nc.(interface{ VerifyHostname(host string) error })
+// interruptsSafely reports whether a deadline may end a write and the stream be
+// written on afterwards. A *tls.Conn is poisoned by that, and a wrapper may hide
+// one.
+func interruptsSafely(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	_, ok := nc.(interface{ InterruptibleWrites() })
 	return ok
 }
 

@@ -86,6 +86,11 @@ func (c *Conn) sendPing(wait *pingWait) error {
 	if wait != nil {
 		wait.mark = mark
 		c.mu.Lock()
+		if ce := c.ended.Load(); ce != nil { // after cannotWrite looked
+			c.mu.Unlock()
+			w.mu.Unlock()
+			return ce
+		}
 		x := c.more()
 		x.pings = append(x.pings, wait)
 		c.mu.Unlock()

@@ -3,6 +3,7 @@ package ws
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidewire/tidewire/ws/frame"
@@ -122,7 +123,7 @@ var (
 
 // shortReason is what the peer is told: the cause, as far as it fits.
 func shortReason(cause error) string {
-	s := cause.Error()
+	s := strings.ToValidUTF8(cause.Error(), "?")
 	if len(s) > frame.MaxCloseReason {
 		s = s[:frame.MaxCloseReason]
 		for len(s) > 0 && s[len(s)-1] >= 0x80 {

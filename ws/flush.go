@@ -5,7 +5,6 @@ package ws
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"time"
 
@@ -39,7 +38,7 @@ func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error
 		putBuffer(head)
 		return c.flushRest(ctx)
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+	if !c.interrupted(ctx, err) {
 		putBuffer(head)
 		return c.writeBroken(err)
 	}
@@ -56,6 +55,12 @@ func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error
 	}
 	c.handOver()
 	return cerr
+}
+
+// interrupted reports whether err is no more than the end of ctx, so that what is
+// left can still be sent.
+func (c *Conn) interrupted(ctx context.Context, err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && (ctx.Err() != nil || c.ended.Load() == nil)
 }
 
 // putBack puts bytes that were taken but not written in front of pending. head
@@ -97,7 +102,7 @@ func (c *Conn) flush(ctx context.Context, recall bool) error {
 		putBuffer(b)
 		return c.flushRest(ctx)
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+	if !c.interrupted(ctx, err) {
 		putBuffer(b)
 		return c.writeBroken(err)
 	}
@@ -132,7 +137,7 @@ func (c *Conn) flushRest(ctx context.Context) error {
 		w.mu.Lock()
 		w.inflight = 0
 		if err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) || c.ended.Load() != nil {
+			if !c.interrupted(ctx, err) {
 				putBuffer(b)
 				c.writeBroken(err)
 				return nil // the caller's own message has left
@@ -155,7 +160,7 @@ func (c *Conn) flushed() {
 	w.flushing = false
 	c.ticks.stuck.Store(0)
 	w.signal()
-	drained := w.full && w.attached && w.pending == nil
+	drained := w.full && w.attached && !w.message && w.pending == nil
 	if drained {
 		w.full = false
 	}
@@ -190,6 +195,7 @@ func (c *Conn) handOver() {
 // flushAll is the goroutine of handOver.
 func (c *Conn) flushAll() {
 	w := &c.out
+	late := false // a deadline passed that nobody of ours had set
 	w.mu.Lock()
 	for {
 		if c.gone.Load() && w.pending != nil {
@@ -209,11 +215,14 @@ func (c *Conn) flushAll() {
 
 		w.mu.Lock()
 		w.inflight = 0
-		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.ended.Load() == nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.ended.Load() == nil && (n > 0 || !late) {
+			late = n == 0
+			c.stream.SetWriteDeadline(time.Time{})
 			*b = append((*b)[:0], (*b)[n:]...)
 			c.putBack(b, nil)
 			continue
 		}
+		late = false
 		putBuffer(b)
 		if err != nil {
 			c.writeBroken(err)
@@ -237,18 +246,26 @@ func (c *Conn) writeBroken(err error) error {
 		putBuffer(w.pending)
 		w.pending = nil
 	}
-	closing := w.closing
-	c.flushed()
 	if ce := c.ended.Load(); ce != nil {
+		c.flushed()
 		return ce
 	}
-	ce := &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
-	if closing != nil && closing.By == Us {
-		ce = &CloseError{By: Us, Code: closing.Code, Reason: closing.Reason, Cause: errNoReply}
+	if w.failed == nil {
+		w.failed = &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err, At: time.Now()}
+		if closing := w.closing; closing != nil && closing.By == Us {
+			w.failed.By, w.failed.Code, w.failed.Reason = Us, closing.Code, closing.Reason
+			w.failed.Cause = errNoReply
+		}
 	}
-	c.finish(ce)
-	c.kill()
-	return c.ended.Load()
+	ce := w.failed
+	// What the peer sent before it went away, its close frame perhaps, may still
+	// be there to be read: the reader finds the end. If none comes by, the wheel
+	// settles it.
+	if c.ticks.dead.Load() == 0 {
+		c.ticks.dead.Store(moment(c.wheel.now.Load() + ticks(c.set.CloseTimeout) + 1))
+	}
+	c.flushed()
+	return ce
 }
 
 // send writes head and then p to the stream, as the flusher. It returns how many
@@ -262,31 +279,36 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 	if !w.watch.begin(ctx, (*writing)(c)) {
 		return 0, errTwoFlushers
 	}
-	defer w.watch.end((*writing)(c))
+	defer func() {
+		w.watch.end((*writing)(c))
+		if c.gone.Load() {
+			w.watch.drop()
+		}
+	}()
 	if ctx.Err() != nil {
 		return 0, os.ErrDeadlineExceeded
 	}
-	now := &c.wheel.now
-	sent := 0
-	if len(p) > 0 && len(head)+len(p) <= 4*writePiece {
-		c.ticks.stuck.Store(moment(now.Load()))
-		v := net.Buffers{head, p}
-		n, err := v.WriteTo(c.stream)
-		return int(n), err
+	c.ticks.stuck.CompareAndSwap(0, moment(c.wheel.now.Load()))
+	if c.plain() {
+		return c.socket.Write(head, p, (*writing)(c))
 	}
+	sent := 0
 	for _, b := range [2][]byte{head, p} {
 		for len(b) > 0 {
-			c.ticks.stuck.Store(moment(now.Load()))
 			n, err := c.stream.Write(b[:min(len(b), writePiece)])
 			sent += n
 			if err != nil {
 				return sent, err
 			}
 			b = b[n:]
+			(*writing)(c).Moved()
 		}
 	}
 	return sent, nil
 }
+
+// Moved implements engine.Progress: the peer has taken something.
+func (c *writing) Moved() { c.ticks.stuck.Store(moment(c.wheel.now.Load())) }
 
 var errTwoFlushers = errors.New("ws: internal error: two flushers")
 
@@ -372,9 +394,11 @@ func (c *Conn) dropQueue() {
 		putBuffer(w.pending)
 		w.pending = nil
 	}
-	held := 0
+	held := w.history
+	w.history = 0
 	if !w.flushing {
-		held, w.held = w.held, 0
+		held += w.held
+		w.held = 0
 	}
 	if w.deflate != nil {
 		w.deflate.Release()

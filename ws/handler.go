@@ -58,7 +58,10 @@ func (f HandlerFunc) Message(c *Conn, typ MessageType, p []byte) { f(c, typ, p) 
 // Closed does nothing.
 func (f HandlerFunc) Closed(c *Conn, err error) {}
 
-var errPanic = errors.New("handler panicked")
+var (
+	errPanic  = errors.New("handler panicked")
+	errExited = errors.New("handler ended its goroutine (runtime.Goexit)")
+)
 
 // Attach hands reading to h and returns at once: from here on, the connection is
 // driven by events. Read, Reader, Messages and CloseRead return ErrAttached.
@@ -76,18 +79,29 @@ func (c *Conn) Attach(h Handler) error {
 
 // serve is the goroutine of an attached connection.
 func (c *Conn) serve(h Handler) {
+	err := errExited
+	defer func() { // runtime.Goexit in a handler comes here too
+		c.endRun(err)
+		c.guard(func() { h.Closed(c, c.ended.Load()) })
+		c.depart()
+	}()
 	c.guard(func() { h.Opened(c) })
-	err := c.run(func(typ MessageType, p []byte) bool {
+	err = c.run(func(typ MessageType, p []byte) bool {
 		c.guard(func() { h.Message(c, typ, p) })
 		return true
 	})
-	if c.ended.Load() == nil {
-		// Only a context or the end could stop it.
+}
+
+// endRun settles how an attached connection ended whose loop is over.
+func (c *Conn) endRun(err error) {
+	switch {
+	case c.ended.Load() != nil:
+	case err == errExited:
+		c.refuseWith(StatusInternalError, errPanic.Error(), err)
+	default:
 		c.broken(err)
 	}
 	c.uncork()
-	c.guard(func() { h.Closed(c, c.ended.Load()) })
-	c.depart()
 }
 
 // guard calls into user code, and closes the connection with 1011 if that

@@ -23,7 +23,9 @@ func (c *Conn) inflated(dst, p []byte, view bool) ([]byte, error) {
 	if view {
 		dst = *c.viewBuffer(readBuffer)
 	} else {
-		dst = slices.Grow(dst, min(len(p)*3, chunkBuffer))
+		if cap(dst)-len(dst) < len(p) {
+			dst = slices.Grow(dst, min(len(p)*3, chunkBuffer))
+		}
 	}
 	base := len(dst)
 	out, err := r.inflate.Append(dst, p, limit)

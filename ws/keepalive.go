@@ -13,8 +13,17 @@ type tickState struct {
 	stuck   atomic.Uint32 // a write began and has not ended
 	dead    atomic.Uint32 // the closing must be over
 
+	paused uint32 // since when nobody reads a message that has begun; owned by the reader
+	unsent int    // bytes in the socket's queue at the last look; owned by the wheel
 	pinged uint32 // the last keepalive ping; owned by the wheel
 	missed int    // unanswered in a row; owned by the wheel
+}
+
+// excuse takes time in which nobody read off the message that has begun.
+func (t *tickState) excuse(ticks uint32) {
+	if begun := t.begun.Load(); ticks != 0 && begun != 0 {
+		t.begun.Store(moment(begun + ticks))
+	}
 }
 
 // needs is the wheel's quick look, under its lock: a few loads and no more.
@@ -24,8 +33,8 @@ func (c *Conn) needs(now uint32) bool {
 		return int32(now-dead) >= 0
 	}
 	s := c.set
-	if past(now, t.stuck.Load(), s.writeTicks) {
-		return true
+	if past(now, t.stuck.Load(), min(s.writeTicks, 1)) {
+		return true // look at the socket's queue
 	}
 	if past(now, t.begun.Load(), s.messageTicks) {
 		return true
@@ -41,12 +50,26 @@ func (c *Conn) needs(now uint32) bool {
 func (c *Conn) tend(now uint32) {
 	t := &c.ticks
 	if dead := t.dead.Load(); dead != 0 {
-		c.finish(&CloseError{By: Network, Code: StatusAbnormalClosure, Cause: errCloseTimeout})
+		c.out.mu.Lock()
+		failed := c.out.failed
+		c.out.mu.Unlock()
+		if failed != nil {
+			c.finish(failed)
+		}
+		c.closeTimedOut()
 		c.kill()
 		return
 	}
 	if c.ended.Load() != nil {
 		return
+	}
+	if stuck := t.stuck.Load(); past(now, stuck, 1) && c.plain() {
+		// A peer that takes little at a time frees nothing for the next write(2)
+		// for long; the kernel knows what it has acknowledged.
+		if q := c.socket.Unsent(); q != t.unsent {
+			t.unsent = q
+			t.stuck.CompareAndSwap(stuck, moment(now))
+		}
 	}
 	if past(now, t.stuck.Load(), c.set.writeTicks) {
 		count.writeStuck.Add(1)

@@ -47,8 +47,13 @@ func (s *plainStream) wait() {
 // pump is the reading goroutine.
 func (s *plainStream) pump() {
 	b := make([]byte, smallBuffer)
-	for {
+	for idle := 0; ; {
 		n, err := s.ReadWriteCloser.Read(b)
+		if idle++; n > 0 {
+			idle = 0
+		} else if idle > 100 && err == nil {
+			err = io.ErrNoProgress
+		}
 		s.mu.Lock()
 		s.ready, s.err = b[:n], err
 		s.note()

@@ -34,6 +34,10 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	if !c.read.watch.begin(c.ownContext(ctx), (*reading)(c)) {
 		return c.whyBusy(ctx)
 	}
+	if t := &c.ticks; t.paused != 0 {
+		t.excuse(c.wheel.now.Load() - t.paused)
+		t.paused = 0
+	}
 	// The context is looked at after the watch is armed: one that ends later
 	// fires it.
 	err := ctx.Err()
@@ -46,6 +50,31 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	return err
 }
 
+// awaitPeer completes a closing handshake that a Close began while another
+// goroutine was reading, if that one reads no more. The wheel bounds it.
+func (c *Conn) awaitPeer() {
+	// sendClose sets dead before Close looks for a reader: one of the two sees the
+	// other.
+	if c.ticks.dead.Load() == 0 || !c.closing() || !c.read.watch.state.CompareAndSwap(idle, alone) {
+		return
+	}
+	go func() {
+		for c.ended.Load() == nil {
+			if err := c.discardMessage(); err != nil && c.ended.Load() == nil {
+				c.broken(err)
+			}
+		}
+		c.endRead()
+	}()
+}
+
+// closing reports whether our close frame is queued.
+func (c *Conn) closing() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.closing != nil
+}
+
 // whyBusy says why a call cannot read now. Where a Close is reading, to complete
 // the handshake, it waits for that: the answer is how the connection ended.
 func (c *Conn) whyBusy(ctx context.Context) error {
@@ -55,10 +84,7 @@ func (c *Conn) whyBusy(ctx context.Context) error {
 	if ce := c.ended.Load(); ce != nil {
 		return ce
 	}
-	c.out.mu.Lock()
-	closing := c.out.closing != nil
-	c.out.mu.Unlock()
-	if !closing {
+	if !c.closing() {
 		return ErrReading
 	}
 	select {
@@ -86,8 +112,12 @@ func (c *Conn) endRead() {
 		r.Wait()
 	}
 	if c.ended.Load() == nil {
+		if c.ticks.begun.Load() != 0 {
+			c.ticks.paused = moment(c.wheel.now.Load())
+		}
 		r.watch.end((*reading)(c))
 		if c.ended.Load() == nil {
+			c.awaitPeer()
 			return
 		}
 		// The end came between the two looks.
@@ -222,7 +252,9 @@ func (c *Conn) goDirect(dst []byte) ([]byte, bool) {
 	}
 	total := int64(r.parts.n) + r.left
 	if int64(cap(dst)-len(dst)) < total {
-		if r.left > chunkBuffer {
+		// An announced length is worth no more than a few times what has come.
+		come := max(smallBuffer, 4*(r.parts.n+len(r.rest)))
+		if r.left > int64(min(chunkBuffer, come)) {
 			return dst, false
 		}
 		dst = append(make([]byte, 0, len(dst)+int(total)), dst...)
@@ -336,7 +368,7 @@ func (c *Conn) receiveOnce() (int, error) {
 	if c.plain() {
 		return c.socket.Read(r)
 	}
-	if c.slowFirst && len(r.rest) == 0 && r.into == nil {
+	if c.slowFirst && len(r.rest) == 0 && r.left == 0 && r.into == nil {
 		// crypto/tls keeps what it decrypted: a few bytes are enough to wait
 		// for, and the rest comes without waiting.
 		r.Wait()
@@ -363,6 +395,9 @@ func (c *Conn) receiveOnce() (int, error) {
 // all.
 func (c *Conn) receivePolled() (int, error) {
 	r := &c.read
+	if r.watch.state.Load() == fired {
+		return 0, os.ErrDeadlineExceeded // polling does not wait, and so sees no deadline
+	}
 	if r.drained {
 		return 0, errWouldBlock
 	}

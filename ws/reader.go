@@ -158,6 +158,7 @@ func (c *Conn) skip() error {
 	if r.compressed && r.open || r.parts.n > 0 {
 		// The peer's compressor refers back to it.
 		_, err := c.whole(nil, true)
+		c.dropView()
 		return err
 	}
 	for {

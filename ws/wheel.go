@@ -96,8 +96,10 @@ func (e *Engine) turn() {
 	}
 	// A machine that slept, or a scheduler that was late, counts as it was.
 	since := time.Since(e.last)
-	steps := max(1, uint32(since/tick))
+	steps := uint32(since / tick)
 	e.last = e.last.Add(time.Duration(steps) * tick)
+	// A machine that slept must not wake to peers that all seem late.
+	steps = min(max(1, steps), 4)
 	now := e.now.Add(steps)
 	due := e.due[:0]
 	for _, c := range e.conns {

@@ -27,6 +27,8 @@ type writeState struct {
 	message  bool          // a Writer is in the middle of a message
 	changed  chan struct{} // closed and dropped when a waiter should look again
 	closing  *CloseError   // set when our close frame is queued
+	failed   *CloseError   // set when the stream takes nothing more
+	history  int           // bytes that deflate holds, as counted against the budget
 	deflate  *deflate.Compressor
 	held     int // bytes counted against the budget
 	watch    watch
@@ -36,8 +38,9 @@ const (
 	// maxRounds is how often a flusher goes on with what others have queued
 	// meanwhile, before a goroutine takes over so that its Write returns.
 	maxRounds = 8
-	// writePiece bounds one write(2), so that a slow peer's progress shows.
-	writePiece = 256 << 10
+	// writePiece bounds one Write to a stream that is no plain socket, so that a
+	// slow peer's progress shows. It is a record of TLS.
+	writePiece = 16 << 10
 	// shareLimit is the payload size from which a message is not copied into
 	// the pending buffer but written from the caller's memory.
 	shareLimit = 16 << 10
@@ -84,8 +87,8 @@ func (w *writeState) queued() int {
 // delivered. On an error, nothing of it was queued: neither a context that ends
 // nor a full queue leaves half a message. Write neither modifies nor keeps p. It
 // waits while the queue is full (ConnOptions.WriteQueue) and while a [Writer] is
-// in the middle of a message; on an attached connection it never waits. Text
-// that is not UTF-8 is refused.
+// in the middle of a message; on an attached connection it never waits for the
+// peer. Text that is not UTF-8 is refused.
 func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
@@ -105,7 +108,7 @@ func (c *Conn) TryWrite(typ MessageType, p []byte) bool {
 	w := &c.out
 	w.mu.Lock()
 	if c.cannotWrite() != nil || w.message || !w.room(c, len(p)) {
-		if w.queued() > 0 {
+		if w.message || w.queued() > 0 {
 			w.full = true
 		}
 		w.mu.Unlock()
@@ -132,6 +135,9 @@ func (c *Conn) cannotWrite() error {
 		return ce
 	}
 	if ce := c.out.closing; ce != nil {
+		return ce
+	}
+	if ce := c.out.failed; ce != nil {
 		return ce
 	}
 	return nil
@@ -248,7 +254,18 @@ func (c *Conn) appendMessage(typ MessageType, p []byte) error {
 	c.appendFrame(frame.Header{Fin: true, RSV: frame.RSV1, Opcode: frame.Opcode(typ)}, z)
 	*b = z
 	putBuffer(b)
+	c.countHistory()
 	return nil
+}
+
+// countHistory brings what is counted for the compressor's history up to date.
+// Called with mu held: what no longer fits shows when a buffer is asked for next.
+func (c *Conn) countHistory() {
+	w := &c.out
+	if n := w.deflate.Held() - w.history; n != 0 {
+		w.history += n
+		c.set.Budget.add(c, int64(n))
+	}
 }
 
 // appendFrame appends one frame, masked where this end is the client. Called
@@ -267,8 +284,9 @@ func (c *Conn) appendClose(code StatusCode, reason string) {
 	var p []byte
 	if code != StatusNoStatusRcvd {
 		var err error
-		if p, err = frame.AppendClose(make([]byte, 0, frame.MaxControlPayload), code, reason); err != nil {
-			p = nil
+		p, err = frame.AppendClose(make([]byte, 0, frame.MaxControlPayload), code, reason)
+		if err != nil {
+			p, _ = frame.AppendClose(p[:0], code, "")
 		}
 	}
 	c.appendFrame(frame.Header{Fin: true, Opcode: frame.Close}, p)

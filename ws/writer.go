@@ -72,6 +72,7 @@ func (w *Writer) Close() error {
 		return w.err
 	}
 	if w.typ == Text && !w.text.Complete() {
+		w.Cancel()
 		return errTextUTF8
 	}
 	if err := w.send(true); err != nil {
@@ -106,7 +107,14 @@ func (w *Writer) release(err error) {
 	out.mu.Lock()
 	out.message = false
 	out.signal()
+	drained := out.full && out.attached && out.pending == nil && !out.flushing
+	if drained {
+		out.full = false
+	}
 	out.mu.Unlock()
+	if drained {
+		w.c.drained()
+	}
 }
 
 // send sends what is gathered as one frame.

@@ -27,8 +27,17 @@ func (s *Socket) Read(src Source) (int, error) { return 0, errNoSocket }
 // Wakes is never reached.
 func (s *Socket) Wakes(wake func(fd uintptr) bool) error { return errNoSocket }
 
+// Progress hears of a Write that goes on.
+type Progress interface{ Moved() }
+
+// Write is never reached.
+func (s *Socket) Write(head, rest []byte, p Progress) (int, error) { return 0, errNoSocket }
+
 // TryWrite is never reached.
 func (s *Socket) TryWrite(p []byte) (int, error) { return 0, errNoSocket }
+
+// Unsent is never reached.
+func (s *Socket) Unsent() int { return -1 }
 
 // Unread is never reached.
 func (s *Socket) Unread() bool { return false }

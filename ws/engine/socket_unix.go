@@ -35,6 +35,9 @@ type Socket struct {
 	readErr error
 	onRead  func(fd uintptr) bool
 
+	progress Progress
+	behind   []byte // what Write sends after writeP
+	onSend   func(fd uintptr) bool
 	writeP   []byte
 	writeN   int
 	writeErr error
@@ -109,6 +112,62 @@ func (s *Socket) Wakes(wake func(fd uintptr) bool) error {
 	return s.raw.Read(wake)
 }
 
+// Progress hears of a Write that goes on.
+type Progress interface {
+	// Moved is called when the socket has taken something and not all.
+	Moved()
+}
+
+// Write writes head and then rest, waiting as long as it takes. It returns how
+// many bytes the socket took. Deadlines of the net.Conn end it.
+func (s *Socket) Write(head, rest []byte, p Progress) (int, error) {
+	if s.onSend == nil {
+		s.onSend = s.send
+	}
+	s.writeP, s.behind, s.progress = head, rest, p
+	s.writeN, s.writeErr = 0, nil
+	err := s.raw.Write(s.onSend)
+	s.writeP, s.behind, s.progress = nil, nil, nil
+	if err == nil {
+		err = s.writeErr
+	}
+	return s.writeN, err
+}
+
+// send is the callback of Write: it takes no more than a try for as long as the
+// socket takes something.
+func (s *Socket) send(fd uintptr) bool {
+	for {
+		var n int
+		var err error
+		switch {
+		case len(s.writeP) > 0 && len(s.behind) > 0:
+			n, err = writev(int(fd), s.writeP, s.behind)
+		case len(s.writeP) > 0:
+			n, err = unix.Write(int(fd), s.writeP)
+		case len(s.behind) > 0:
+			n, err = unix.Write(int(fd), s.behind)
+		default:
+			return true
+		}
+		switch err {
+		case nil:
+			s.writeN += n
+			k := min(n, len(s.writeP))
+			s.writeP, s.behind = s.writeP[k:], s.behind[n-k:]
+			if len(s.writeP)+len(s.behind) > 0 {
+				s.progress.Moved()
+			}
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return false
+		default:
+			s.writeErr = s.opError("write", err)
+			return true
+		}
+	}
+}
+
 // TryWrite writes what the socket takes without waiting. It returns how much
 // that was; short is no error.
 func (s *Socket) TryWrite(p []byte) (int, error) {
@@ -150,6 +209,14 @@ func (s *Socket) Unread() bool {
 		unread = err == nil && n > 0
 	})
 	return unread
+}
+
+// Unsent returns how many bytes the peer has not acknowledged yet, or -1 where
+// the kernel does not say. It never waits.
+func (s *Socket) Unsent() int {
+	n := -1
+	s.raw.Control(func(fd uintptr) { n = unsent(int(fd)) })
+	return n
 }
 
 // CloseWrite sends the end of the stream (shutdown(2) of the writing half).

@@ -124,6 +124,10 @@ func (c *PipeConn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: "wstest", Source: c.local, Addr: c.remote, Err: err}
 }
 
+// InterruptibleWrites tells ws that a deadline may end a Write and the pipe be
+// written on.
+func (c *PipeConn) InterruptibleWrites() {}
+
 // Close closes both directions. The peer reads what is buffered and then io.EOF
 // (see PipeOptions.ResetUnread for TCP's way); its writes fail. Blocked calls on
 // this end return. A second Close returns an error that wraps net.ErrClosed.

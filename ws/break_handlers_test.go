@@ -1,0 +1,139 @@
+//go:build !js
+
+package ws_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/deflate"
+)
+
+// E1
+func TestBreakDrainedAfterTryWriteBehindWriter(t *testing.T) {
+	_, server := pair(t, "tcp", ws.ConnOptions{})
+	w, err := server.Writer(context.Background(), ws.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &drainHandler{closed: make(chan struct{})}
+	server.Attach(h)
+	if server.TryWrite(ws.Text, []byte("x")) {
+		t.Fatal("TryWrite inside a Writer's message")
+	}
+	w.Close()
+	deadline := time.Now().Add(2 * time.Second)
+	for h.n.Load() == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("TryWrite said no and Drained never came")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// E2
+func TestBreakPanicValueStaysHere(t *testing.T) {
+	for _, v := range []string{"password=hunter2", "bad \xff"} {
+		client, server := pair(t, "tcp", ws.ConnOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		server.Attach(ws.HandlerFunc(func(*ws.Conn, ws.MessageType, []byte) { panic(v) }))
+		mustWrite(t, client, ws.Text, []byte("x"))
+		_, _, err := client.Read(testContext(t))
+		if ws.CloseStatus(err) != ws.StatusInternalError || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the peer of a handler that panicked with %q learns: %v", v, err)
+		}
+	}
+}
+
+// E3
+func TestBreakWriterContents(t *testing.T) {
+	for _, z := range []bool{false, true} {
+		for kind := range streams {
+			o := ws.ConnOptions{MaxMessage: 8 << 20}
+			if z {
+				o.Compression = &deflate.Options{}
+			}
+			client, server := pair(t, kind, o)
+			for i := range 60 {
+				n := []int{0, 1, 100, 16383, 16384, 16385, 40000, 200000}[rand.IntN(8)]
+				p := words(n)
+				if rand.IntN(2) == 0 {
+					p = randomBytes(n)
+				}
+				from, to := client, server
+				if rand.IntN(2) == 0 {
+					from, to = server, client
+				}
+				go func() {
+					if rand.IntN(3) == 0 {
+						from.Write(context.Background(), ws.Binary, p)
+						return
+					}
+					w, err := from.Writer(context.Background(), ws.Binary)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for q := p; len(q) > 0; {
+						k := min(len(q), 1+rand.IntN(30000))
+						w.Write(q[:k])
+						q = q[k:]
+						if rand.IntN(10) == 0 {
+							ctx, cancel := context.WithTimeout(context.Background(), time.Microsecond)
+							from.Ping(ctx)
+							cancel()
+						}
+					}
+					if err := w.Close(); err != nil {
+						t.Error(err)
+					}
+				}()
+				var got []byte
+				var err error
+				switch rand.IntN(3) {
+				case 0:
+					_, got, err = to.Read(testContext(t))
+				case 1:
+					var r io.Reader
+					if _, r, err = to.Reader(testContext(t)); err == nil {
+						got, err = io.ReadAll(r)
+					}
+				case 2:
+					for m, e := range to.Messages(testContext(t)) {
+						got, err = bytes.Clone(m.Data), e
+						break
+					}
+				}
+				if err != nil || !bytes.Equal(got, p) {
+					t.Fatal(kind, z, i, n, len(got), err)
+				}
+			}
+		}
+	}
+}
+
+// E4: idle keepalive under heavy one-way traffic and busy handlers must not kill.
+func TestBreakKeepaliveFalsePositives(t *testing.T) {
+	client, server := pair(t, "tcp", ws.ConnOptions{PingInterval: 250 * time.Millisecond, PingMisses: 1})
+	server.Attach(ws.HandlerFunc(func(*ws.Conn, ws.MessageType, []byte) { time.Sleep(1200 * time.Millisecond) }))
+	go func() {
+		for range 3 {
+			client.Write(context.Background(), ws.Text, []byte("x"))
+			time.Sleep(1300 * time.Millisecond)
+		}
+	}()
+	go client.Read(context.Background())
+	time.Sleep(5 * time.Second)
+	if err := context.Cause(server.Context()); err != nil {
+		t.Error("server:", err)
+	}
+	if err := context.Cause(client.Context()); err != nil {
+		t.Log("client (its peer's handler is busy, so silence is real):", err)
+	}
+}

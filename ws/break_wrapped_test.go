@@ -1,0 +1,156 @@
+//go:build !js
+
+package ws_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// wrappedConn is what a metrics or PROXY-protocol listener makes of a *tls.Conn.
+type wrappedConn struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (h *wrappedConn) Write(p []byte) (int, error) { h.writes.Add(1); return h.Conn.Write(p) }
+
+// D1
+func TestBreakWrappedTLSCancelledWrite(t *testing.T) {
+	a, b := tlsPair(t)
+	h := &wrappedConn{Conn: b.(net.Conn)}
+	client, server := connect(t, a, h, ws.ConnOptions{CloseTimeout: time.Second, MaxMessage: 64 << 20, WriteTimeout: time.Second})
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	err := server.Write(ctx, ws.Binary, make([]byte, 16<<20))
+	t.Log("Write:", err, server.Buffered())
+	before := h.writes.Load()
+	time.Sleep(300 * time.Millisecond)
+	if n := h.writes.Load() - before; n > 1000 {
+		t.Errorf("%d writes in 300 ms on a stalled connection: a goroutine spins", n)
+	}
+	rctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	_, p, err := client.Read(rctx)
+	if err != nil || len(p) != 16<<20 {
+		t.Errorf("a cancelled Write broke the connection: %d bytes, %v", len(p), err)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	t.Log(context.Cause(server.Context()))
+}
+
+// D2: a deadline in the past that somebody left on the stream.
+func TestBreakStrayWriteDeadline(t *testing.T) {
+	a, b := memoryPair(t)
+	h := &wrappedConn{Conn: b.(net.Conn)}
+	_, server := connect(t, a, h, ws.ConnOptions{WriteTimeout: time.Second})
+	h.SetWriteDeadline(time.Unix(1, 0))
+	go server.Write(context.Background(), ws.Binary, []byte("x"))
+	time.Sleep(300 * time.Millisecond)
+	if n := h.writes.Load(); n > 1000 {
+		t.Errorf("%d writes in 300 ms: a goroutine spins", n)
+	}
+}
+
+// D3: user code blocks for seconds in the handler while others write to the same connection.
+func TestBreakOthersWriteWhileHandlerBlocks(t *testing.T) {
+	for kind := range streams {
+		t.Run(kind, func(t *testing.T) {
+			client, server := pair(t, kind, ws.ConnOptions{})
+			release, entered := make(chan struct{}), make(chan struct{}, 10)
+			server.Attach(ws.HandlerFunc(func(c *ws.Conn, typ ws.MessageType, p []byte) {
+				c.Write(context.Background(), typ, p)
+				entered <- struct{}{}
+				<-release
+			}))
+			mustWrite(t, client, ws.Binary, []byte("a"))
+			mustWrite(t, client, ws.Binary, []byte("b"))
+			<-entered
+			start := time.Now()
+			mustRead(t, client)
+			for range 20 {
+				server.Write(context.Background(), ws.Binary, []byte("o"))
+				mustRead(t, client)
+			}
+			if d := time.Since(start); d > time.Second {
+				t.Error(d)
+			}
+			close(release)
+		})
+	}
+}
+
+// D4: closing in every order, with time bounds and the same answer for ever.
+func TestBreakEndsOnce(t *testing.T) {
+	for kind := range streams {
+		t.Run(kind, func(t *testing.T) {
+			for i := range 40 {
+				client, server := pair(t, kind, ws.ConnOptions{CloseTimeout: time.Second})
+				done := make(chan error, 8)
+				go func() { _, _, err := server.Read(context.Background()); done <- err }()
+				go func() { done <- server.Close(1000, "a") }()
+				go func() { done <- client.Close(1001, "b") }()
+				if i%2 == 0 {
+					go func() { _, _, err := client.Read(context.Background()); done <- err }()
+				} else {
+					go func() { done <- nil }()
+				}
+				start := time.Now()
+				for range 4 {
+					select {
+					case <-done:
+					case <-time.After(3 * time.Second):
+						buf := make([]byte, 1<<20)
+						t.Fatalf("hang\n%s", buf[:runtime.Stack(buf, true)])
+					}
+				}
+				if d := time.Since(start); d > 900*time.Millisecond {
+					t.Error("both closed within", d)
+				}
+				for _, c := range []*ws.Conn{client, server} {
+					_, _, e1 := c.Read(context.Background())
+					e2 := c.Write(context.Background(), ws.Text, nil)
+					_, e3 := c.Ping(context.Background())
+					if e1 != e2 || e2 != e3 || context.Cause(c.Context()) != e1 {
+						t.Error(e1, e2, e3, context.Cause(c.Context()))
+					}
+					var ce *ws.CloseError
+					if !errors.As(e1, &ce) || ce.Cause != nil || ce.Code != 1000 && ce.Code != 1001 {
+						t.Error(e1)
+					}
+				}
+			}
+		})
+	}
+}
+
+// D5: a panic in a Messages body leaves the connection usable.
+func TestBreakPanicInBody(t *testing.T) {
+	for kind := range streams {
+		client, server := pair(t, kind, ws.ConnOptions{})
+		for range 3 {
+			mustWrite(t, client, ws.Binary, []byte("x"))
+			mustWrite(t, client, ws.Binary, []byte("y"))
+			func() {
+				defer func() { recover() }()
+				for range server.Messages(testContext(t)) {
+					server.Write(context.Background(), ws.Binary, []byte("z"))
+					panic("body")
+				}
+			}()
+			if _, p := mustRead(t, client); string(p) != "z" {
+				t.Error(string(p))
+			}
+			if _, p := mustRead(t, server); string(p) != "y" {
+				t.Error(string(p))
+			}
+		}
+	}
+}
