@@ -296,7 +296,11 @@ func (c *Conn) appendClose(code StatusCode, reason string) {
 // whether overBudget must be called once mu is released. Called with out.mu held.
 func (c *Conn) countQueue() bool {
 	w := &c.out
-	n := w.queued() - w.held
+	queued := w.queued()
+	if queued < smallBuffer {
+		queued = 0 // not worth the budget's lock, with every message
+	}
+	n := queued - w.held
 	if n == 0 {
 		return false
 	}
