@@ -239,6 +239,9 @@ func (p *peer) data(fin bool, rsv, op byte, n int, key [4]byte) error {
 			}
 		}
 		k := min(n-pos, p.br.Buffered())
+		if p.has("restarts the mask with each read") {
+			k = min(k, 997) // as if the segments had come one by one
+		}
 		at := len(p.message)
 		p.message = append(p.message, make([]byte, k)...)
 		if _, err := io.ReadFull(p.br, p.message[at:]); err != nil {

@@ -272,7 +272,12 @@ func (c *Conn) departQuickly() bool {
 // reset, which would overtake our close frame.
 func (c *Conn) linger() {
 	deadline := time.Now().Add(c.set.CloseTimeout)
-	c.stream.SetWriteDeadline(deadline)
+	w := &c.out.watch
+	w.mu.Lock()
+	if w.state.Load() != fired { // a Write that its context ends must wake first
+		c.stream.SetWriteDeadline(deadline)
+	}
+	w.mu.Unlock()
 	if !c.drainQueue(deadline) {
 		return
 	}
