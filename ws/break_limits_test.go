@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -16,19 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/nettest"
-
 	"github.com/tidewire/tidewire/ws"
-	"github.com/tidewire/tidewire/ws/deflate"
 )
-
-func TestBreakNettest(t *testing.T) {
-	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		a, b := pair(t, "tcp", ws.ConnOptions{CloseTimeout: 500 * time.Millisecond})
-		c1, c2 = ws.NetConn(context.Background(), a, ws.Binary), ws.NetConn(context.Background(), b, ws.Binary)
-		return c1, c2, func() { a.CloseNow(); b.CloseNow() }, nil
-	})
-}
 
 // the deadline that passed must not break the stream: bytes in order under random deadlines
 func TestBreakNetConnRandomDeadlines(t *testing.T) {
@@ -139,66 +127,6 @@ func TestBreakDrainedFollowsRefusal(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		})
-	}
-}
-
-// MaxMessage: exactly it passes, one more does not, however it is cut, compressed or read.
-func TestBreakMaxMessage(t *testing.T) {
-	for _, z := range []bool{false, true} {
-		for _, frag := range []bool{false, true} {
-			for _, how := range []string{"read", "reader", "messages", "into"} {
-				for _, n := range []int{100, 5000, 70000} {
-					for _, d := range []int{0, 1} {
-						o := ws.ConnOptions{MaxMessage: int64(n)}
-						if z {
-							o.Compression = &deflate.Options{}
-						}
-						client, server := pair(t, "tcp", o)
-						p := randomBytes(n + d)
-						go func() {
-							if frag {
-								w, _ := client.Writer(context.Background(), ws.Binary)
-								w.Write(p)
-								w.Close()
-							} else {
-								client.Write(context.Background(), ws.Binary, p)
-							}
-							client.Read(context.Background())
-						}()
-						var got int
-						var err error
-						switch how {
-						case "read":
-							var q []byte
-							_, q, err = server.Read(testContext(t))
-							got = len(q)
-						case "into":
-							var q []byte
-							_, q, err = server.ReadInto(testContext(t), make([]byte, 0, n+10))
-							got = len(q)
-						case "reader":
-							var r io.Reader
-							_, r, err = server.Reader(testContext(t))
-							if err == nil {
-								var q []byte
-								q, err = io.ReadAll(r)
-								got = len(q)
-							}
-						default:
-							for m, e := range server.Messages(testContext(t)) {
-								got, err = len(m.Data), e
-								break
-							}
-						}
-						if d == 0 && (err != nil || got != n) || d == 1 && !errors.Is(err, ws.ErrTooBig) {
-							t.Error(z, frag, how, n, d, got, err)
-						}
-						client.CloseNow()
-						server.CloseNow()
-					}
-				}
-			}
-		}
 	}
 }
 

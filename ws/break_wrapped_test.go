@@ -4,9 +4,7 @@ package ws_test
 
 import (
 	"context"
-	"errors"
 	"net"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,73 +82,5 @@ func TestBreakOthersWriteWhileHandlerBlocks(t *testing.T) {
 			}
 			close(release)
 		})
-	}
-}
-
-// D4: closing in every order, with time bounds and the same answer for ever.
-func TestBreakEndsOnce(t *testing.T) {
-	for kind := range streams {
-		t.Run(kind, func(t *testing.T) {
-			for i := range 40 {
-				client, server := pair(t, kind, ws.ConnOptions{CloseTimeout: time.Second})
-				done := make(chan error, 8)
-				go func() { _, _, err := server.Read(context.Background()); done <- err }()
-				go func() { done <- server.Close(1000, "a") }()
-				go func() { done <- client.Close(1001, "b") }()
-				if i%2 == 0 {
-					go func() { _, _, err := client.Read(context.Background()); done <- err }()
-				} else {
-					go func() { done <- nil }()
-				}
-				start := time.Now()
-				for range 4 {
-					select {
-					case <-done:
-					case <-time.After(3 * time.Second):
-						buf := make([]byte, 1<<20)
-						t.Fatalf("hang\n%s", buf[:runtime.Stack(buf, true)])
-					}
-				}
-				if d := time.Since(start); d > 900*time.Millisecond {
-					t.Error("both closed within", d)
-				}
-				for _, c := range []*ws.Conn{client, server} {
-					_, _, e1 := c.Read(context.Background())
-					e2 := c.Write(context.Background(), ws.Text, nil)
-					_, e3 := c.Ping(context.Background())
-					if e1 != e2 || e2 != e3 || context.Cause(c.Context()) != e1 {
-						t.Error(e1, e2, e3, context.Cause(c.Context()))
-					}
-					var ce *ws.CloseError
-					if !errors.As(e1, &ce) || ce.Cause != nil || ce.Code != 1000 && ce.Code != 1001 {
-						t.Error(e1)
-					}
-				}
-			}
-		})
-	}
-}
-
-// D5: a panic in a Messages body leaves the connection usable.
-func TestBreakPanicInBody(t *testing.T) {
-	for kind := range streams {
-		client, server := pair(t, kind, ws.ConnOptions{})
-		for range 3 {
-			mustWrite(t, client, ws.Binary, []byte("x"))
-			mustWrite(t, client, ws.Binary, []byte("y"))
-			func() {
-				defer func() { recover() }()
-				for range server.Messages(testContext(t)) {
-					server.Write(context.Background(), ws.Binary, []byte("z"))
-					panic("body")
-				}
-			}()
-			if _, p := mustRead(t, client); string(p) != "z" {
-				t.Error(string(p))
-			}
-			if _, p := mustRead(t, server); string(p) != "y" {
-				t.Error(string(p))
-			}
-		}
 	}
 }
