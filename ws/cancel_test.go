@@ -328,11 +328,14 @@ func TestStalledPeerBlocksOnlyUntilContext(t *testing.T) {
 	defer c.CloseNow()
 	defer b.Close()
 	n := 0
-	for c.TryWrite(ws.Binary, make([]byte, 1000)) {
-		if n++; n > 1000 {
-			t.Fatal("the queue has no bound")
+	waitFor(t, func() bool { // until the pipe's 64 KiB are full, and the queue behind them
+		for c.TryWrite(ws.Binary, make([]byte, 1000)) {
+			if n++; n > 1000 {
+				t.Fatal("the queue has no bound")
+			}
 		}
-	}
+		return n*1004 >= 64<<10+8_000
+	})
 	if b := c.Buffered(); b > 10_000 || b < 8_000 {
 		t.Errorf("%d bytes queued", b)
 	}
