@@ -323,19 +323,20 @@ func TestWriterCancelInTheMiddleClosesTheConnection(t *testing.T) {
 }
 
 func TestStalledPeerBlocksOnlyUntilContext(t *testing.T) {
-	a, b := wstest.Pipe()
+	a, b := wstest.Pipe(wstest.PipeOptions{Buffer: 1})
+	a.Write([]byte{0}) // from here on the pipe takes nothing more
 	c := ws.NewConn(a, ws.Params{ConnOptions: ws.ConnOptions{WriteQueue: 10_000}})
 	defer c.CloseNow()
 	defer b.Close()
 	n := 0
-	waitFor(t, func() bool { // until the pipe's 64 KiB are full, and the queue behind them
-		for c.TryWrite(ws.Binary, make([]byte, 1000)) {
-			if n++; n > 1000 {
-				t.Fatal("the queue has no bound")
-			}
+	for c.TryWrite(ws.Binary, make([]byte, 1000)) {
+		if n++; n > 1000 {
+			t.Fatal("the queue has no bound")
 		}
-		return n*1004 >= 64<<10+8_000
-	})
+	}
+	if n != 9 { // of 1,004 bytes each
+		t.Errorf("a queue of 10,000 bytes holds %d messages", n)
+	}
 	if b := c.Buffered(); b > 10_000 || b < 8_000 {
 		t.Errorf("%d bytes queued", b)
 	}
