@@ -338,6 +338,29 @@ func TestPageFitsScreens(t *testing.T) {
 	s := serve(t)
 	p := open(t, browser(t), "the tab", "http://"+s.host+"/")
 	p.state("echo", "open", "Open")
+	p.until(`document.querySelectorAll(".people li").length === 1`)
+	p.do(chromedp.EmulateViewport(1280, 800))
+	// However much comes, the log keeps the latest rows, and stays at its end.
+	p.do(chromedp.Evaluate[chromedp.Void](`(() => {
+		const send = (form, box, times) => {
+			for (let i = 1; i <= times; i += 1) {
+				form.elements[box].value = String(i);
+				form.requestSubmit();
+			}
+		};
+		send(document.querySelector("#echo form"), "payload", 300);
+		send(document.querySelector("#chat .composer"), "text", 20);
+	})()`))
+	p.until(`document.querySelector("#echo .totals").textContent.startsWith("300 sent · 300 received") &&
+		document.querySelectorAll("#echo .log > *").length === 200 &&
+		document.querySelector("#echo .log").lastElementChild.querySelector(".payload").textContent === "300"`)
+	p.until(`document.querySelectorAll("#chat .tick").length === 20`)
+	for _, panel := range []string{"echo", "chat"} {
+		p.until(`(() => {
+			const log = document.querySelector("#%s .log");
+			return log.scrollHeight > log.clientHeight && log.scrollHeight - log.scrollTop - log.clientHeight < 2;
+		})()`, panel)
+	}
 	visible := func(panel string) string {
 		return fmt.Sprintf("document.querySelector(%q).getClientRects().length > 0", panel)
 	}
@@ -352,29 +375,16 @@ func TestPageFitsScreens(t *testing.T) {
 			p.until(visible("#"+view) + " && " + visible("#"+view+" .composer button"))
 			other := map[string]string{"chat": "echo", "echo": "chat"}[view]
 			p.until("(%s) === %t", visible("#"+other), screen.both)
-			// Nothing sticks out, and the page itself does not scroll.
-			p.until(`document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight`)
+			// Nothing sticks out, and the page itself does not scroll: a link to a
+			// panel must not push the strip on top out of sight.
+			p.until(`document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight &&
+				document.querySelector(".top").getBoundingClientRect().top === 0`)
 			p.until(`[...document.querySelectorAll("button, input, textarea, .pill")].every((node) => {
 				const { left, right, width } = node.getBoundingClientRect();
 				return width === 0 || node.closest(".examples") || left >= 0 && right <= innerWidth;
 			})`)
 		}
 	}
-	// However much comes, the log keeps the latest rows, and stays at its end.
-	p.do(chromedp.Evaluate[chromedp.Void](`(() => {
-		const form = document.querySelector("#echo form");
-		for (let i = 1; i <= 300; i += 1) {
-			form.elements.payload.value = String(i);
-			form.requestSubmit();
-		}
-	})()`))
-	p.until(`document.querySelector("#echo .totals").textContent.startsWith("300 sent · 300 received") &&
-		document.querySelectorAll("#echo .log > *").length === 200 &&
-		document.querySelector("#echo .log").lastElementChild.querySelector(".payload").textContent === "300"`)
-	p.until(`(() => {
-		const log = document.querySelector("#echo .log");
-		return log.scrollHeight - log.scrollTop - log.clientHeight < 2;
-	})()`)
 }
 
 // TestBackButton leaves the page and comes back, from the browser's memory if it

@@ -86,7 +86,7 @@ export function startChat(root) {
         socket.send(pack("hello", { name }));
       } else if (people.me) {
         people.exit();
-          transcript.event(`Disconnected: ${explain(state.why)}`);
+        transcript.event(`Disconnected: ${explain(state.why)}`);
       }
       if (state.name === "open") return;
       outbox.disconnected();
