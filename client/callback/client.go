@@ -16,7 +16,7 @@ import (
 //
 // Callbacks run one at a time and in order, on a goroutine of the client's. They
 // may send and close. A callback that panics ends its connection with 1011 and is
-// logged.
+// logged; OnConnectError has none, and a panic in it is like any other.
 type Client struct {
 	// URL is where to connect to: ws:// or wss://.
 	URL string
@@ -52,9 +52,9 @@ var (
 )
 
 // Connect connects and returns once there is a connection: nil, or why the
-// attempt failed. With Reconnect it goes on trying until ctx ends. ctx bounds
-// Connect alone; the connection lives until Close, or until it is lost and
-// Reconnect is nil.
+// attempt failed. With Reconnect it goes on trying until ctx ends. It waits for
+// OnConnected too. ctx bounds Connect alone; the connection lives until Close, or
+// until it is lost and Reconnect is nil. After an error there is none.
 func (c *Client) Connect(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.Background())
 	c.mu.Lock()
@@ -71,7 +71,8 @@ func (c *Client) Connect(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, cancel)
 	go c.run(run, func(err error) {
 		if !stop() && err == nil {
-			err = context.Cause(ctx) // too late: the goroutine is ending
+			err = context.Cause(ctx)
+			c.Close() // a connection that came too late is nobody's
 		}
 		first <- err
 	})
@@ -116,10 +117,10 @@ type handler struct {
 }
 
 func (h *handler) Opened(*ws.Conn) {
+	defer h.settled(nil) // also if the callback panics
 	if f := h.client.OnConnected; f != nil {
 		f(h.client)
 	}
-	h.settled(nil)
 }
 
 func (h *handler) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {

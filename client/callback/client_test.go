@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -148,6 +149,38 @@ func TestConnectEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	if err := c.Connect(ctx); err == nil {
 		t.Error("connected to nobody")
+	}
+	c.Wait()
+}
+
+// A context that ends while OnConnected runs leaves no connection behind.
+func TestConnectThatIsTooLate(t *testing.T) {
+	url, _ := server(t, "127.0.0.1:0")
+	c, seen := log(url, nil)
+	c.Reconnect = &callback.Backoff{}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.OnConnected = func(*callback.Client) { cancel() }
+	if err := c.Connect(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Connect: %v", err)
+	}
+	expect(t, seen, "disconnected true")
+	c.Wait()
+}
+
+func TestConnectWhenOnConnectedPanics(t *testing.T) {
+	url, _ := server(t, "127.0.0.1:0")
+	c, seen := log(url, &ws.DialOptions{ConnOptions: ws.ConnOptions{Logger: slog.New(slog.DiscardHandler)}})
+	c.OnConnected = func(*callback.Client) { panic("oh") }
+	connected := make(chan error, 1)
+	go func() { connected <- c.Connect(context.Background()) }()
+	expect(t, seen, "disconnected false")
+	select {
+	case err := <-connected:
+		if err != nil {
+			t.Errorf("Connect: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Connect does not return")
 	}
 	c.Wait()
 }
