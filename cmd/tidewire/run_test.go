@@ -59,7 +59,10 @@ func TestTranscripts(t *testing.T) {
 		{name: "flag before environment", args: "serve --heartbeat 2ms", env: map[string]string{"TIDEWIRE_HEARTBEAT": "1s"}, code: 2, stderr: `--heartbeat is 2ms`},
 		{name: "address taken", args: "serve --addr " + taken.Addr().String(), code: 1, stderr: `^tidewire: listen tcp .*address already in use \(choose another address with --addr\)\n$`},
 		{name: "address taken, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": taken.Addr().String()}, code: 1, stderr: `already in use`},
-		{name: "no address", args: "serve --addr nowhere", code: 1, stderr: `^tidewire: listen tcp: address nowhere: missing port`},
+		{name: "no port", args: "serve --addr nowhere", code: 2, stderr: `--addr is "nowhere"; it must be host:port`},
+		{name: "empty address", args: "serve --addr=", code: 2, stderr: `--addr is ""; it must be host:port`},
+		{name: "empty address, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": ""}, code: 2, stderr: `--addr is ""; it must be host:port`},
+		{name: "somebody else's address", args: "serve --addr 192.0.2.1:0", code: 1, stderr: `^tidewire: listen tcp 192\.0\.2\.1:0: .*\(choose another address with --addr\)\n$`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for name, value := range tc.env {
@@ -131,7 +134,7 @@ func command(args ...string) *exec.Cmd {
 
 // What run returns becomes the process's exit status.
 func TestProcessExitStatus(t *testing.T) {
-	for args, want := range map[string]int{"--version": 0, "serve --addr nowhere": 1, "serve --bad": 2} {
+	for args, want := range map[string]int{"--version": 0, "serve --addr 192.0.2.1:0": 1, "serve --bad": 2} {
 		cmd := command(strings.Fields(args)...)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil {

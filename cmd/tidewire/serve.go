@@ -22,6 +22,11 @@ type serveCommand struct {
 
 // Validate is kong's hook.
 func (s *serveCommand) Validate() error {
+	// Nothing at all would be every interface and any port: an unset variable in a
+	// script must not open this server to the network.
+	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
+		return fmt.Errorf("--addr is %q; it must be host:port", s.Addr)
+	}
 	if s.Heartbeat < 10*time.Millisecond {
 		return fmt.Errorf("--heartbeat is %v; it must be 10ms at least", s.Heartbeat)
 	}
