@@ -281,6 +281,7 @@ func TestTwoTabs(t *testing.T) {
 	chat("after")
 	for _, p := range tabs {
 		p.state("echo", "open", "Open")
+		p.until(`document.querySelector("#echo .note").textContent === ""`)
 		p.until("window.sameAsBefore")
 	}
 	ada.echo()

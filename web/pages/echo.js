@@ -31,6 +31,7 @@ export function startEcho(root) {
       view.show(state);
       waiting = [];
       if (state.name === "open") {
+        note.textContent = ""; // it may say that there is no connection
         const { extensions } = state;
         line(extensions ? `Open, with ${extensions.split(";")[0]}` : "Open, without compression");
       } else if (open) {
