@@ -12,12 +12,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/tidewire/tidewire/client/callback"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 const patience = 30 * time.Second
@@ -212,6 +214,39 @@ func TestReconnect(t *testing.T) {
 	expect(t, seen, "text back again")
 	c.Close()
 	c.Wait()
+}
+
+// A connection that came about makes the next wait short again, however often it
+// is lost.
+func TestBackoffBeginsAnewAfterSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln := wstest.Listen()
+		srv := &ws.Server{Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+			return ws.HandlerFunc(func(c *ws.Conn, _ ws.MessageType, _ []byte) { c.CloseNow() }), nil, nil
+		}}
+		served := make(chan struct{})
+		go func() {
+			srv.Serve(ln)
+			close(served)
+		}()
+		c, seen := log("ws://wstest/", &ws.DialOptions{NetDial: ln.DialContext})
+		c.Reconnect = &callback.Backoff{Min: time.Second, Max: time.Hour}
+		connect(t, c)
+		expect(t, seen, "connected")
+		for range 15 {
+			c.SendText("drop")
+			expect(t, seen, "disconnected false")
+			start := time.Now()
+			expect(t, seen, "connected")
+			if waited := time.Since(start); waited > 2*time.Second {
+				t.Fatalf("it came back after %v", waited)
+			}
+		}
+		c.Close()
+		c.Wait()
+		srv.Close()
+		<-served
+	})
 }
 
 func TestCloseInsideACallback(t *testing.T) {

@@ -128,6 +128,12 @@ func TestChat(t *testing.T) {
 		synctest.Wait()
 		ada.send("say", object{"text": "alone", "key": "k2"})
 		ada.want("said", object{"text": "alone"})
+		// And who has left is not shown to those who come.
+		next := visit(t, room)
+		next.send("hello", object{"name": "Next"})
+		next.want("welcome", object{
+			"members": []any{object{"id": 1.0, "name": "Ada"}, object{"id": 3.0, "name": "Next"}},
+		})
 	})
 }
 
