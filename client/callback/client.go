@@ -6,6 +6,8 @@ package callback
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"github.com/tidewire/tidewire/ws"
@@ -72,7 +74,7 @@ func (c *Client) Connect(ctx context.Context) error {
 	go c.run(run, func(err error) {
 		if !stop() && err == nil {
 			err = context.Cause(ctx)
-			c.Close() // a connection that came too late is nobody's
+			c.Close() // too late: who is told of an error has no connection
 		}
 		first <- err
 	})
@@ -88,25 +90,43 @@ func (c *Client) run(ctx context.Context, settled func(error)) {
 		if err == nil {
 			attempt = 0
 			h := &handler{client: c, closed: make(chan error, 1), settled: settled}
-			settled = func(error) {}
-			c.mu.Lock()
-			c.conn = conn
-			c.mu.Unlock()
+			c.setConn(conn)
 			if ctx.Err() != nil {
 				conn.CloseNow()
 			}
-			conn.Attach(h)
-			err = <-h.closed
-		} else if ctx.Err() == nil {
-			if c.OnConnectError != nil {
-				c.OnConnectError(err, c)
+			if err = conn.Attach(h); err == nil {
+				settled = func(error) {}
+				err = <-h.closed
 			}
+			c.setConn(nil) // also where a Close was faster than Attach
+		} else if ctx.Err() == nil && c.OnConnectError != nil {
+			c.failed(err)
 		}
 		if c.Reconnect == nil || ctx.Err() != nil || !c.Reconnect.wait(ctx, attempt) {
 			settled(err)
 			return
 		}
 	}
+}
+
+func (c *Client) setConn(conn *ws.Conn) {
+	c.mu.Lock()
+	c.conn = conn
+	c.mu.Unlock()
+}
+
+// failed calls OnConnectError. There is no connection yet that would guard it.
+func (c *Client) failed(err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			logger := slog.Default()
+			if c.Options != nil && c.Options.Logger != nil {
+				logger = c.Options.Logger
+			}
+			logger.Error("websocket client: OnConnectError panicked", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	c.OnConnectError(err, c)
 }
 
 // handler is the client in the eyes of one connection.
@@ -146,9 +166,7 @@ func (h *handler) Pong(_ *ws.Conn, p []byte) {
 
 func (h *handler) Closed(_ *ws.Conn, err error) {
 	c := h.client
-	c.mu.Lock()
-	c.conn = nil
-	c.mu.Unlock()
+	c.setConn(nil)
 	defer func() { h.closed <- err }() // also if the callback panics
 	if c.OnDisconnected != nil {
 		c.OnDisconnected(err, c)
