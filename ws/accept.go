@@ -166,6 +166,11 @@ func (h *hello) check() *Refusal {
 		return refuse(http.StatusBadRequest, "the request lacks a Host header")
 	case h.hosts > 1:
 		return refuse(http.StatusBadRequest, "the request has more than one Host header")
+	case !all(h.host, inHost):
+		// "A server MUST respond with a 400 […] to any request message that
+		// contains […] a Host header field with an invalid field value" (RFC 9112
+		// section 3.2).
+		return refuse(http.StatusBadRequest, "the Host header %q is not host or host:port", h.host)
 	case h.versions > 1:
 		return refuse(http.StatusBadRequest, "the request has more than one Sec-WebSocket-Version header")
 	case h.version != "13":

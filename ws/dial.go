@@ -120,7 +120,7 @@ func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
 	if !all(o.Origin, inTarget) {
 		return nil, fmt.Errorf("DialOptions.Origin holds a space or a control character: %q", o.Origin)
 	}
-	if !all(o.Host, inTarget) || strings.ContainsAny(o.Host, "/?#@") {
+	if !all(o.Host, inHost) {
 		return nil, fmt.Errorf("DialOptions.Host is not host or host:port: %q", o.Host)
 	}
 	if err := checkOffer(o.Subprotocols); err != nil {

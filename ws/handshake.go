@@ -21,13 +21,14 @@ const (
 	inValue              // field values: visible, space, tab, obs-text
 	inTarget             // request targets: visible or obs-text
 	inKey                // the base64 alphabet
+	inHost               // Host: reg-name, IP literal, port (RFC 3986 section 3.2.2)
 )
 
 var charClass = func() (t [256]byte) {
 	for c := range 256 {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if letter {
-			t[c] |= inToken | inKey
+			t[c] |= inToken | inKey | inHost
 		}
 		if c > ' ' && c != 0x7f {
 			t[c] |= inTarget | inValue
@@ -37,6 +38,9 @@ var charClass = func() (t [256]byte) {
 	t['\t'] |= inValue
 	for _, c := range []byte("!#$%&'*+-.^_`|~") {
 		t[c] |= inToken
+	}
+	for _, c := range []byte("-._~%!$&'()*+,;=:[]") {
+		t[c] |= inHost
 	}
 	t['+'] |= inKey
 	t['/'] |= inKey
