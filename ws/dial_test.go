@@ -188,6 +188,7 @@ func TestDialRefusesBadOptions(t *testing.T) {
 		"space in host":      {"ws://exam ple.com/", ws.DialOptions{}, "URL"},
 		"CRLF in zone":       {"ws://[fe80::1%25en0%0d%0aX]/", ws.DialOptions{}, "URL"},
 		"host not ASCII":     {"ws://ex\u00e4mple.com/", ws.DialOptions{}, "xn--"},
+		"quote in host":      {"ws://ex\"ample.com/", ws.DialOptions{}, "host"},
 		"escape in host":     {"ws://ex%C3%A4mple.com/", ws.DialOptions{}, "xn--"},
 		"secret in bad URL":  {"ws://user:hunter2@exam ple.com/", ws.DialOptions{}, "URL"},
 		"header name":        {good, ws.DialOptions{Header: http.Header{"X Y": {"z"}}}, "Header"},

@@ -74,7 +74,16 @@ func statusOf(head []byte) string {
 	if len(head) < before+4 || head[before-1] != ' ' {
 		return ""
 	}
-	return string(head[before : before+3])
+	for _, c := range head[before : before+3] {
+		if c < '0' || c > '9' {
+			return ""
+		}
+	}
+	switch head[before+3] {
+	case ' ', '\r', '\n':
+		return string(head[before : before+3])
+	}
+	return ""
 }
 
 func isSwitching(head []byte) bool { return statusOf(head) == "101" }

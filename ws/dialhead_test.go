@@ -63,6 +63,7 @@ func TestDialRefusesBadAnswers(t *testing.T) {
 		"doubled extension":   {more("Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"), "Sec-WebSocket-Extensions", 101},
 		"body of a 101":       {more("Content-Length: 5\r\n"), "body", 101},
 		"chunked 101":         {more("Transfer-Encoding: chunked\r\n"), "body", 101},
+		"10x":                 {fixed("HTTP/1.1 10x Odd\r\n\r\n"), "malformed", 0},
 		"too many 1xx":        {fixed(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 10)), "1xx", 0},
 		"1xx then not HTTP":   {fixed("HTTP/1.1 100 Continue\r\n\r\nhello"), "not HTTP", 0},
 		"1xx then 403":        {fixed("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"), "403 Forbidden", 403},

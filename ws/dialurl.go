@@ -50,8 +50,8 @@ func checkURL(u *url.URL) error {
 		if u.Host[i] >= 0x80 {
 			return fmt.Errorf("the URL's host %q is not ASCII: write it in its xn-- form", u.Host)
 		}
-		if charClass[u.Host[i]]&inTarget == 0 {
-			return fmt.Errorf("the URL's host %q holds a space or a control character", u.Host)
+		if charClass[u.Host[i]]&inHost == 0 {
+			return fmt.Errorf("the URL's host %q holds a character that no host has", u.Host)
 		}
 	}
 	return nil

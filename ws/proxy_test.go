@@ -108,6 +108,9 @@ func TestDialProxyFailures(t *testing.T) {
 		"huge head": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 9000), "MaxHeader"},
 		"too much":  {"HTTP/1.1 200 OK\r\n\r\nhello", "hello"},
 		"garbage":   {"HTTP/1.1 abc\r\n\r\n", "abc"},
+		"2000":      {"HTTP/1.1 2000 OK\r\n\r\n", "2000 OK"},
+		"200OK":     {"HTTP/1.1 200OK\r\n\r\n", "200OK"},
+		"2xx":       {"HTTP/1.1 2xx OK\r\n\r\n", "2xx OK"},
 	} {
 		addr := scripted(t, func(_ *http.Request, nc net.Conn) { io.WriteString(nc, c.answer) })
 		_, _, err := ws.Dial(testContext(t), "ws://example.com", &ws.DialOptions{
