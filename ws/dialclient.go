@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // attemptClient makes the handshake through DialOptions.HTTPClient.
@@ -29,11 +30,14 @@ func (d *dialer) attemptClient(ctx context.Context, key string) (*Conn, *http.Re
 	client.Jar = nil   // fields has asked it
 	client.Timeout = 0 // would end the connection too; ctx does its work
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := client.Do(req.WithContext(ctx))
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel() // means nothing to a connection that was switched
+	resp, err := client.Do(req.WithContext(asking))
 	if err != nil {
 		return nil, nil, unwrapURL(err)
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer time.AfterFunc(bodyTime, cancel).Stop() // a body may never end
 		keepSome(resp)
 		return nil, resp, explainRefusal(resp)
 	}

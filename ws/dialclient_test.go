@@ -4,9 +4,12 @@ package ws_test
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
@@ -40,4 +43,28 @@ func TestDialHTTPClient(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != 403 || !strings.Contains(err.Error(), "Origins") {
 		t.Errorf("%v, %v", resp, err)
 	}
+}
+
+// stuckBody answers 500 with the start of a body that then goes on for as long
+// as the request's context.
+type stuckBody struct{}
+
+func (stuckBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	pr, pw := io.Pipe()
+	go func() {
+		io.WriteString(pw, "the database is down")
+		<-r.Context().Done()
+		pw.CloseWithError(r.Context().Err())
+	}()
+	return &http.Response{Status: "500 Oops", StatusCode: 500, Header: http.Header{}, Body: pr, Request: r}, nil
+}
+
+func TestDialHTTPClientDoesNotWaitForABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, resp, err := ws.Dial(context.Background(), "ws://example.com", &ws.DialOptions{
+			HTTPClient: &http.Client{Transport: stuckBody{}}})
+		if err == nil || resp == nil || !strings.Contains(err.Error(), `500 Oops instead of 101 Switching Protocols: "the database is down"`) {
+			t.Errorf("%v, %v", resp, err)
+		}
+	})
 }
