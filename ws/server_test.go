@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,8 @@ func TestServerAcceptDecides(t *testing.T) {
 			return nil, nil, errors.New("secret detail")
 		case "/panic":
 			panic("oh no")
+		case "/exit":
+			runtime.Goexit()
 		case "/options":
 			return newWitness(), &ws.AcceptOptions{Subprotocols: []string{"v1"}, AnyOrigin: true}, nil
 		}
@@ -210,6 +213,10 @@ func TestServerAcceptDecides(t *testing.T) {
 	resp, _, _ := talk(t, raw, handshakeRequest("GET /panic HTTP/1.1"))
 	if got := log.String(); resp.StatusCode != 500 || !strings.Contains(got, "oh no") || !strings.Contains(got, "TestServerAcceptDecides") {
 		t.Errorf("panic: %s, logged %q", resp.Status, got)
+	}
+	resp, _, _ = talk(t, raw, handshakeRequest("GET /exit HTTP/1.1"))
+	if got := log.String(); resp.StatusCode != 500 || !strings.Contains(got, "Goexit") {
+		t.Errorf("Goexit: %s, logged %q", resp.Status, got)
 	}
 }
 

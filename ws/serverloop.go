@@ -145,21 +145,34 @@ func (s *Server) end(nc net.Conn) {
 func (s *Server) greet(raw net.Conn, config *tls.Config) {
 	defer s.end(raw)
 	nc := raw
+	returned := false
 	defer func() {
-		if v := recover(); v != nil {
-			s.logger().Error("websocket server panicked in Accept",
-				"remote", raw.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-			(&Refusal{Status: http.StatusInternalServerError}).send(nc)
+		if returned {
+			return
 		}
+		v := recover()
+		if v == nil {
+			v = errExited // runtime.Goexit comes here too
+		}
+		s.logger().Error("websocket server panicked in Accept",
+			"remote", raw.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+		(&Refusal{Status: http.StatusInternalServerError}).send(nc)
 	}()
 	if config != nil {
 		t := tls.Server(raw, config)
 		if err := t.Handshake(); err != nil {
 			s.failTLS(raw, err)
+			returned = true
 			return
 		}
 		nc = t
 	}
+	s.receive(raw, nc)
+	returned = true
+}
+
+// receive reads a request from nc, which is raw or TLS over it, and answers it.
+func (s *Server) receive(raw, nc net.Conn) {
 	b, end, err := readHead(nc, getBuffer(smallBuffer), s.maxHeader(), "")
 	defer putBuffer(b)
 	s.mu.Lock()
