@@ -44,6 +44,15 @@ func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	// A browser opens WebSockets over HTTP/1.1, and so that others do not
 	// negotiate anything else, nothing else is offered.
 	config.NextProtos = []string{"http/1.1"}
+	if choose := config.GetConfigForClient; choose != nil {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := choose(hello)
+			if chosen = chosen.Clone(); chosen != nil {
+				chosen.NextProtos = config.NextProtos
+			}
+			return chosen, err
+		}
+	}
 	if certFile != "" || keyFile != "" {
 		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {

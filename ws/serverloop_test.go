@@ -232,6 +232,32 @@ func TestServerPanicUnderTLS(t *testing.T) {
 	}
 }
 
+// A configuration for each client must not bring back what the Server does not
+// speak.
+func TestServerOffersHTTP1WhateverTheConfig(t *testing.T) {
+	leakCheck(t)
+	certificates := []tls.Certificate{certificate().cert}
+	for name, config := range map[string]*tls.Config{
+		"own": {Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}},
+		"for each client": {GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return &tls.Config{Certificates: certificates, NextProtos: []string{"h2", "http/1.1"}}, nil
+		}},
+		"its own after all": {Certificates: certificates, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, nil
+		}},
+	} {
+		addr := serveTLS(t, &ws.Server{TLSConfig: config, HTTP: http.NotFoundHandler()})
+		nc, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: certificate().roots, NextProtos: []string{"h2", "http/1.1"}})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := nc.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+			t.Errorf("%s: agreed on %q", name, got)
+		}
+		nc.Close()
+	}
+}
+
 func TestListenAndServe(t *testing.T) {
 	leakCheck(t)
 	s := &ws.Server{}
