@@ -3,6 +3,7 @@
 package ws
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -47,7 +48,7 @@ func (r *Request) RequestURI() string {
 // it may hold ".." and doubled slashes.
 func (r *Request) Path() string {
 	if r.http != nil {
-		return r.http.URL.Path
+		return cmp.Or(r.http.URL.Path, "/") // "" of an absolute target without one
 	}
 	path, _, _ := strings.Cut(r.hello.target, "?")
 	if strings.IndexByte(path, '%') < 0 {
@@ -81,6 +82,9 @@ func (r *Request) Origin() string { return strings.Clone(r.hello.origin) }
 // Header returns the first value of a header field, or "". Case does not matter
 // in the name.
 func (r *Request) Header(name string) string {
+	if equalFold(name, "host") {
+		return r.Host() // net/http keeps it elsewhere
+	}
 	value := ""
 	r.eachValue(name, func(v string) bool {
 		value = strings.Clone(v)

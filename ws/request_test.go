@@ -21,7 +21,7 @@ func describe(r *ws.Request) string {
 	local, _, _ := net.SplitHostPort(r.LocalAddr().String())
 	h := r.Headers()
 	return fmt.Sprintln(r.Method(), r.RequestURI(), r.Path(), r.RawQuery(), r.Query()["q"], r.Host(), r.Origin(),
-		r.Header("x-token"), r.Header("X-None"), h["X-Token"], h["Host"], token, ok, none, r.Subprotocols(),
+		r.Header("x-token"), r.Header("X-None"), r.Header("host"), h["X-Token"], h["Host"], token, ok, none, r.Subprotocols(),
 		host, local, r.TLS() != nil, r.Context().Err())
 }
 
@@ -39,12 +39,17 @@ func TestRequestIsTheSameThroughBothDoors(t *testing.T) {
 		"Cookie: other=1; token=\"abc=\"; token=second", "+Cookie: late=1", "X-Token: one", "+x-token: two",
 		"Sec-WebSocket-Protocol: v1, v2", "+Sec-WebSocket-Protocol: v3")
 	want := "GET /a%20b/../c?q=1&q=%202&r /a b/../c q=1&q=%202&r [1  2] server.example.com http://server.example.com" +
-		" one  [one two] [] abc= true false [v1 v2 v3] 127.0.0.1 127.0.0.1 false <nil>\n"
+		" one  server.example.com [one two] [] abc= true false [v1 v2 v3] 127.0.0.1 127.0.0.1 false <nil>\n"
 	for door, addr := range map[string]string{"raw": raw, "net/http": web.Listener.Addr().String()} {
 		resp, _, nc := talk(t, addr, request)
 		nc.Close()
 		if got := <-saw; resp.StatusCode != 418 || got != want {
 			t.Errorf("%s: %s\ngot  %swant %s", door, resp.Status, got, want)
+		}
+		_, _, nc = talk(t, addr, handshakeRequest("GET http://server.example.com HTTP/1.1"))
+		nc.Close()
+		if got := <-saw; !strings.HasPrefix(got, "GET / / ") {
+			t.Errorf("%s: an absolute target without a path is %s", door, got)
 		}
 	}
 }
