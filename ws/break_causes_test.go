@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 // F1: a cancelled compressed Reader goes on.
@@ -181,4 +183,40 @@ func TestBreakCloseBounded(t *testing.T) {
 			a.Close()
 		}
 	}
+}
+
+// F5: an error that was handed out says when it was noticed, and never changes.
+func TestBreakErrorNeverChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := wstest.Pair(t, nil)
+		wstest.Stream(client).CloseRead()
+		var err error
+		for err == nil {
+			err = server.Write(t.Context(), ws.Text, nil)
+		}
+		var ce *ws.CloseError
+		if !errors.As(err, &ce) || ce.By != ws.Network {
+			t.Fatal(err)
+		}
+		before := *ce
+		// Nobody reads: the wheel makes it the end of the connection.
+		<-server.Context().Done()
+		if got := context.Cause(server.Context()); got != err || *ce != before {
+			t.Errorf("Write said %+v, the end is %+v", before, got)
+		}
+	})
+}
+
+func TestBreakWriteWhileClosingSaysWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, server := wstest.Pair(t, nil)
+		start := time.Now()
+		go server.Close(ws.StatusGoingAway, "off")
+		time.Sleep(time.Second)
+		err := server.Write(t.Context(), ws.Text, nil)
+		var ce *ws.CloseError
+		if !errors.As(err, &ce) || ce.By != ws.Us || !ce.At.Equal(start) {
+			t.Errorf("%+v", err)
+		}
+	})
 }

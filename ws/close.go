@@ -92,7 +92,7 @@ func (c *Conn) sendClose(code StatusCode, reason string) {
 		w.mu.Unlock()
 		return
 	}
-	w.closing = &CloseError{By: Us, Code: code, Reason: reason}
+	w.closing = &CloseError{By: Us, Code: code, Reason: reason, At: time.Now()}
 	c.appendClose(code, reason)
 	w.corked = false
 	w.signal()
@@ -204,7 +204,9 @@ func (c *Conn) broken(err error) error {
 // finish settles why the connection ended, and reports whether it was the first
 // to. It does not wait, and may be called with out.mu held.
 func (c *Conn) finish(ce *CloseError) bool {
-	ce.At = time.Now()
+	if ce.At.IsZero() { // else it has been handed out already
+		ce.At = time.Now()
+	}
 	if !c.ended.CompareAndSwap(nil, ce) {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/tidewire/tidewire/ws/frame"
 )
@@ -79,7 +80,7 @@ func checkTakenFrame(h frame.Header, p []byte) (closing *CloseError, err error) 
 	if err != nil {
 		return nil, prefixed(err)
 	}
-	return &CloseError{By: Us, Code: code, Reason: string(reason)}, nil
+	return &CloseError{By: Us, Code: code, Reason: string(reason), At: time.Now()}, nil
 }
 
 // cannotWrite returns why nothing more may be queued. Called with out.mu held.
@@ -143,7 +144,7 @@ func (t *Takeover) send(ctx context.Context, head *[]byte, p []byte) error {
 	}
 	broken := c.ended.Load()
 	if broken == nil {
-		broken = &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
+		broken = &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err, At: time.Now()}
 	}
 	t.broken = broken
 	c.flushed()
