@@ -85,6 +85,7 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 		rsv, payload, whole = frame.RSV1, z.payload, z.frame
 		// The receiver's window holds it from now on.
 		w.deflate.Observe(m.payload)
+		c.countHistory()
 	}
 	if c.client {
 		c.appendFrame(frame.Header{Fin: true, RSV: rsv, Opcode: frame.Opcode(m.typ)}, payload)

@@ -146,6 +146,7 @@ func (w *Writer) send(fin bool) error {
 		c.appendFrame(h, z)
 		*b = z
 		putBuffer(b)
+		c.countHistory()
 	} else {
 		c.appendFrame(h, *w.buf)
 	}
