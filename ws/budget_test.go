@@ -5,12 +5,15 @@ package ws_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/frame"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 // When the budget runs out, the connection that holds most goes, and the others
@@ -101,5 +104,68 @@ func waitFor(t *testing.T, ok func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain")
 		}
+	}
+}
+
+// What a compressor keeps of the messages sent is counted, whichever way they
+// went.
+func TestBudgetCountsTheHistory(t *testing.T) {
+	for name, send := range map[string]func(ctx context.Context, c *ws.Conn) error{
+		"Write": func(ctx context.Context, c *ws.Conn) error {
+			return c.Write(ctx, ws.Text, words(2000))
+		},
+		"WritePrepared": func(ctx context.Context, c *ws.Conn) error {
+			return c.WritePrepared(ctx, ws.Prepare(ws.Text, words(2000)))
+		},
+		"Writer": func(ctx context.Context, c *ws.Conn) error {
+			w, err := c.Writer(ctx, ws.Text)
+			if err != nil {
+				return err
+			}
+			w.Write(words(2000))
+			return w.Close()
+		},
+	} {
+		o := ws.ConnOptions{Compression: &deflate.Options{}, Budget: ws.NewBudget(1 << 30)}
+		_, srv := wstest.Pair(t, &wstest.PairOptions{Client: o, Server: o})
+		if err := send(t.Context(), srv); err != nil {
+			t.Fatal(err)
+		}
+		if used := o.Budget.Used(); used < 2000 {
+			t.Errorf("%s: the budget knows of %d bytes", name, used)
+		}
+		srv.CloseNow()
+		waitFor(t, func() bool { return o.Budget.Used() == 0 })
+	}
+}
+
+// Room that a cancelled Read took for a message is given back with the message,
+// though a Reader reads it.
+func TestBudgetAfterACancelledRead(t *testing.T) {
+	for _, discard := range []bool{false, true} {
+		budget := ws.NewBudget(1 << 30)
+		rawBubble(t, ws.ConnOptions{Budget: budget}, func(t *testing.T, nc net.Conn, c *ws.Conn) {
+			f := rawFrame(true, frame.Binary, make([]byte, 100_000))
+			nc.Write(f[:14])
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, _, err := c.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			go nc.Write(append(f[14:], rawFrame(true, frame.Text, []byte("next"))...))
+			_, r, err := c.Reader(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !discard {
+				if p, err := io.ReadAll(r); len(p) != 100_000 || err != nil {
+					t.Errorf("%d bytes, %v", len(p), err)
+				}
+			}
+			mustRead(t, c)
+			if used := budget.Used(); used != 0 {
+				t.Errorf("discard=%v: between messages %d bytes are held", discard, used)
+			}
+		})
 	}
 }

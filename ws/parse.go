@@ -224,6 +224,9 @@ func (c *Conn) checkText(p []byte) error {
 func (c *Conn) endMessage(whole bool) error {
 	r := &c.read
 	r.open = false
+	if r.parts.chunks != nil { // room for a Read that was cancelled
+		r.parts.release(c)
+	}
 	c.markBegun(false)
 	if !whole && r.typ == Text && !r.text.Complete() {
 		return c.refuse(StatusInvalidFramePayloadData, frame.ErrInvalidUTF8)
