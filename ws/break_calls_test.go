@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 func TestBreakCancelThenClose(t *testing.T) {
@@ -239,5 +240,31 @@ func TestBreakCloseTimeoutSaysUs(t *testing.T) {
 	err := <-h.closed
 	if ce := (*ws.CloseError)(nil); !errors.As(err, &ce) || ce.By != ws.Us || ce.Code != ws.StatusGoingAway {
 		t.Errorf("Close in a handler, peer never answers: %v; without a handler it is By Us and our code", err)
+	}
+}
+
+// 11: a Reader that was not read to its end, as a json.Decoder leaves it, and then
+// only writing: its message came before.
+func TestBreakReaderThenCloseRead(t *testing.T) {
+	for _, rest := range []int{0, 10, 100_000} {
+		client, server := wstest.Pair(t, nil)
+		go client.Write(t.Context(), ws.Text, append([]byte(`{"a":1}`), make([]byte, rest)...))
+		_, r, err := server.Reader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+		ctx := server.CloseRead(t.Context())
+		go client.Read(t.Context())
+		if _, err := client.Ping(t.Context()); err != nil {
+			t.Errorf("%d bytes behind: %v", rest, err)
+		}
+		mustWrite(t, client, ws.Text, nil)
+		<-ctx.Done()
+		if err := context.Cause(ctx); ws.CloseStatus(err) != ws.StatusPolicyViolation {
+			t.Errorf("%d bytes behind, then a message: %v", rest, err)
+		}
 	}
 }

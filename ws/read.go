@@ -417,6 +417,10 @@ func (c *Conn) receivePolled() (int, error) {
 // readNoData reads until something other than a control frame comes.
 func (c *Conn) readNoData() error {
 	c.read.looping = false // nothing to cork: no user code runs
+	// What a Reader left of its message is nobody's now.
+	if err := c.discardReader(); err != nil {
+		return err
+	}
 	for {
 		_, err := c.parse()
 		if err == nil && c.read.open {
