@@ -146,11 +146,11 @@ func (l *timeLimit) context() context.Context {
 func (l *timeLimit) set(t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
-	if l.ctx.Err() != nil && l.parent.Err() == nil {
+	// A timer that is past stopping ends the context that it knows, perhaps only
+	// later: whoever comes next needs another.
+	late := l.timer != nil && !l.timer.Stop()
+	l.timer = nil
+	if late || l.ctx.Err() != nil && l.parent.Err() == nil {
 		l.ctx, l.cancel = context.WithCancelCause(l.parent)
 	}
 	if t.IsZero() {
@@ -171,10 +171,13 @@ func (l *timeLimit) close() {
 	l.cancel(net.ErrClosed)
 }
 
-// explain gives a call that a deadline interrupted net.Conn's error.
+// explain gives a call that a deadline or Close interrupted net.Conn's error.
 func explain(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded) {
-		return os.ErrDeadlineExceeded
+	if errors.Is(err, context.Canceled) {
+		switch cause := context.Cause(ctx); cause {
+		case os.ErrDeadlineExceeded, net.ErrClosed:
+			return cause
+		}
 	}
 	return err
 }

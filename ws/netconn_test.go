@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/nettest"
@@ -114,5 +115,40 @@ func TestNetConnRefusesTheOtherType(t *testing.T) {
 	}
 	if _, _, err := c.Read(testContext(t)); ws.CloseStatus(err) != ws.StatusUnsupportedData {
 		t.Errorf("the peer was told %v", err)
+	}
+}
+
+// A deadline that passes while it is being moved ends what waited for it, and
+// nothing that comes after.
+func TestNetConnDeadlineMovedAsItPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, srv := wstest.Pair(t, nil)
+		nc := ws.NetConn(t.Context(), srv, ws.Binary)
+		for i := range 100 {
+			nc.SetDeadline(time.Now().Add(time.Second))
+			time.Sleep(time.Second)
+			nc.SetDeadline(time.Now().Add(time.Hour))
+			synctest.Wait()
+			if _, err := nc.Write([]byte("x")); err != nil {
+				t.Fatalf("round %d, an hour before its deadline: Write: %v", i, err)
+			}
+			mustRead(t, client)
+			mustWrite(t, client, ws.Binary, []byte("x"))
+			if _, err := nc.Read(make([]byte, 1)); err != nil {
+				t.Fatalf("round %d, an hour before its deadline: Read: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestNetConnWriteAfterClose(t *testing.T) {
+	client, srv := wstest.Pair(t, nil)
+	go echo(client)
+	nc := ws.NetConn(t.Context(), srv, ws.Binary)
+	if err := nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nc.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Write after Close: %v", err)
 	}
 }
