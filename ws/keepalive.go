@@ -57,7 +57,7 @@ func (c *Conn) tend(now uint32) {
 			c.finish(failed)
 		}
 		c.closeTimedOut()
-		c.kill()
+		c.killApart()
 		return
 	}
 	if c.ended.Load() != nil {
@@ -74,7 +74,7 @@ func (c *Conn) tend(now uint32) {
 	if past(now, t.stuck.Load(), c.set.writeTicks) {
 		count.writeStuck.Add(1)
 		c.finish(&CloseError{By: Network, Code: StatusAbnormalClosure, Cause: ErrWriteStuck})
-		c.kill()
+		c.killApart()
 		return
 	}
 	if past(now, t.begun.Load(), c.set.messageTicks) && t.waiting.Load() {
@@ -93,10 +93,20 @@ func (c *Conn) tend(now uint32) {
 		if t.missed++; t.missed >= c.set.PingMisses {
 			count.silent.Add(1)
 			c.finish(&CloseError{By: Network, Code: StatusAbnormalClosure, Cause: ErrSilent})
-			c.kill()
+			c.killApart()
 			return
 		}
 	}
 	t.pinged = moment(now)
 	c.sendPing(nil)
+}
+
+// killApart is kill for the wheel, which every connection depends on: the Close of
+// a stream that is no plain socket may block.
+func (c *Conn) killApart() {
+	if c.plain() {
+		c.kill()
+	} else {
+		go c.kill()
+	}
 }

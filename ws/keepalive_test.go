@@ -257,3 +257,33 @@ func mustWriteIn(t *testing.T, c *ws.Conn, s string) {
 		t.Fatalf("%q, %v", p, err)
 	}
 }
+
+// A stream whose Close blocks holds nobody else up.
+func TestCloseThatBlocksDoesNotStopTheWheel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := ws.ConnOptions{Engine: ws.NewEngine(), PingInterval: time.Second}
+		a, b := wstest.Pipe()
+		defer b.Close()
+		release := make(chan struct{})
+		bad := ws.NewConn(blockedClose{a, release}, ws.Params{ConnOptions: o})
+		go bad.Read(t.Context())
+		_, good := wstest.Pair(t, &wstest.PairOptions{Server: o})
+		time.Sleep(10 * time.Second) // the bad one is silent, and being closed
+		start := time.Now()
+		_, _, err := good.Read(t.Context())
+		if d := time.Since(start); !errors.Is(err, ws.ErrSilent) || d > 4*time.Second {
+			t.Errorf("after %v: %v", d, err)
+		}
+		close(release)
+	})
+}
+
+type blockedClose struct {
+	*wstest.PipeConn
+	release chan struct{}
+}
+
+func (s blockedClose) Close() error {
+	<-s.release
+	return s.PipeConn.Close()
+}
