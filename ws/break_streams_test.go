@@ -265,3 +265,18 @@ func TestBreakHalfClose(t *testing.T) {
 	}
 	a.Close()
 }
+
+// C9: a stream that takes nothing and says nothing about it.
+type idleWriter struct{ io.ReadWriteCloser }
+
+func (idleWriter) Write(p []byte) (int, error) { return 0, nil }
+
+func TestBreakWriteWithoutProgress(t *testing.T) {
+	a, b := wstest.Pipe()
+	defer b.Close()
+	c := ws.NewConn(idleWriter{a}, ws.Params{})
+	defer c.CloseNow()
+	if err := c.Write(context.Background(), ws.Text, []byte("x")); !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("Write: %v", err)
+	}
+}

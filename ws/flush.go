@@ -5,6 +5,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -297,6 +298,9 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 		for len(b) > 0 {
 			n, err := c.stream.Write(b[:min(len(b), writePiece)])
 			sent += n
+			if n == 0 && err == nil {
+				err = io.ErrShortWrite
+			}
 			if err != nil {
 				return sent, err
 			}
