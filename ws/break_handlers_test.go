@@ -10,10 +10,12 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 // E1
@@ -136,4 +138,44 @@ func TestBreakKeepaliveFalsePositives(t *testing.T) {
 	if err := context.Cause(client.Context()); err != nil {
 		t.Log("client (its peer's handler is busy, so silence is real):", err)
 	}
+}
+
+// E5: Closed comes after everything else, a Drained under way included.
+func TestBreakClosedAfterDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := wstest.Pair(t, nil)
+		wstest.Stream(server).SetFaults(wstest.Faults{Stall: true})
+		for server.TryWrite(ws.Binary, make([]byte, 10_000)) {
+		}
+		h := &slowDrain{began: make(chan struct{}), release: make(chan struct{}), closed: make(chan struct{})}
+		server.Attach(h)
+		wstest.Stream(server).SetFaults(wstest.Faults{})
+		go func() {
+			for range client.Messages(t.Context()) {
+			}
+		}()
+		<-h.began
+		client.CloseNow()
+		synctest.Wait()
+		if server.Context().Err() == nil {
+			t.Error("the connection has not ended")
+		}
+		select {
+		case <-h.closed:
+			t.Error("Closed was called during Drained")
+		default:
+		}
+		close(h.release)
+		<-h.closed
+	})
+}
+
+type slowDrain struct{ began, release, closed chan struct{} }
+
+func (h *slowDrain) Opened(*ws.Conn)                          {}
+func (h *slowDrain) Message(*ws.Conn, ws.MessageType, []byte) {}
+func (h *slowDrain) Closed(*ws.Conn, error)                   { close(h.closed) }
+func (h *slowDrain) Drained(*ws.Conn) {
+	close(h.began)
+	<-h.release
 }

@@ -161,10 +161,7 @@ func (c *Conn) flushed() {
 	w.flushing = false
 	c.ticks.stuck.Store(0)
 	w.signal()
-	drained := w.full && w.attached && !w.message && w.pending == nil
-	if drained {
-		w.full = false
-	}
+	drained := c.owesDrained()
 	held := w.held
 	w.held = 0
 	w.mu.Unlock()

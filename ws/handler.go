@@ -41,7 +41,7 @@ type PongHandler interface {
 // DrainedHandler is a Handler that wants to know when a connection whose queue
 // was full has taken everything: after a TryWrite that said no, or a Write that
 // returned ErrQueueFull, it is time to go on. Drained may be called concurrently
-// with the other events.
+// with the other events, and is over before Closed is called.
 type DrainedHandler interface {
 	Drained(c *Conn)
 }
@@ -82,6 +82,7 @@ func (c *Conn) serve(h Handler) {
 	err := errExited
 	defer func() { // runtime.Goexit in a handler comes here too
 		c.endRun(err)
+		c.awaitDrained()
 		c.guard(func() { h.Closed(c, c.ended.Load()) })
 		c.depart()
 	}()
@@ -121,13 +122,6 @@ func (c *Conn) panicked(v any) {
 		"remote", c.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
 	// What panicked is nothing to tell the peer.
 	c.refuseWith(StatusInternalError, errPanic.Error(), fmt.Errorf("%w: %v", errPanic, v))
-}
-
-// drained tells the handler that the queue has emptied.
-func (c *Conn) drained() {
-	if h, ok := c.handler.(DrainedHandler); ok && c.ended.Load() == nil {
-		go c.guard(func() { h.Drained(c) })
-	}
 }
 
 func (c *Conn) logger() *slog.Logger {

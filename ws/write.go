@@ -23,6 +23,7 @@ type writeState struct {
 	corks    uint32        // counts corkings, for the monitor
 	noted    bool          // the monitor knows of this corking
 	full     bool          // a handler is owed a Drained
+	telling  int           // calls of Drained under way
 	attached bool          // Write never waits for the peer
 	message  bool          // a Writer is in the middle of a message
 	changed  chan struct{} // closed and dropped when a waiter should look again

@@ -13,6 +13,7 @@ type outbox struct {
 	attached bool         // Write never waits for the peer
 	message  bool         // a Writer is in the middle of a message
 	full     bool         // a handler is owed a Drained
+	telling  int          // calls of Drained under way
 }
 
 // Write sends one message. It may be called from any goroutine at any time;
@@ -121,7 +122,8 @@ func (c *Conn) slowPeer() error {
 
 // oweDrained has the handler told when the queue is empty. Called with mu held.
 func (c *Conn) oweDrained() {
-	if _, ok := c.handler.(DrainedHandler); !ok || c.out.full || c.socket.buffered() == 0 {
+	h, ok := c.handler.(DrainedHandler)
+	if !ok || c.out.full || c.socket.buffered() == 0 {
 		return
 	}
 	c.out.full = true
@@ -131,7 +133,26 @@ func (c *Conn) oweDrained() {
 			c.wait(context.Background(), true)
 		}
 		c.out.full = false
+		c.out.telling++
 		c.mu.Unlock()
-		c.drained()
+		defer func() { // runtime.Goexit in a handler comes here too
+			c.mu.Lock()
+			c.out.telling--
+			c.signal()
+			c.mu.Unlock()
+		}()
+		if c.ended.Load() == nil {
+			c.guard(func() { h.Drained(c) })
+		}
 	}()
+}
+
+// awaitDrained waits for the calls of Drained that began before the connection
+// ended. None begins after.
+func (c *Conn) awaitDrained() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.out.telling > 0 {
+		c.wait(context.Background(), false)
+	}
 }

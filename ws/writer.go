@@ -107,10 +107,7 @@ func (w *Writer) release(err error) {
 	out.mu.Lock()
 	out.message = false
 	out.signal()
-	drained := out.full && out.attached && out.pending == nil && !out.flushing
-	if drained {
-		out.full = false
-	}
+	drained := w.c.owesDrained()
 	out.mu.Unlock()
 	if drained {
 		w.c.drained()
