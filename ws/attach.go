@@ -2,7 +2,11 @@
 
 package ws
 
-import "context"
+import (
+	"context"
+	"errors"
+	"os"
+)
 
 // beginLoop makes the caller the reader for as long as the connection lives, or
 // until endLoop.
@@ -100,6 +104,9 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	r.polled = false
 	c.ticks.waiting.Store(false)
 	if err != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			err = c.broken(err)
+		}
 		return err
 	}
 	return stop

@@ -220,3 +220,41 @@ func TestBreakWriteWhileClosingSaysWhen(t *testing.T) {
 		}
 	})
 }
+
+// F6: a Write that waits for a full queue learns of the end when it comes, though
+// the queue is still given time to leave.
+func TestBreakEndWakesWaitingWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := wstest.Pair(t, nil)
+		wstest.Stream(server).SetFaults(wstest.Faults{Stall: true})
+		for server.TryWrite(ws.Binary, make([]byte, 10_000)) {
+		}
+		go server.Read(t.Context())
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { wstest.Stream(client).CloseWrite() })
+		err := server.Write(t.Context(), ws.Binary, make([]byte, 10_000))
+		if d := time.Since(start); d != time.Second || !errors.Is(err, io.EOF) {
+			t.Errorf("after %v: %v", d, err)
+		}
+	})
+}
+
+// F7: a Messages loop ends the connection when the stream is closed under it.
+func TestBreakStreamClosedUnderMessages(t *testing.T) {
+	for kind := range streams {
+		_, server := pair(t, kind, ws.ConnOptions{})
+		nc := server.NetConn()
+		if nc == nil {
+			continue
+		}
+		go nc.Close() // before, during or after it blocks
+		var last error
+		for _, err := range server.Messages(testContext(t)) {
+			last = err
+		}
+		var ce *ws.CloseError
+		if !errors.As(last, &ce) || ce.By != ws.Network || context.Cause(server.Context()) != last {
+			t.Errorf("%s: the loop says %v, the connection %v", kind, last, context.Cause(server.Context()))
+		}
+	}
+}

@@ -198,6 +198,9 @@ func (c *Conn) broken(err error) error {
 	c.read.eof = errors.Is(err, io.EOF)
 	c.read.failed = !c.read.eof
 	c.finish(ce)
+	c.out.mu.Lock()
+	c.out.signal() // who waits to write learns now, not when the queue is given up
+	c.out.mu.Unlock()
 	return c.ended.Load()
 }
 
