@@ -258,3 +258,32 @@ func TestBreakStreamClosedUnderMessages(t *testing.T) {
 		}
 	}
 }
+
+// F8: a context that ends because the connection does, as CloseRead's, hides
+// nothing: every call says how it ended.
+func TestBreakEndBeforeItsContext(t *testing.T) {
+	client, server := pair(t, "tcp", ws.ConnOptions{})
+	ctx := server.CloseRead(testContext(t))
+	w, err := server.Writer(ctx, ws.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- server.Write(ctx, ws.Text, []byte("behind the Writer")) }()
+	client.Close(ws.StatusGoingAway, "bye")
+	<-ctx.Done()
+	want := context.Cause(server.Context())
+	for name, call := range map[string]func() error{
+		"Write that waited": func() error { return <-waiting },
+		"Write":             func() error { return server.Write(ctx, ws.Text, nil) },
+		"WritePrepared":     func() error { return server.WritePrepared(ctx, ws.Prepare(ws.Text, nil)) },
+		"Writer":            func() error { _, err := server.Writer(ctx, ws.Text); return err },
+		"Writer.Close":      func() error { return w.Close() },
+		"Ping":              func() error { _, err := server.Ping(ctx); return err },
+		"Read":              func() error { _, _, err := server.Read(ctx); return err },
+	} {
+		if err := call(); err != want {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+}

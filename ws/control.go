@@ -107,7 +107,7 @@ func (c *Conn) sendPing(wait *pingWait) error {
 // waits until ctx ends.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return 0, c.orEnd(err)
 	}
 	wait := &pingWait{done: make(chan struct{})}
 	if err := c.sendPing(wait); err != nil {
@@ -121,7 +121,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		return wait.rtt, nil
 	case <-ctx.Done():
 		c.takePing(wait.mark)
-		return 0, ctx.Err()
+		return 0, c.orEnd(ctx.Err())
 	}
 }
 

@@ -65,6 +65,15 @@ func (e *CloseError) Error() string {
 // sentinels of ws/frame.
 func (e *CloseError) Unwrap() error { return e.Cause }
 
+// orEnd returns how the connection ended, if it has, in place of err: the end of a
+// context, which the connection's may have brought about.
+func (c *Conn) orEnd(err error) error {
+	if ce := c.ended.Load(); ce != nil {
+		return ce
+	}
+	return err
+}
+
 // CloseStatus returns the status code in err's chain, or 0 when err does not
 // tell of a close.
 func CloseStatus(err error) StatusCode {

@@ -55,6 +55,9 @@ func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error
 		c.putBack(head, rest)
 	}
 	c.handOver()
+	if cerr != nil {
+		cerr = c.orEnd(cerr)
+	}
 	return cerr
 }
 
@@ -110,7 +113,7 @@ func (c *Conn) flush(ctx context.Context, recall bool) error {
 	if cerr := ctx.Err(); n == 0 && recall && cerr != nil {
 		putBuffer(b)
 		c.handOver()
-		return cerr
+		return c.orEnd(cerr)
 	}
 	*b = append((*b)[:0], (*b)[n:]...)
 	c.putBack(b, nil)

@@ -91,6 +91,9 @@ func (n *netConn) ended(err error) error {
 func (n *netConn) Write(p []byte) (int, error) {
 	ctx := n.write.context()
 	if err := n.c.Write(ctx, n.typ, p); err != nil {
+		if context.Cause(ctx) == net.ErrClosed {
+			return 0, net.ErrClosed
+		}
 		return 0, explain(ctx, err)
 	}
 	return len(p), nil
@@ -171,13 +174,10 @@ func (l *timeLimit) close() {
 	l.cancel(net.ErrClosed)
 }
 
-// explain gives a call that a deadline or Close interrupted net.Conn's error.
+// explain gives a call that a deadline interrupted net.Conn's error.
 func explain(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) {
-		switch cause := context.Cause(ctx); cause {
-		case os.ErrDeadlineExceeded, net.ErrClosed:
-			return cause
-		}
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded) {
+		return os.ErrDeadlineExceeded
 	}
 	return err
 }

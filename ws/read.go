@@ -91,7 +91,7 @@ func (c *Conn) whyBusy(ctx context.Context) error {
 	case <-c.Context().Done():
 		return c.ended.Load()
 	case <-ctx.Done():
-		return ctx.Err()
+		return c.orEnd(ctx.Err())
 	}
 }
 

@@ -30,10 +30,10 @@ func (t *Takeover) WriteFrame(ctx context.Context, h frame.Header, p []byte) err
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	c, w := t.c, &t.c.out
+	if err := ctx.Err(); err != nil {
+		return c.orEnd(err)
+	}
 	w.mu.Lock()
 	if err := t.cannotWrite(); err != nil {
 		w.mu.Unlock()

@@ -155,7 +155,7 @@ func (w *writeState) room(c *Conn, n int) bool {
 // as Write's contract says.
 func (c *Conn) lockMessage(ctx context.Context, n int) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return c.orEnd(err)
 	}
 	w := &c.out
 	w.mu.Lock()
@@ -180,7 +180,7 @@ func (c *Conn) lockMessage(ctx context.Context, n int) error {
 		}
 		if err := w.wait(ctx); err != nil {
 			w.mu.Unlock()
-			return err
+			return c.orEnd(err)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (c *Conn) room(n int) bool {
 // as Write's contract says.
 func (c *Conn) lockMessage(ctx context.Context, n int) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return c.orEnd(err)
 	}
 	c.mu.Lock()
 	for {

@@ -177,7 +177,7 @@ func (c *Conn) lockFragment(ctx context.Context, n int) error {
 		}
 		if err := out.wait(ctx); err != nil {
 			out.mu.Unlock()
-			return err
+			return c.orEnd(err)
 		}
 	}
 }
