@@ -85,12 +85,13 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	defer func() { // also when user code panics or exits
 		r.polled = false
 		c.inWakes.Store(false)
+		c.retries()
 	}()
 	if ce := c.ended.Load(); ce != nil {
 		return ce
 	}
 	r.polled = true
-	err := c.socket.Wakes(func(fd uintptr) bool {
+	wake := func(fd uintptr) bool {
 		c.ticks.waiting.Store(false)
 		r.fd, r.drained = fd, false
 		done := pass()
@@ -100,7 +101,11 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 			c.ticks.waiting.Store(true)
 		}
 		return done
-	})
+	}
+	err := c.socket.Wakes(wake)
+	for errors.Is(err, os.ErrDeadlineExceeded) && c.retries() {
+		err = c.socket.Wakes(wake)
+	}
 	r.polled = false
 	c.ticks.waiting.Store(false)
 	if err != nil {

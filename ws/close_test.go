@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -286,6 +287,41 @@ func TestMessageAndFINTogether(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// So is a reset that came with the message, though the kernel counts it nowhere.
+func TestMessageAndResetTogether(t *testing.T) {
+	for _, way := range []string{"attach", "messages"} {
+		t.Run(way, func(t *testing.T) {
+			leakCheck(t)
+			nc, c := server(t, "tcp", ws.ConnOptions{PingInterval: -1})
+			h := &recorder{closed: make(chan error, 1)}
+			nc.Write(rawFrame(true, frame.Text, []byte("last")))
+			nc.(*net.TCPConn).SetLinger(0)
+			nc.Close()
+			if way == "attach" {
+				c.Attach(h)
+			} else {
+				go func() {
+					for m, err := range c.Messages(context.Background()) {
+						if err != nil {
+							h.Closed(c, err)
+						} else {
+							h.Message(c, m.Type, m.Data)
+						}
+					}
+				}()
+			}
+			select {
+			case err := <-h.closed:
+				if got := h.all(); len(got) != 1 || !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("got %q before %v", got, err)
+				}
+			case <-time.After(patience):
+				t.Fatal("the reset was not noticed")
+			}
+		})
 	}
 }
 

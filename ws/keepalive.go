@@ -2,7 +2,10 @@
 
 package ws
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // tickState is what the wheel reads of a connection, in ticks. Zero means
 // "not now" where a field is a moment.
@@ -13,6 +16,9 @@ type tickState struct {
 	stuck   atomic.Uint32 // a write began and has not ended
 	dead    atomic.Uint32 // the closing must be over
 
+	retry atomic.Bool // the loop inside Socket.Wakes is to read once more
+
+	looked uint32 // heard, plus one, when the socket was last looked at for a reset; owned by the wheel
 	paused uint32 // since when nobody reads a message that has begun; owned by the reader
 	unsent int    // bytes in the socket's queue at the last look; owned by the wheel
 	pinged uint32 // the last keepalive ping; owned by the wheel
@@ -39,11 +45,22 @@ func (c *Conn) needs(now uint32) bool {
 	if past(now, t.begun.Load(), s.messageTicks) {
 		return true
 	}
+	heard := t.heard.Load()
+	if c.mayHideReset(now, heard) {
+		return true
+	}
 	if s.pingTicks == 0 {
 		return false
 	}
-	heard := t.heard.Load()
 	return now-heard >= s.pingTicks && (t.pinged == 0 || now-t.pinged >= s.pingTicks || int32(heard-t.pinged) > 0)
+}
+
+// mayHideReset reports whether a loop that sleeps inside Socket.Wakes has read since
+// the last look: a reset that came in one edge with data gives no second one, and
+// nothing else would wake the loop.
+func (c *Conn) mayHideReset(now, heard uint32) bool {
+	t := &c.ticks
+	return heard+1 != t.looked && heard != now && t.waiting.Load() && c.inWakes.Load()
 }
 
 // tend does what needs found. It never blocks.
@@ -82,6 +99,12 @@ func (c *Conn) tend(now uint32) {
 		return
 	}
 	heard := t.heard.Load()
+	if c.mayHideReset(now, heard) {
+		t.looked = heard + 1
+		if c.socket.Broken() {
+			c.retryRead()
+		}
+	}
 	if c.set.pingTicks == 0 || now-heard < c.set.pingTicks {
 		return
 	}
@@ -109,4 +132,27 @@ func (c *Conn) killApart() {
 	} else {
 		go c.kill()
 	}
+}
+
+// retryRead has the loop inside Socket.Wakes read once more.
+func (c *Conn) retryRead() {
+	w := &c.read.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.inWakes.Load() {
+		c.ticks.retry.Store(true)
+		c.stream.SetReadDeadline(longAgo)
+	}
+}
+
+// retries takes the wheel's wish for another read, and its deadline, back.
+func (c *Conn) retries() bool {
+	w := &c.read.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	again := c.ticks.retry.Swap(false)
+	if again {
+		c.stream.SetReadDeadline(time.Time{})
+	}
+	return again
 }

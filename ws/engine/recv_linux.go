@@ -18,6 +18,19 @@ func (s *Socket) countInput() {
 	}
 }
 
+// Broken reports whether the peer has reset the connection, which Recv's left does
+// not tell: what came before a reset is counted, the reset is not. It never waits,
+// and leaves the error to be read.
+func (s *Socket) Broken() bool {
+	broken := false
+	s.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, _ := unix.Poll(p, 0)
+		broken = n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	})
+	return broken
+}
+
 // Recv reads once, without waiting. left is how many bytes remain, where a
 // waiting FIN counts as one; -1 when the kernel does not say. At the end of the
 // stream n is 0 and err nil.

@@ -42,6 +42,9 @@ func (s *Socket) Unsent() int { return -1 }
 // Unread is never reached.
 func (s *Socket) Unread() bool { return false }
 
+// Broken is never reached.
+func (s *Socket) Broken() bool { return false }
+
 // CloseWrite is never reached.
 func (s *Socket) CloseWrite() error { return errNoSocket }
 
