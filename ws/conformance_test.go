@@ -158,7 +158,7 @@ func serveHTTP(t *testing.T, ln net.Listener, h http.Handler) {
 
 // runner is patient: the machine may be slow, and a pass never waits it out.
 func runner() *conformance.Runner {
-	return &conformance.Runner{Volume: 64 << 10, Timeout: 2 * time.Minute, Patience: patience}
+	return &conformance.Runner{Volume: 64 << 10, Timeout: 2 * time.Minute, Patience: patience, Grace: patience}
 }
 
 // Every case against every door and every kind of stream. The doors share what
