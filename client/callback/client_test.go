@@ -31,8 +31,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func server(t *testing.T, addr string) (url string, stop func()) {
 	t.Helper()
 	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(patience); err != nil; ln, err = net.Listen("tcp", addr) {
+		// For a moment another program's outgoing connection may have the port.
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 	srv := &ws.Server{Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 		greeting := r.Header("X-Greeting")
