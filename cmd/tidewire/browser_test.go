@@ -35,10 +35,12 @@ type process struct {
 
 // start runs the binary on addr and waits until it serves. On a given port it
 // keeps trying: for a moment another program's outgoing connection may have it.
+// A page gives the server up after three heartbeats and a second: more than a busy
+// machine keeps a process waiting.
 func start(t *testing.T, binary, addr string) *process {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		p := &process{cmd: exec.Command(binary, "serve", "--addr", addr, "--heartbeat", "100ms")}
+		p := &process{cmd: exec.Command(binary, "serve", "--addr", addr, "--heartbeat", "2s")}
 		p.cmd.Stderr = t.Output()
 		out, err := p.cmd.StdoutPipe()
 		if err != nil {
