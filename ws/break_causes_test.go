@@ -165,15 +165,25 @@ func TestBreakCloseBounded(t *testing.T) {
 	} {
 		for _, full := range []bool{false, true} {
 			a, b := netPair(t, "tcp", "127.0.0.1:0")
-			server := ws.NewConn(b, ws.Params{ConnOptions: ws.ConnOptions{CloseTimeout: 500 * time.Millisecond}})
+			const timeout = 200 * time.Millisecond
+			server := ws.NewConn(b, ws.Params{ConnOptions: ws.ConnOptions{CloseTimeout: timeout}})
 			go peer(a)
 			if full {
 				go server.Write(context.Background(), ws.Binary, make([]byte, 32<<20))
-				time.Sleep(50 * time.Millisecond)
+				waitForStack(t, "[IO wait", "(*Conn).Write(", "TestBreakCloseBounded")
 			}
+			// It is not over before its time, as there is no answer, and it is over
+			// some day: without a bound it would wait for ever.
 			start := time.Now()
-			err := server.Close(1000, "")
-			if d := time.Since(start); d > 1500*time.Millisecond || d < 490*time.Millisecond || err == nil {
+			closed := make(chan error, 1)
+			go func() { closed <- server.Close(1000, "") }()
+			var err error
+			select {
+			case err = <-closed:
+			case <-time.After(patience):
+				t.Fatal(name, full, "Close has no bound")
+			}
+			if d := time.Since(start); d < timeout*9/10 || err == nil {
 				t.Error(name, full, d, err)
 			}
 			var ce *ws.CloseError

@@ -24,7 +24,7 @@ func (h *wrappedConn) Write(p []byte) (int, error) { h.writes.Add(1); return h.C
 func TestBreakWrappedTLSCancelledWrite(t *testing.T) {
 	a, b := tlsPair(t)
 	h := &wrappedConn{Conn: b.(net.Conn)}
-	client, server := connect(t, a, h, ws.ConnOptions{CloseTimeout: time.Second, MaxMessage: 64 << 20, WriteTimeout: time.Second})
+	client, server := connect(t, a, h, ws.ConnOptions{MaxMessage: 64 << 20})
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	err := server.Write(ctx, ws.Binary, make([]byte, 16<<20))
@@ -34,14 +34,13 @@ func TestBreakWrappedTLSCancelledWrite(t *testing.T) {
 	if n := h.writes.Load() - before; n > 1000 {
 		t.Errorf("%d writes in 300 ms on a stalled connection: a goroutine spins", n)
 	}
-	rctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
-	defer stop()
-	_, p, err := client.Read(rctx)
+	_, p, err := client.Read(testContext(t))
 	if err != nil || len(p) != 16<<20 {
 		t.Errorf("a cancelled Write broke the connection: %d bytes, %v", len(p), err)
 	}
-	time.Sleep(1500 * time.Millisecond)
-	t.Log(context.Cause(server.Context()))
+	if err := context.Cause(server.Context()); err != nil {
+		t.Errorf("a cancelled Write ended the connection: %v", err)
+	}
 }
 
 // D2: a deadline in the past that somebody left on the stream.
@@ -71,14 +70,11 @@ func TestBreakOthersWriteWhileHandlerBlocks(t *testing.T) {
 			mustWrite(t, client, ws.Binary, []byte("a"))
 			mustWrite(t, client, ws.Binary, []byte("b"))
 			<-entered
-			start := time.Now()
+			// The handler blocks until all of this has come.
 			mustRead(t, client)
 			for range 20 {
 				server.Write(context.Background(), ws.Binary, []byte("o"))
 				mustRead(t, client)
-			}
-			if d := time.Since(start); d > time.Second {
-				t.Error(d)
 			}
 			close(release)
 		})

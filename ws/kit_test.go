@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,6 +187,27 @@ func descriptors(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return len(d)
+}
+
+// waitForStack returns when some goroutine's stack holds all of parts: a function
+// by name, or a state in brackets, such as "[IO wait". It is for a test that must
+// not go on before another goroutine is stuck.
+func waitForStack(t *testing.T, parts ...string) {
+	t.Helper()
+	waitFor(t, func() bool {
+		all := make([]byte, 4<<20)
+		all = all[:runtime.Stack(all, true)]
+	stacks:
+		for _, one := range strings.Split(string(all), "\n\n") {
+			for _, part := range parts {
+				if !strings.Contains(one, part) {
+					continue stacks
+				}
+			}
+			return true
+		}
+		return false
+	})
 }
 
 func testContext(t testing.TB) context.Context {

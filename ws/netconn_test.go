@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,12 +29,16 @@ func netConns(t testing.TB, typ ws.MessageType) (client, srv net.Conn, c, s *ws.
 func TestNetConnIsANetConn(t *testing.T) {
 	nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 		a, b := wstest.Pipe()
-		c := ws.NewConn(a, ws.Params{Client: true, ConnOptions: ws.ConnOptions{CloseTimeout: 100 * time.Millisecond, WriteQueue: 1 << 10}})
-		s := ws.NewConn(b, ws.Params{ConnOptions: ws.ConnOptions{CloseTimeout: 100 * time.Millisecond, WriteQueue: 1 << 10}})
+		// The suite takes an error of Close for a failure: the peer has time to answer.
+		o := ws.ConnOptions{CloseTimeout: patience, WriteQueue: 1 << 10}
+		c := ws.NewConn(a, ws.Params{Client: true, ConnOptions: o})
+		s := ws.NewConn(b, ws.Params{ConnOptions: o})
 		nc, ns := ws.NetConn(context.Background(), c, ws.Binary), ws.NetConn(context.Background(), s, ws.Binary)
 		return nc, ns, func() {
-			nc.Close()
-			ns.Close()
+			var both sync.WaitGroup
+			both.Go(func() { nc.Close() })
+			both.Go(func() { ns.Close() })
+			both.Wait()
 		}, nil
 	})
 }

@@ -3,6 +3,7 @@
 package ws_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"testing"
@@ -58,7 +59,7 @@ func TestStatsCountEachCause(t *testing.T) {
 		{"too big", func(s ws.Counters) int64 { return s.TooBig }, byPolicy, raw(tiny, rawFrame(true, frame.Text, make([]byte, 11)))},
 		{"protocol", func(s ws.Counters) int64 { return s.Protocol }, byPolicy, raw(short, []byte{0x83, 0x80, 0, 0, 0, 0})},
 		{"UTF-8", func(s ws.Counters) int64 { return s.InvalidUTF8 }, byPolicy, raw(short, rawFrame(true, frame.Text, []byte{0xff}))},
-		{"flood", func(s ws.Counters) int64 { return s.ControlFlood }, byPolicy, raw(rate, rawFrame(true, frame.Pong, nil), rawFrame(true, frame.Pong, nil), rawFrame(true, frame.Pong, nil))},
+		{"flood", func(s ws.Counters) int64 { return s.ControlFlood }, byPolicy, raw(rate, bytes.Repeat(rawFrame(true, frame.Pong, nil), 1000))},
 		{"budget", func(s ws.Counters) int64 { return s.Budget }, byPolicy, raw(poor, rawFrame(true, frame.Binary, make([]byte, 100_000)))},
 		{"message stuck", func(s ws.Counters) int64 { return s.MessageStuck }, byPolicy, raw(quick, rawFrame(true, frame.Text, []byte("xxxx"))[:8])},
 		{"silent", func(s ws.Counters) int64 { return s.Silent }, func(s ws.Counters) int64 { return s.ByNetwork }, raw(silent)},
