@@ -88,6 +88,7 @@ type reception struct {
 	mu      sync.Mutex
 	results []*Result
 	waiting map[int]chan struct{} // closed when a case has its result
+	came    map[int]bool          // the client has asked for the case
 	left    int
 	calls   bool // callAll ends the run
 	loops   bool // the client asked for the number of cases: /updateReports ends the run
@@ -103,7 +104,7 @@ func (r *Runner) serve(ctx context.Context, ln net.Listener, cases []Case, conne
 	defer over()
 	rc := &reception{
 		run: r.newRun(), cases: cases, index: make(map[string]int), results: make([]*Result, len(cases)),
-		waiting: make(map[int]chan struct{}), left: len(cases), over: over, calls: connect != nil,
+		waiting: make(map[int]chan struct{}), came: make(map[int]bool), left: len(cases), over: over, calls: connect != nil,
 	}
 	for i, c := range cases {
 		rc.index[c.ID] = i
@@ -189,12 +190,23 @@ func (rc *reception) call(ctx context.Context, i int, base string, connect func(
 		}
 		t.Stop()
 	case err = <-done:
-		// It may have left before the case saw the end.
-		t := time.NewTimer(min(rc.r.patience(), 2*time.Second))
+		// It may have left before the case saw the end, or even its beginning. One
+		// that failed and has not been seen by now is not expected any more.
+		wait := rc.r.patience()
+		if err != nil {
+			wait = min(wait, 2*time.Second)
+		}
+		t := time.NewTimer(wait)
 		select {
 		case <-rc.waiting[i]:
-		case <-t.C:
 		case <-ctx.Done():
+		case <-t.C:
+			if rc.hasCome(i) {
+				select { // the case bounds itself
+				case <-rc.waiting[i]:
+				case <-ctx.Done():
+				}
+			}
 		}
 		t.Stop()
 	}
@@ -278,7 +290,16 @@ func refuse(c net.Conn, why string) {
 	fmt.Fprintf(c, "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s\n", len(why)+1, why)
 }
 
+func (rc *reception) hasCome(i int) bool {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return rc.came[i]
+}
+
 func (rc *reception) playFor(ctx context.Context, i int, v *visitor) {
+	rc.mu.Lock()
+	rc.came[i] = true
+	rc.mu.Unlock()
 	res := rc.play(ctx, &rc.cases[i], Client, v)
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
