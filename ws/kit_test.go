@@ -195,10 +195,8 @@ func descriptors(t testing.TB) int {
 func waitForStack(t *testing.T, parts ...string) {
 	t.Helper()
 	waitFor(t, func() bool {
-		all := make([]byte, 4<<20)
-		all = all[:runtime.Stack(all, true)]
 	stacks:
-		for _, one := range strings.Split(string(all), "\n\n") {
+		for _, one := range stacks() {
 			for _, part := range parts {
 				if !strings.Contains(one, part) {
 					continue stacks
@@ -208,6 +206,31 @@ func waitForStack(t *testing.T, parts ...string) {
 		}
 		return false
 	})
+}
+
+// waitStuck returns when a goroutine that runs in the function fn waits for
+// something, whatever it is.
+func waitStuck(t *testing.T, fn string) {
+	t.Helper()
+	waitFor(t, func() bool {
+		for _, one := range stacks() {
+			state, _, _ := strings.Cut(one, "\n")
+			if strings.Contains(one, fn) && !strings.Contains(state, "[run") && !strings.Contains(state, "[syscall") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// stacks returns the stack of every goroutine.
+func stacks() []string {
+	for n := 64 << 10; ; n *= 4 {
+		all := make([]byte, n)
+		if n := runtime.Stack(all, true); n < len(all) {
+			return strings.Split(string(all[:n]), "\n\n")
+		}
+	}
 }
 
 func testContext(t testing.TB) context.Context {
