@@ -222,7 +222,7 @@ func TestRefusalReachesAPeerThatIsSending(t *testing.T) {
 		for _, way := range []string{"read", "attach"} {
 			t.Run(kind+"/"+way, func(t *testing.T) {
 				leakCheck(t)
-				client, srv := pair(t, kind, ws.ConnOptions{})
+				client, srv := pair(t, kind, ws.ConnOptions{CloseTimeout: patience})
 				switch way {
 				case "read":
 					go srv.Read(context.Background())
@@ -236,6 +236,38 @@ func TestRefusalReachesAPeerThatIsSending(t *testing.T) {
 					t.Errorf("the sender was told %v", err)
 				}
 				<-sent
+			})
+		}
+	}
+}
+
+// The same for a peer that looks for an answer only when it has sent everything: a
+// reset would make its Write fail, and it would never know why.
+func TestRefusalReachesAPeerThatReadsWhenItHasSent(t *testing.T) {
+	for _, kind := range []string{"tcp", "unix", "tls"} {
+		for _, way := range []string{"read", "attach"} {
+			t.Run(kind+"/"+way, func(t *testing.T) {
+				leakCheck(t)
+				nc, srv := server(t, kind, ws.ConnOptions{CloseTimeout: patience})
+				switch way {
+				case "read":
+					go srv.Read(context.Background())
+				case "attach":
+					srv.Attach(ws.HandlerFunc(func(*ws.Conn, ws.MessageType, []byte) {}))
+				}
+				nc.SetDeadline(time.Now().Add(patience))
+				if n, err := nc.Write(rawFrame(true, frame.Binary, make([]byte, 16<<20))); err != nil {
+					t.Fatalf("cut off after %d bytes: %v", n, err)
+				}
+				h, err := frame.ReadHeader(nc, make([]byte, frame.MaxHeaderSize))
+				if err != nil || h.Opcode != frame.Close {
+					t.Fatalf("%+v, %v", h, err)
+				}
+				p, err := frame.ReadPayload(nc, h, nil, -1)
+				if err != nil || len(p) < 2 || binary.BigEndian.Uint16(p) != 1009 {
+					t.Errorf("%q, %v", p, err)
+				}
+				nc.Close()
 			})
 		}
 	}
