@@ -264,28 +264,42 @@ func TestBreakStubbornStream(t *testing.T) {
 	})
 }
 
-// C7: half-close: peer sends, ends its half, still reads our answers.
+// C7: half-close: peer sends, ends its half, still reads our answers, those too
+// that are queued when we see the end of its half.
 func TestBreakHalfClose(t *testing.T) {
 	const size = 24 << 20 // more than two sockets hold
-	a, b := netPair(t, "tcp", "127.0.0.1:0")
-	server := ws.NewConn(b, ws.Params{ConnOptions: ws.ConnOptions{WriteQueue: 64 << 20}})
-	go func() {
-		for {
-			typ, p, err := server.Read(context.Background())
-			if err != nil {
-				return
-			}
-			server.Write(context.Background(), typ, bytes.Repeat(p, size))
+	for _, way := range []string{"read", "attach"} {
+		a, b := netPair(t, "tcp", "127.0.0.1:0")
+		server := ws.NewConn(b, ws.Params{ConnOptions: ws.ConnOptions{WriteQueue: 64 << 20, CloseTimeout: patience}})
+		if way == "attach" {
+			server.Attach(ws.HandlerFunc(func(c *ws.Conn, typ ws.MessageType, p []byte) {
+				c.Write(context.Background(), typ, bytes.Repeat(p, size))
+			}))
+		} else {
+			go func() {
+				for {
+					typ, p, err := server.Read(context.Background())
+					if err != nil {
+						return
+					}
+					server.Write(context.Background(), typ, bytes.Repeat(p, size))
+				}
+			}()
 		}
-	}()
-	a.Write([]byte{0x82, 0x81, 0, 0, 0, 0, 'x'})
-	a.(*net.TCPConn).CloseWrite()
-	waitForStack(t, "[IO wait", "(*Conn).Write(", "TestBreakHalfClose.")
-	p, err := io.ReadAll(a)
-	if len(p) != 10+size || err != nil {
-		t.Errorf("%d bytes, %v", len(p), err)
+		a.Write([]byte{0x82, 0x81, 0, 0, 0, 0, 'x'})
+		a.(*net.TCPConn).CloseWrite()
+		if way == "attach" {
+			<-server.Context().Done() // it has seen the end
+		} else {
+			waitForStack(t, "[IO wait", "(*Conn).Write(", "TestBreakHalfClose.")
+		}
+		a.SetReadDeadline(time.Now().Add(patience))
+		p, err := io.ReadAll(a)
+		if len(p) != 10+size || err != nil {
+			t.Errorf("%s: %d bytes, %v", way, len(p), err)
+		}
+		a.Close()
 	}
-	a.Close()
 }
 
 // C9: a stream that takes nothing and says nothing about it.
