@@ -160,11 +160,20 @@ func (l *timeLimit) set(t time.Time) {
 		return
 	}
 	cancel := l.cancel
-	if d := time.Until(t); d > 0 {
-		l.timer = time.AfterFunc(d, func() { cancel(os.ErrDeadlineExceeded) })
-	} else {
+	d := time.Until(t)
+	if d <= 0 {
 		cancel(os.ErrDeadlineExceeded)
+		return
 	}
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.timer == timer { // else the deadline was moved as it passed
+			cancel(os.ErrDeadlineExceeded)
+		}
+	})
+	l.timer = timer
 }
 
 func (l *timeLimit) close() {
