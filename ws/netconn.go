@@ -149,11 +149,11 @@ func (l *timeLimit) context() context.Context {
 func (l *timeLimit) set(t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A timer that is past stopping ends the context that it knows, perhaps only
-	// later: whoever comes next needs another.
-	late := l.timer != nil && !l.timer.Stop()
-	l.timer = nil
-	if late || l.ctx.Err() != nil && l.parent.Err() == nil {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil // one that is past stopping sees it
+	}
+	if l.ctx.Err() != nil && l.parent.Err() == nil {
 		l.ctx, l.cancel = context.WithCancelCause(l.parent)
 	}
 	if t.IsZero() {

@@ -43,27 +43,6 @@ func TestNetConnIsANetConn(t *testing.T) {
 	})
 }
 
-// A deadline that is taken back in the moment in which it passes has either passed
-// before, which the new one mends, or never does.
-func TestNetConnDeadlineTakenBackAsItPasses(t *testing.T) {
-	bubble(t, ws.ConnOptions{}, func(t *testing.T, client, srv *ws.Conn) {
-		go func() {
-			for range srv.Messages(context.Background()) {
-			}
-		}()
-		nc := ws.NetConn(context.Background(), client, ws.Binary)
-		for i := range 2000 {
-			nc.SetWriteDeadline(time.Now().Add(time.Millisecond))
-			time.Sleep(time.Millisecond)
-			nc.SetWriteDeadline(time.Time{})
-			synctest.Wait() // for the timer that was under way
-			if _, err := nc.Write([]byte("x")); err != nil {
-				t.Fatalf("round %d: a Write without a deadline: %v", i, err)
-			}
-		}
-	})
-}
-
 // The x/net tutorial's warning: a message longer than the buffer. Nothing is lost
 // here.
 func TestNetConnSmallBufferLosesNothing(t *testing.T) {
