@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,12 +41,13 @@ func (s *session) greet(v *visitor) {
 // ServeClient tests a client that drives itself. It accepts connections on
 // ln, which it closes in the end, and plays the case whose ID the path names: /case/5.3.
 // It also speaks the protocol that clients written for the Autobahn suite loop through:
-// /getCaseCount answers with the number of cases, /runCase?case=N plays the N-th
-// of them, counted from 1, and /updateReports ends the run.
+// /getCaseCount answers with the number of cases, /runCase?case=N&agent=A plays the N-th
+// of them, counted from 1, /getCaseInfo?case=N and /getCaseStatus?case=N&agent=A tell what
+// it is and how it went, and /updateReports ends the run.
 //
 // ServeClient returns when every selected case has been played (a client that asked
-// for their number ends the run itself), after /updateReports, or when ctx has ended. The results are in the order of
-// Cases; cases that were not played are missing, and of one that was played
+// for their number ends the run itself), after /updateReports, after a failure with FailFast, or when ctx has ended.
+// The results are in the order of Cases; cases that were not played are missing, and of one that was played
 // twice the later result stands. The error is about the globs or ln, or ctx's.
 func (r *Runner) ServeClient(ctx context.Context, ln net.Listener, globs ...string) ([]Result, error) {
 	cases, err := Select(Client, globs...)
@@ -155,6 +154,9 @@ func (rc *reception) callAll(ctx context.Context, base string, connect func(cont
 	for range or(rc.r.Parallel, 16) {
 		workers.Go(func() {
 			for i := range next {
+				if rc.enough() {
+					continue
+				}
 				rc.call(ctx, i, base, connect)
 			}
 		})
@@ -228,6 +230,7 @@ func (rc *reception) set(i int, res Result) {
 		close(rc.waiting[i])
 	}
 	rc.results[i] = &res
+	rc.note(&res)
 	if rc.r.Progress != nil && res.ID != keyCase {
 		rc.r.Progress(res)
 	}
@@ -252,23 +255,8 @@ func (rc *reception) receive(ctx context.Context, c net.Conn) {
 			refuse(c, "there is no such case")
 			return
 		}
-		rc.playFor(ctx, i, v)
-	case strings.HasPrefix(path, "/runCase?"):
-		q, _ := url.ParseQuery(strings.TrimPrefix(path, "/runCase?"))
-		n, err := strconv.Atoi(q.Get("case"))
-		if err != nil || n < 1 || n > len(rc.cases) {
-			refuse(c, fmt.Sprintf("case must be a number from 1 to %d", len(rc.cases)))
-			return
-		}
-		rc.playFor(ctx, n-1, v)
-	case strings.HasPrefix(path, "/getCaseCount"):
-		rc.mu.Lock()
-		rc.loops = true
-		rc.mu.Unlock()
-		rc.tell(ctx, v, text(strconv.Itoa(len(rc.cases))))
-	case strings.HasPrefix(path, "/updateReports"):
-		rc.tell(ctx, v)
-		rc.over()
+		rc.playFor(ctx, i, v, "")
+	case rc.loop(ctx, path, v):
 	default:
 		refuse(c, "ask for /case/ID")
 	}
@@ -296,24 +284,16 @@ func (rc *reception) hasCome(i int) bool {
 	return rc.came[i]
 }
 
-func (rc *reception) playFor(ctx context.Context, i int, v *visitor) {
+func (rc *reception) playFor(ctx context.Context, i int, v *visitor, agent string) {
 	rc.mu.Lock()
 	rc.came[i] = true
 	rc.mu.Unlock()
 	res := rc.play(ctx, &rc.cases[i], Client, v)
+	res.Agent = agent
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	rc.set(i, res)
-	if rc.left == 0 && !rc.calls && !rc.loops {
+	if !rc.calls && (rc.left == 0 && !rc.loops || rc.enough()) {
 		rc.over()
 	}
-}
-
-// tell accepts a connection, says something and closes.
-func (rc *reception) tell(ctx context.Context, v *visitor, frames ...frame) {
-	c := &Case{ID: "-", play: func(s *session) {
-		s.send(0, frames...)
-		s.finish()
-	}}
-	rc.play(ctx, c, Client, v)
 }

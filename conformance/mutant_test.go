@@ -207,6 +207,17 @@ var mutants = []mutant{
 	{fault: "ignores client_no_context_takeover", roles: client, found: []string{"26.4.3", "13.2.5"}},
 }
 
+// offerFor is what a client must offer to fall for a fault.
+func offerFor(fault string) string {
+	switch fault {
+	case "takes an unoffered window":
+		return "permessage-deflate"
+	case "takes a greater window":
+		return "permessage-deflate; server_max_window_bits=10"
+	}
+	return fullOffer
+}
+
 // applicable returns the globs that match a case for the role.
 func applicable(role conformance.Role, globs []string) []string {
 	var some []string
@@ -244,14 +255,7 @@ func TestMutants(t *testing.T) {
 				if role == server {
 					results = runServer(t, r, faults, globs...)
 				} else {
-					offer := fullOffer
-					switch m.fault {
-					case "takes an unoffered window":
-						offer = "permessage-deflate"
-					case "takes a greater window":
-						offer = "permessage-deflate; server_max_window_bits=10"
-					}
-					results = runClient(t, r, faults, offer, globs...)
+					results = runClient(t, r, faults, offerFor(m.fault), globs...)
 				}
 				if _, ok := asked.Load(m.fault); !ok {
 					t.Error("the peer has no such switch")

@@ -48,7 +48,9 @@ func (s *session) take(c net.Conn) {
 // guard ends every read and write on the connection with the case's context.
 func (s *session) guard() {
 	c := s.wire.Conn
+	s.wire.patience = s.r.patience()
 	if deadline, ok := s.ctx.Deadline(); ok {
+		s.wire.deadline = deadline
 		c.SetDeadline(deadline)
 	}
 	s.unguard = context.AfterFunc(s.ctx, func() { c.Close() })

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,8 @@ type Runner struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Header is added to the handshakes sent to a server; nil means none.
 	Header http.Header
+	// FailFast begins no further case once one has failed.
+	FailFast bool
 	// Progress is called with each result as it comes, by one goroutine at a time;
 	// nil means not at all.
 	Progress func(Result)
@@ -66,7 +69,8 @@ func (r *Runner) volume() int             { return or(r.Volume, 1<<20) }
 // Result is what became of one case.
 type Result struct {
 	Case
-	Role     Role // of the peer
+	Role     Role   // of the peer
+	Agent    string // what a client in Autobahn's loop calls itself; else empty
 	Verdict  Verdict
 	Reason   string // why it is no Pass; empty for most passes
 	Request  []byte // the handshake's request and response as they were on the wire
@@ -86,7 +90,17 @@ type run struct {
 	nonces map[string]string // Sec-WebSocket-Key to case ID
 	twins  string            // two cases that came with the same key
 	heavy  chan struct{}
+	failed atomic.Bool // a case has failed
 }
+
+func (run *run) note(res *Result) {
+	if res.Verdict == Fail {
+		run.failed.Store(true)
+	}
+}
+
+// enough tells whether no further case is to begin.
+func (run *run) enough() bool { return run.r.FailFast && run.failed.Load() }
 
 func (r *Runner) newRun() *run {
 	return &run{r: r, nonces: make(map[string]string), heavy: make(chan struct{}, or(r.Heavy, 3))}
@@ -112,8 +126,12 @@ func (r *Runner) RunServer(ctx context.Context, target string, globs ...string) 
 	for range or(r.Parallel, 16) {
 		workers.Go(func() {
 			for i := range next {
+				if run.enough() {
+					continue
+				}
 				res := run.play(ctx, &cases[i], Server, nil)
 				results[i] = &res
+				run.note(&res)
 				if r.Progress != nil {
 					progress.Lock()
 					r.Progress(res)

@@ -146,10 +146,22 @@ func TestAutobahnLoop(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	told := func(path, want string) {
+		t.Helper()
+		if got, err := hear(base, path); err != nil || got != want {
+			t.Errorf("%s: %q, %v; expected %q", path, got, err, want)
+		}
+	}
+	told("/getCaseCount", "17")
+	told("/getCaseStatus?case=1&agent=peer", `{"behavior":"MISSING"}`)
 	for n := 1; n <= 17; n++ {
 		if err := visitPath(base, fmt.Sprintf("/runCase?case=%d&agent=peer", n)); err != nil {
 			t.Error(n, err)
 		}
+	}
+	told("/getCaseStatus?case=1&agent=peer", `{"behavior":"OK"}`)
+	if info, err := hear(base, "/getCaseInfo?case=1"); err != nil || !strings.HasPrefix(info, `{"description":"ping`) || !strings.HasSuffix(info, `"id":"2.1"}`) {
+		t.Errorf("the first case is %s, %v", info, err)
 	}
 	if err := visitPath(base, "/updateReports?agent=peer"); err != nil {
 		t.Error(err)
@@ -159,24 +171,64 @@ func TestAutobahnLoop(t *testing.T) {
 		t.Fatalf("%d results, %v", len(out.results), out.err)
 	}
 	passes(t, out.results, nil)
+	for _, res := range out.results {
+		if res.Agent != "peer" {
+			t.Errorf("%s: the agent is %q", res.ID, res.Agent)
+		}
+	}
 }
 
-// visitPath is visit with a query, which url.URL.Path leaves out.
-func visitPath(base, path string) error {
+// call asks for a path and a query, which visit leaves out.
+func call(base, path string) (*peer, error) {
 	addr := strings.TrimPrefix(base, "ws://")
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", path, addr, key)
 	p := &peer{client: true, c: c, br: bufio.NewReader(c)}
 	if err := p.answered(key, ""); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// visitPath calls and echoes.
+func visitPath(base, path string) error {
+	p, err := call(base, path)
+	if err != nil {
 		return err
 	}
+	defer p.c.Close()
 	p.echo()
 	return nil
+}
+
+// hear calls and returns the one text message that comes.
+func hear(base, path string) (string, error) {
+	p, err := call(base, path)
+	if err != nil {
+		return "", err
+	}
+	defer p.c.Close()
+	h, err := p.br.Peek(2)
+	if err != nil || h[0] != 0x81 || h[1] > 125 && h[1] != 126 {
+		return "", fmt.Errorf("it began with % x, %v", h, err)
+	}
+	n := int(h[1])
+	p.br.Discard(2)
+	if n == 126 {
+		var long [2]byte
+		if _, err := io.ReadFull(p.br, long[:]); err != nil {
+			return "", err
+		}
+		n = int(long[0])<<8 | int(long[1])
+	}
+	text := make([]byte, n)
+	_, err = io.ReadFull(p.br, text)
+	return string(text), err
 }
 
 func TestServeClientStopsByItself(t *testing.T) {

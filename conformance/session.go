@@ -91,7 +91,7 @@ func (s *session) bound() int64 {
 func (s *session) start() {
 	s.done = make(chan struct{})
 	s.in.bell = make(chan struct{}, 1)
-	go readFrames(s.br, &s.in, s.log, s.bound(), s.done)
+	go readFrames(s.br, s.wire, &s.in, s.log, s.bound(), s.done)
 }
 
 // end closes the connection and waits for the reading goroutine.

@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"bufio"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,10 @@ import (
 type wire struct {
 	net.Conn
 	last atomic.Int64 // nanoseconds since the epoch
+
+	// How long a write may take, and when the case is over; no bounds if patience is 0.
+	patience time.Duration
+	deadline time.Time
 }
 
 func newWire(c net.Conn) *wire {
@@ -33,6 +39,13 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	if w.patience > 0 {
+		until := time.Now().Add(w.patience)
+		if !w.deadline.IsZero() && w.deadline.Before(until) {
+			until = w.deadline
+		}
+		w.SetWriteDeadline(until)
+	}
 	n, err := w.Conn.Write(p)
 	if n > 0 {
 		w.touch()
@@ -92,8 +105,9 @@ func (in *inbox) empty() bool {
 // frameCost is what a frame counts against MaxBytes beside its payload.
 const frameCost = 64
 
-// readFrames fills the inbox until the connection ends. It closes done.
-func readFrames(r *bufio.Reader, in *inbox, log *transcript, maxBytes int64, done chan<- struct{}) {
+// readFrames fills the inbox until the connection ends, which it does itself when
+// the peer sends too much: a case may be writing to a peer that reads nothing. It closes done.
+func readFrames(r *bufio.Reader, c io.Closer, in *inbox, log *transcript, maxBytes int64, done chan<- struct{}) {
 	defer close(done)
 	left := maxBytes
 	allow := func(n uint64) bool {
@@ -115,6 +129,9 @@ func readFrames(r *bufio.Reader, in *inbox, log *transcript, maxBytes int64, don
 			}
 			log.add(Received, 0, nil, "end of stream: "+err.Error())
 			in.put(arrival{err: err})
+			if errors.Is(err, errTooMuch) {
+				c.Close()
+			}
 			return
 		}
 		log.addFrame(Received, len(wire)+max(0, len(f.payload)-keptBytes), wire, &f)

@@ -1,0 +1,55 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"net/textproto"
+	"strings"
+)
+
+// Probe makes one plain handshake with the server at a ws, wss, http or https
+// URL, so that a wrong address is told at once and not by every case. It returns
+// nil if the server switches protocols, whatever else is wrong with its answer; that is
+// what the cases are for.
+func (r *Runner) Probe(ctx context.Context, target string) error {
+	run := r.newRun()
+	if err := run.aim(target); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.patience())
+	defer cancel()
+	res := run.play(ctx, &Case{ID: "-", manual: true, play: func(s *session) {
+		s.dial()
+		d := s.draft()
+		s.request = head{raw: d.bytes()}
+		s.raw(s.request.raw, "handshake")
+		err := s.answered()
+		var slow interface{ Timeout() bool }
+		switch code := s.response.status(); {
+		case code == 101:
+		case len(s.response.raw) > 0:
+			s.failf("it answered the handshake with %q%s", firstLine(s.response.raw), statusHint(code))
+		case errors.As(err, &slow) && slow.Timeout(), s.ctx.Err() != nil:
+			s.failf("it did not answer the handshake within %v", r.patience())
+		default:
+			s.failf("it did not answer the handshake: %s", reading(err))
+		}
+	}}, Server, nil)
+	if res.Verdict != Pass {
+		return errors.New("conformance: " + target + ": " + strings.ToValidUTF8(textproto.TrimString(res.Reason), "?"))
+	}
+	return nil
+}
+
+// statusHint says what a status tends to mean for a WebSocket endpoint.
+func statusHint(code int) string {
+	switch code {
+	case 200, 404:
+		return ": is the path right?"
+	case 301, 302, 303, 307, 308:
+		return ": is the scheme (ws, wss) right?"
+	case 401, 403:
+		return ": it may want a header (a token, an Origin)"
+	}
+	return ""
+}
