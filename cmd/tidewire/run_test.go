@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -36,6 +38,15 @@ func TestTranscripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := gone.Addr().String()
+	gone.Close()
+	nothing := httptest.NewServer(http.NotFoundHandler())
+	defer nothing.Close()
+	page := strings.TrimPrefix(nothing.URL, "http://")
 	for _, tc := range []struct {
 		name           string
 		args           string
@@ -46,7 +57,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "help", args: "--help", stdout: `(?s)^Usage: tidewire <command>.*Example: tidewire serve --addr .*Exit status: 0 done, 1 failed, 2 bad.*\$TIDEWIRE_LOG_LEVEL.*\n  serve `},
 		{name: "help of a command", args: "serve --help", stdout: `(?s)^Usage: tidewire serve.*--addr="127\.0\.0\.1:8080".*\$TIDEWIRE_ADDR.*\$TIDEWIRE_HEARTBEAT.*\$TIDEWIRE_DRAIN`},
 		{name: "version", args: "--version", stdout: `^tidewire \S.*go1\.\d+.*\n$`},
-		{name: "nothing", code: 2, stderr: `^tidewire: expected "serve`},
+		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "check"`},
 		{name: "unknown flag", args: "serve --adr :0", code: 2, stderr: `^tidewire: unknown flag --adr, did you mean "--addr"\?\nRun "tidewire --help" .*\n$`},
 		{name: "unknown command", args: "sreve", code: 2, stderr: `^tidewire: unexpected argument sreve`},
 		{name: "too many arguments", args: "serve now", code: 2, stderr: `^tidewire: unexpected argument now`},
@@ -63,6 +74,26 @@ func TestTranscripts(t *testing.T) {
 		{name: "empty address", args: "serve --addr=", code: 2, stderr: `--addr is ""; it must be host:port`},
 		{name: "empty address, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": ""}, code: 2, stderr: `--addr is ""; it must be host:port`},
 		{name: "somebody else's address", args: "serve --addr 192.0.2.1:0", code: 1, stderr: `^tidewire: listen tcp 192\.0\.2\.1:0: .*\(choose another address with --addr\)\n$`},
+		{name: "help of check", args: "check --help", stdout: `(?s)^Usage: tidewire check .*tidewire check ws://127\.0\.0\.1:9001/.*exit status is 4.*--yes-i-own-this-server`},
+		{name: "cases", args: "check --list --only 5.*", stdout: `^5\.1      RFC 6455 5\.4       Fragmentation: ping in two fragments\n(5\..*\n){19}$`},
+		{name: "cases for clients", args: "check --list --listen :0 --only 24.1.*", stdout: `^24\.1\.1 (.*\n){3}$`},
+		{name: "check nothing", args: "check", code: 2, stderr: `check needs the URL of a server to test, or --listen to test a client`},
+		{name: "check both", args: "check ws://127.0.0.1/ --listen :0", code: 2, stderr: `not both`},
+		{name: "no such case", args: "check ws://127.0.0.1/ --only 77.*", code: 2, stderr: `no case matches "77\.\*"`},
+		{name: "no server's case", args: "check ws://127.0.0.1/ --only 24.1.1", code: 2, stderr: `no case for a server matches`},
+		{name: "no glob", args: "check ws://127.0.0.1/ --skip [", code: 2, stderr: `glob "-?\["`},
+		{name: "no header", args: "check ws://127.0.0.1/ -H Cookie", code: 2, stderr: `--header "Cookie" is not of the form Name: value`},
+		{name: "no parallel", args: "check ws://127.0.0.1/ --parallel 0", code: 2, stderr: `--parallel is 0`},
+		{name: "no patience", args: "check ws://127.0.0.1/ --patience 0s", code: 2, stderr: `--patience is 0s; it must be more than 0`},
+		{name: "key without certificate", args: "check --listen :0 --key x", code: 2, stderr: `--cert and --key belong together`},
+		{name: "certificate for a server", args: "check ws://127.0.0.1/ --cert x --key x", code: 2, stderr: `are for --listen`},
+		{name: "no URL", args: "check http:127.0.0.1", code: 1, stderr: `is no ws, wss, http or https URL with a host`},
+		{name: "somebody else's server", args: "check ws://192.0.2.1:9/", code: 1, stderr: `192\.0\.2\.1:9 is not on this machine; a target elsewhere needs --yes-i-own-this-server\n$`},
+		{name: "nobody listens", args: "check ws://" + closed + "/", code: 1, stderr: `^tidewire: conformance: ws://.*: no connection: .*refused\n$`},
+		{name: "not a WebSocket", args: "check ws://" + page + "/", code: 1, stderr: `it answered the handshake with "HTTP/1\.1 404 Not Found": is the path right\?\n$`},
+		{name: "no folder", args: "check ws://127.0.0.1/ --html /nowhere/r.html", code: 1, stderr: `^tidewire: open /nowhere/.*: no such file or directory\n$`},
+		{name: "no certificates", args: "check wss://127.0.0.1/ --ca-file /dev/null", code: 1, stderr: `/dev/null holds no certificate in PEM`},
+		{name: "port taken", args: "check --listen " + taken.Addr().String(), code: 1, stderr: `already in use`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for name, value := range tc.env {
@@ -93,11 +124,12 @@ func TestTranscripts(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	for err, want := range map[error]int{
-		nil:                                      0,
-		errors.New("x"):                          1,
-		usageError{errors.New("x")}:              2,
-		fmt.Errorf("serve: %w", errCut):          3,
-		fmt.Errorf("y: %w", errors.New("other")): 1,
+		nil:                             0,
+		errors.New("x"):                 1,
+		usageError{errors.New("x")}:     2,
+		fmt.Errorf("serve: %w", errCut): 3,
+		fmt.Errorf("check: %w", errNonconforming): 4,
+		fmt.Errorf("y: %w", errors.New("other")):  1,
 	} {
 		if got := exitCode(err); got != want {
 			t.Errorf("%v: %d, want %d", err, got, want)
