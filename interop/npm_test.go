@@ -3,14 +3,11 @@ package interop_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tidewire/tidewire/interop/npmws"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -46,54 +44,8 @@ func npmDeflate(z compression) npmOptions {
 	return nil
 }
 
-var (
-	//go:embed node/peer.mjs
-	npmPeer []byte
-	//go:embed package.json
-	npmPackage []byte
-	//go:embed package-lock.json
-	npmLock []byte
-)
-
-// npmFolder returns the folder that npm's ws is installed in. It installs what
-// package-lock.json pins, once per version, into the user's cache.
-var npmFolder = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(npmLock)
-	cache = filepath.Join(cache, "tidewire-interop")
-	folder := filepath.Join(cache, "npm-"+hex.EncodeToString(sum[:8]))
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "ws", "package.json")); err == nil {
-		return folder, nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
-	}
-	// Built beside its place and moved there whole: another run may be at it too.
-	tmp, err := os.MkdirTemp(cache, "install-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	for name, data := range map[string][]byte{"package.json": npmPackage, "package-lock.json": npmLock, "peer.mjs": npmPeer} {
-		if err := os.WriteFile(filepath.Join(tmp, name), data, 0o644); err != nil {
-			return "", err
-		}
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = tmp
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci (npm and node come with ./test at the top of the repository): %w\n%s", err, out)
-	}
-	if err := os.Rename(tmp, folder); err != nil && !errors.Is(err, fs.ErrExist) {
-		if _, missing := os.Stat(folder); missing != nil {
-			return "", err
-		}
-	}
-	return folder, nil
-})
+//go:embed node/peer.mjs
+var npmPeer []byte
 
 // npmCommand is a line to node/peer.mjs.
 type npmCommand struct {
@@ -140,7 +92,7 @@ type npmNode struct {
 
 func startNode(t testing.TB) *npmNode {
 	t.Helper()
-	folder, err := npmFolder()
+	folder, err := npmws.Folder()
 	if err != nil {
 		t.Fatal(err)
 	}
