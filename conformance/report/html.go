@@ -32,7 +32,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		return map[conformance.Direction]string{conformance.Sent: "→", conformance.Received: "←"}[d]
 	},
 	"plain":     plain,
-	"plainText": func(p []byte) string { return plain(string(p)) },
+	"plainText": func(p []byte) string { return plain(strings.TrimRight(string(p), "\r\n")) },
 }).Parse(pageText))
 
 // class is a verdict as the page's style names it.
