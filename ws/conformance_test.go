@@ -265,26 +265,34 @@ func TestClientConformance(t *testing.T) {
 			<-over
 		},
 	}
+	void := map[string]conformance.Verdict{
+		"26.5.13": conformance.Unsupported, // our client offers client_max_window_bits
+		"26.5.16": conformance.Unsupported, // and here sets no bound of the server's
+	}
 	for way, talk := range ways {
 		t.Run(way, func(t *testing.T) {
 			leakCheck(t)
-			judgeClient(t, talk, &deflate.Options{}, map[string]conformance.Verdict{
-				"26.5.13": conformance.Unsupported, // our client offers client_max_window_bits
-				"26.5.16": conformance.Unsupported, // and here sets no bound of the server's
-			}, conformanceGroups...)
+			judgeClient(t, runner(), talk, &deflate.Options{}, void, conformanceGroups...)
 		})
 	}
 	t.Run("window", func(t *testing.T) {
-		judgeClient(t, ways["Read"], &deflate.Options{PeerWindowBits: 10}, nil, "26.5.16")
+		judgeClient(t, runner(), ways["Read"], &deflate.Options{PeerWindowBits: 10}, nil, "26.5.16")
+	})
+	t.Run("TLS", func(t *testing.T) {
+		leakCheck(t)
+		r := runner()
+		r.TLS = &tls.Config{Certificates: []tls.Certificate{certificate().cert}}
+		judgeClient(t, r, ways["Attach"], &deflate.Options{}, void, conformanceGroups...)
 	})
 }
 
-func judgeClient(t *testing.T, talk func(*ws.Conn), z *deflate.Options, expected map[string]conformance.Verdict, globs ...string) {
-	r := runner()
+func judgeClient(t *testing.T, r *conformance.Runner, talk func(*ws.Conn), z *deflate.Options, expected map[string]conformance.Verdict, globs ...string) {
 	results, err := r.RunClient(context.Background(), nil, func(ctx context.Context, url string) error {
 		o := conformant()
 		o.Compression = z
-		c, _, err := ws.Dial(ctx, url, &ws.DialOptions{ConnOptions: o, Subprotocols: []string{"chat", "superchat"}})
+		c, _, err := ws.Dial(ctx, url, &ws.DialOptions{
+			ConnOptions: o, Subprotocols: []string{"chat", "superchat"}, TLSConfig: &tls.Config{RootCAs: certificate().roots},
+		})
 		if err != nil {
 			return err
 		}
