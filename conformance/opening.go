@@ -133,12 +133,35 @@ func (s *session) open() {
 	s.start()
 }
 
-// answered reads a response.
+// answered reads a response, and fails the case if none comes in time.
 func (s *session) answered() error {
+	err := s.readAnswer()
+	if err == nil {
+		return nil
+	}
+	if s.ctx.Err() != nil {
+		s.failf("no answer to the handshake: the case's time is over (%v)", s.r.timeout())
+	}
+	if isTimeout(err) {
+		s.failf("no answer to the handshake: nothing came for %v", s.r.patience())
+	}
+	return err
+}
+
+// readAnswer reads a response with the runner's patience.
+func (s *session) readAnswer() error {
+	s.wire.greeting = true
 	h, err := readHead(s.br)
+	s.wire.greeting = false
+	s.wire.SetReadDeadline(s.wire.deadline)
 	s.response = h
 	s.log.add(Received, len(h.raw), h.raw, firstLine(h.raw))
 	return err
+}
+
+func isTimeout(err error) bool {
+	var slow interface{ Timeout() bool }
+	return errors.As(err, &slow) && slow.Timeout()
 }
 
 // firstLine is what a terminal can show of a start line.

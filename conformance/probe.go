@@ -23,13 +23,12 @@ func (r *Runner) Probe(ctx context.Context, target string) error {
 		d := s.draft()
 		s.request = head{raw: d.bytes()}
 		s.raw(s.request.raw, "handshake")
-		err := s.answered()
-		var slow interface{ Timeout() bool }
+		err := s.readAnswer()
 		switch code := s.response.status(); {
 		case code == 101:
 		case len(s.response.raw) > 0:
 			s.failf("it answered the handshake with %q%s", firstLine(s.response.raw), statusHint(code))
-		case errors.As(err, &slow) && slow.Timeout(), s.ctx.Err() != nil:
+		case isTimeout(err), s.ctx.Err() != nil:
 			s.failf("it did not answer the handshake within %v", r.patience())
 		default:
 			s.failf("it did not answer the handshake: %s", reading(err))

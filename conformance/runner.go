@@ -181,6 +181,8 @@ func (run *run) aim(target string) error {
 		dial = new(net.Dialer).DialContext
 	}
 	run.dial = func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, run.r.patience())
+		defer cancel()
 		c, err := dial(ctx, "tcp", address)
 		if err != nil || (u.Scheme != "wss" && u.Scheme != "https") {
 			return c, err

@@ -293,7 +293,8 @@ func TestHostileServers(t *testing.T) {
 		name, reason string
 		act          func(net.Conn)
 	}{
-		{"says nothing", "no answer to the handshake", func(c net.Conn) { io.Copy(io.Discard, c) }},
+		{"says nothing", "no answer to the handshake: nothing came for 500ms", func(c net.Conn) { io.Copy(io.Discard, c) }},
+		{"says nothing to a handshake that it must refuse", "no answer to the handshake: nothing came for 500ms", func(c net.Conn) { io.Copy(io.Discard, c) }},
 		{"says nothing after the handshake", "nothing came for", func(c net.Conn) {
 			upgraded(c)
 			io.Copy(io.Discard, c)
@@ -327,9 +328,13 @@ func TestHostileServers(t *testing.T) {
 			t.Parallel()
 			r := &conformance.Runner{Patience: 20 * time.Second, Timeout: 60 * time.Second, MaxBytes: 1 << 20}
 			if strings.HasPrefix(h.name, "says nothing") {
-				r.Patience, r.Timeout = 500*time.Millisecond, time.Second
+				r.Patience = 500 * time.Millisecond
 			}
-			results, err := r.RunServer(context.Background(), hostile(t, h.act), "1.1.2")
+			id := "1.1.2"
+			if strings.HasSuffix(h.name, "must refuse") {
+				id = "23.2.18"
+			}
+			results, err := r.RunServer(context.Background(), hostile(t, h.act), id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -337,6 +342,17 @@ func TestHostileServers(t *testing.T) {
 				t.Errorf("%v: %s", res.Verdict, res.Reason)
 			}
 		})
+	}
+}
+
+// A server that takes connections and never speaks TLS costs patience, not the case's whole time.
+func TestServerWithoutTLS(t *testing.T) {
+	t.Parallel()
+	target := hostile(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	r := &conformance.Runner{Patience: 200 * time.Millisecond, Timeout: time.Hour}
+	results, err := r.RunServer(context.Background(), strings.Replace(target, "ws:", "wss:", 1), "1.1.1")
+	if err != nil || results[0].Verdict != conformance.Fail || !strings.Contains(results[0].Reason, "no connection") {
+		t.Error(results, err)
 	}
 }
 

@@ -18,6 +18,8 @@ type wire struct {
 	// How long a write may take, and when the case is over; no bounds if patience is 0.
 	patience time.Duration
 	deadline time.Time
+
+	greeting bool // a handshake is being read: no read takes longer than patience
 }
 
 func newWire(c net.Conn) *wire {
@@ -31,6 +33,9 @@ func (w *wire) touch() { w.last.Store(time.Now().UnixNano()) }
 func (w *wire) idle() time.Duration { return time.Duration(time.Now().UnixNano() - w.last.Load()) }
 
 func (w *wire) Read(p []byte) (int, error) {
+	if w.greeting {
+		w.SetReadDeadline(w.until())
+	}
 	n, err := w.Conn.Read(p)
 	if n > 0 {
 		w.touch()
@@ -40,17 +45,22 @@ func (w *wire) Read(p []byte) (int, error) {
 
 func (w *wire) Write(p []byte) (int, error) {
 	if w.patience > 0 {
-		until := time.Now().Add(w.patience)
-		if !w.deadline.IsZero() && w.deadline.Before(until) {
-			until = w.deadline
-		}
-		w.SetWriteDeadline(until)
+		w.SetWriteDeadline(w.until())
 	}
 	n, err := w.Conn.Write(p)
 	if n > 0 {
 		w.touch()
 	}
 	return n, err
+}
+
+// until is when patience is over that begins now.
+func (w *wire) until() time.Time {
+	until := time.Now().Add(w.patience)
+	if !w.deadline.IsZero() && w.deadline.Before(until) {
+		return w.deadline
+	}
+	return until
 }
 
 // closeWrite ends the sending direction; false if the transport cannot.
