@@ -25,7 +25,12 @@ type exchange struct {
 	packer *packer // instead of writer when the window is not the largest
 
 	history []byte // the last 32 KiB that were inflated
+	finals  int    // final blocks that came
 }
+
+// mostFinals bounds the final blocks of one connection. They may be two bytes
+// each, and after each of them the inflater starts anew with the whole window.
+const mostFinals = 1 << 16
 
 // Compressors are large; few are alive at once.
 var flateWriters = sync.Pool{New: func() any {
@@ -98,6 +103,9 @@ func (x *exchange) inflate(p []byte, limit int64) ([]byte, error) {
 		// A final block before the tail: what follows starts anew at a byte.
 		if in.Len() == 0 {
 			break
+		}
+		if x.finals++; x.finals > mostFinals {
+			return nil, fmt.Errorf("there are more than %d final blocks", mostFinals)
 		}
 		if in.Len() < 5 {
 			return nil, errors.New("it does not end with a whole block")

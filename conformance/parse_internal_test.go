@@ -135,6 +135,32 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// Blocks of no content cost next to nothing, and no peer may keep the runner busy with them.
+func TestEmptyBlocks(t *testing.T) {
+	window := make([]byte, 1<<15-1)
+	message := func(n int) []byte {
+		var w bitWriter
+		w.stored(false, window)
+		return append(append(w.out, bytes.Repeat([]byte{0x03, 0x00}, n)...), 0x00) // final, fixed codes, no symbol
+	}
+	x := &exchange{from: stream{bits: 15}}
+	if p, err := x.inflate(message(100), 1<<20); err != nil || !bytes.Equal(p, window) {
+		t.Errorf("100 final blocks: %d bytes, %v", len(p), err)
+	}
+	if _, err := x.inflate(message(mostFinals), 1<<20); err == nil || !strings.Contains(err.Error(), "final blocks") {
+		t.Errorf("too many final blocks: %v", err)
+	}
+	empty := message(0)
+	empty = append(empty[:len(empty)-1], bytes.Repeat([]byte{0x02, 0x08, 0x20, 0x80, 0x00}, 1000)...) // four fixed blocks in five bytes
+	if n := testing.AllocsPerRun(5, func() {
+		if _, err := reach(empty); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 10 {
+		t.Errorf("%v allocations for 4000 empty blocks", n)
+	}
+}
+
 func TestParseOffers(t *testing.T) {
 	got, err := parseOffers([]string{`permessage-deflate; client_max_window_bits; server_max_window_bits="10" , x ;y = z`, "w"})
 	if err != nil || len(got) != 3 || got[0].bitsOf("server_max_window_bits") != 10 || !got[0].has("client_max_window_bits") ||

@@ -1,6 +1,9 @@
 package conformance
 
-import "errors"
+import (
+	"errors"
+	"sync"
+)
 
 var errStream = errors.New("malformed DEFLATE stream")
 
@@ -131,7 +134,8 @@ func (r *bitReader) decode(h *huffman) int {
 	return -1
 }
 
-func fixedCodes() (literals, distances *huffman) {
+// fixedCodes are made once: a stream may be of nothing but empty blocks that use them.
+var fixedCodes = sync.OnceValues(func() (literals, distances *huffman) {
 	l := make([]int, 288)
 	for i := range l {
 		switch {
@@ -150,7 +154,7 @@ func fixedCodes() (literals, distances *huffman) {
 		d[i] = 5
 	}
 	return newHuffman(l), newHuffman(d)
-}
+})
 
 // dynamic reads the codes of a dynamic block, RFC 1951 3.2.7.
 func (r *bitReader) dynamic() (literals, distances *huffman, err error) {
