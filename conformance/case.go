@@ -53,6 +53,7 @@ type Case struct {
 	answer  func(*session, offers) string
 	deflate bool // the case is void when permessage-deflate is not agreed on
 	manual  bool // play does its own handshake
+	aside   bool // no case of the run: that it failed does not count
 	heavy   bool // moves megabytes: few of these run at once
 }
 

@@ -172,9 +172,9 @@ func (rc *reception) callAll(ctx context.Context, base string, connect func(cont
 	rc.over()
 }
 
-func (rc *reception) call(ctx context.Context, i int, base string, connect func(context.Context, string) error) {
+func (rc *reception) call(whole context.Context, i int, base string, connect func(context.Context, string) error) {
 	c := &rc.cases[i]
-	ctx, cancel := context.WithTimeout(ctx, 2*rc.r.timeout())
+	ctx, cancel := context.WithTimeout(whole, 2*rc.r.timeout())
 	defer cancel()
 	done := make(chan error, 1)
 	start := time.Now()
@@ -215,6 +215,9 @@ func (rc *reception) call(ctx context.Context, i int, base string, connect func(
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	if rc.results[i] == nil {
+		if whole.Err() != nil || rc.enough() && !rc.came[i] {
+			return
+		}
 		rc.set(i, Result{Case: *c, Role: Client, Verdict: Fail, Start: start, Duration: time.Since(start),
 			Reason: fmt.Sprintf("the client did not come: %v", err)})
 	} else if err != nil {
@@ -285,13 +288,20 @@ func (rc *reception) hasCome(i int) bool {
 }
 
 func (rc *reception) playFor(ctx context.Context, i int, v *visitor, agent string) {
+	if rc.enough() {
+		refuse(v.conn, "a case has failed, and the run is over")
+		return
+	}
 	rc.mu.Lock()
 	rc.came[i] = true
 	rc.mu.Unlock()
-	res := rc.play(ctx, &rc.cases[i], Client, v)
+	res, whole := rc.play(ctx, &rc.cases[i], Client, v)
 	res.Agent = agent
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
+	if !whole {
+		return
+	}
 	rc.set(i, res)
 	if !rc.calls && (rc.left == 0 && !rc.loops || rc.enough()) {
 		rc.over()

@@ -72,7 +72,7 @@ func (rc *reception) tellJSON(ctx context.Context, v *visitor, m map[string]stri
 
 // tell accepts a connection, says something and closes.
 func (rc *reception) tell(ctx context.Context, v *visitor, frames ...frame) {
-	c := &Case{ID: "-", play: func(s *session) {
+	c := &Case{ID: "-", aside: true, play: func(s *session) {
 		s.send(0, frames...)
 		s.finish()
 	}}

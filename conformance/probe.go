@@ -18,7 +18,7 @@ func (r *Runner) Probe(ctx context.Context, target string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
-	res := run.play(ctx, &Case{ID: "-", manual: true, play: func(s *session) {
+	res, _ := run.play(ctx, &Case{ID: "-", manual: true, play: func(s *session) {
 		s.dial()
 		d := s.draft()
 		s.request = head{raw: d.bytes()}

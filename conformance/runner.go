@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -108,7 +107,7 @@ func (r *Runner) newRun() *run {
 
 // RunServer plays the cases that the globs select (see Select) against the
 // server at a ws, wss, http or https URL, and returns their results in the
-// order of Cases. When ctx ends, the cases that have not begun are left out. The error is
+// order of Cases. When ctx ends, the cases that are not over are left out. The error is
 // about the URL or the globs, or ctx's; what the server does is in the results.
 func (r *Runner) RunServer(ctx context.Context, target string, globs ...string) ([]Result, error) {
 	cases, err := Select(Server, globs...)
@@ -129,7 +128,10 @@ func (r *Runner) RunServer(ctx context.Context, target string, globs ...string) 
 				if run.enough() {
 					continue
 				}
-				res := run.play(ctx, &cases[i], Server, nil)
+				res, whole := run.play(ctx, &cases[i], Server, nil)
+				if !whole {
+					continue
+				}
 				results[i] = &res
 				run.note(&res)
 				if r.Progress != nil {
@@ -205,13 +207,14 @@ func (run *run) aim(target string) error {
 	return nil
 }
 
-// play plays one case. For a client under test, visit is its connection.
-func (run *run) play(ctx context.Context, c *Case, role Role, visit *visitor) Result {
+// play plays one case. For a client under test, visit is its connection. ok is
+// false if the end of the whole run may be what made it fail: then nothing can be said of the peer.
+func (run *run) play(whole context.Context, c *Case, role Role, visit *visitor) (res Result, ok bool) {
 	if c.heavy {
 		run.heavy <- struct{}{}
 		defer func() { <-run.heavy }()
 	}
-	ctx, cancel := context.WithTimeout(ctx, run.r.timeout())
+	ctx, cancel := context.WithTimeout(whole, run.r.timeout())
 	defer cancel()
 	start := time.Now()
 	s := &session{
@@ -220,13 +223,17 @@ func (run *run) play(ctx context.Context, c *Case, role Role, visit *visitor) Re
 		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	out := s.playCase(visit)
+	ok = out.verdict == Pass || whole.Err() == nil
+	if ok && out.verdict == Fail && !c.aside {
+		run.failed.Store(true) // before the peer can see the end of the case and come for the next one
+	}
 	s.end()
 	s.deflate.release()
 	return Result{
 		Case: *c, Role: role, Verdict: out.verdict, Reason: out.reason,
 		Request: s.request.raw, Response: s.response.raw,
 		Events: s.log.events(), Start: start, Duration: time.Since(start),
-	}
+	}, ok
 }
 
 func (s *session) playCase(visit *visitor) (out outcome) {
@@ -239,9 +246,6 @@ func (s *session) playCase(visit *visitor) (out outcome) {
 		}
 		if out.verdict == Pass && len(s.lax) > 0 {
 			out = outcome{NotStrict, strings.Join(s.lax, "; ")}
-		}
-		if out.verdict == Fail && errors.Is(s.ctx.Err(), context.Canceled) {
-			out.reason = "the run was stopped: " + out.reason
 		}
 	}()
 	if visit != nil {
