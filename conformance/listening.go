@@ -233,7 +233,7 @@ func (rc *reception) set(i int, res Result) {
 		close(rc.waiting[i])
 	}
 	rc.results[i] = &res
-	rc.note(&res)
+	rc.note(res.Verdict)
 	if rc.r.Progress != nil && res.ID != keyCase {
 		rc.r.Progress(res)
 	}

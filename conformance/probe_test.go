@@ -88,3 +88,16 @@ func TestFailFast(t *testing.T) {
 		t.Errorf("a client that comes: %d results, %v", len(results), err)
 	}
 }
+
+// What is not strict ends a run as well if it counts.
+func TestFailFastStrict(t *testing.T) {
+	t.Parallel()
+	for _, strict := range []bool{false, true} {
+		r := small()
+		r.Parallel, r.FailFast, r.Strict = 1, true, strict
+		results := runServer(t, r, map[string]bool{"drops when it refuses": true}, "3.*")
+		if all := len(results) == 7; all == strict || results[0].Verdict != conformance.NotStrict {
+			t.Errorf("strict %v: %d results, the first of them %v", strict, len(results), results[0].Verdict)
+		}
+	}
+}

@@ -48,6 +48,8 @@ type Runner struct {
 	Header http.Header
 	// FailFast begins no further case once one has failed.
 	FailFast bool
+	// Strict makes NotStrict count as failed for FailFast. It changes no verdict.
+	Strict bool
 	// Progress is called with each result as it comes, by one goroutine at a time;
 	// nil means not at all.
 	Progress func(Result)
@@ -92,8 +94,8 @@ type run struct {
 	failed atomic.Bool // a case has failed
 }
 
-func (run *run) note(res *Result) {
-	if res.Verdict == Fail {
+func (run *run) note(v Verdict) {
+	if v == Fail || run.r.Strict && v == NotStrict {
 		run.failed.Store(true)
 	}
 }
@@ -133,7 +135,7 @@ func (r *Runner) RunServer(ctx context.Context, target string, globs ...string) 
 					continue
 				}
 				results[i] = &res
-				run.note(&res)
+				run.note(res.Verdict)
 				if r.Progress != nil {
 					progress.Lock()
 					r.Progress(res)
@@ -224,8 +226,8 @@ func (run *run) play(whole context.Context, c *Case, role Role, visit *visitor) 
 	}
 	out := s.playCase(visit)
 	ok = out.verdict == Pass || whole.Err() == nil
-	if ok && out.verdict == Fail && !c.aside {
-		run.failed.Store(true) // before the peer can see the end of the case and come for the next one
+	if ok && !c.aside {
+		run.note(out.verdict) // before the peer can see the end of the case and come for the next one
 	}
 	s.end()
 	s.deflate.release()

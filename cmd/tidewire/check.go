@@ -123,7 +123,7 @@ func (k *checkCommand) Run(ctx context.Context, io stdio) error {
 	defer files.discard()
 
 	r := &conformance.Runner{
-		Parallel: k.Parallel, FailFast: k.FailFast, Timeout: k.Timeout, Patience: k.Patience,
+		Parallel: k.Parallel, FailFast: k.FailFast, Strict: k.Strict, Timeout: k.Timeout, Patience: k.Patience,
 		Dial: dialer(k.YesIOwnThisServer).DialContext, Header: http.Header{},
 	}
 	for _, line := range k.Header {
