@@ -167,12 +167,18 @@ func isTimeout(err error) bool {
 // firstLine is what a terminal can show of a start line.
 func firstLine(raw []byte) string {
 	line, _, _ := strings.Cut(string(raw[:min(len(raw), 120)]), "\r\n")
+	return printable(strings.TrimSpace(line))
+}
+
+// printable makes a text harmless that may hold what a peer said: a certificate's
+// names, for one, stand in the error of crypto/tls as they are.
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
-	}, strings.TrimSpace(line))
+	}, s)
 }
 
 // status returns the status code of a response, or 0.

@@ -57,7 +57,7 @@ func Print(w io.Writer, results []Result) error {
 	line("all", results)
 	for _, r := range results {
 		if r.Verdict != Pass {
-			fmt.Fprintf(&b, "%-13s %-8s %s: %s (%s)\n", r.Verdict, r.ID, r.Title, r.Reason, r.Section)
+			fmt.Fprintf(&b, "%-13s %-8s %s: %s (%s)\n", r.Verdict, r.ID, r.Title, printable(r.Reason), r.Section)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -73,12 +73,12 @@ func (r Result) Dump(w io.Writer) error {
 	fmt.Fprintf(&b, "sends:    %s\nexpects:  %s\n", r.Sends, r.Expects)
 	fmt.Fprintf(&b, "verdict:  %v for the %v, after %v", r.Verdict, r.Role, r.Duration.Round(10*time.Microsecond))
 	if r.Reason != "" {
-		fmt.Fprintf(&b, "\nreason:   %s", r.Reason)
+		fmt.Fprintf(&b, "\nreason:   %s", printable(r.Reason))
 	}
 	b.WriteByte('\n')
 	for _, e := range r.Events {
 		mark := map[Direction]string{Sent: "→", Received: "←", Noted: "·"}[e.Dir]
-		fmt.Fprintf(&b, "%10.3f ms %s %s", float64(e.At.Microseconds())/1000, mark, strings.ToValidUTF8(e.Text, "?"))
+		fmt.Fprintf(&b, "%10.3f ms %s %s", float64(e.At.Microseconds())/1000, mark, printable(e.Text))
 		if e.Size > 0 {
 			fmt.Fprintf(&b, " [%d bytes]", e.Size)
 		}

@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"errors"
-	"net/textproto"
 	"strings"
 )
 
@@ -35,7 +34,7 @@ func (r *Runner) Probe(ctx context.Context, target string) error {
 		}
 	}}, Server, nil)
 	if res.Verdict != Pass {
-		return errors.New("conformance: " + target + ": " + strings.ToValidUTF8(textproto.TrimString(res.Reason), "?"))
+		return errors.New("conformance: " + target + ": " + strings.TrimSpace(res.Reason))
 	}
 	return nil
 }

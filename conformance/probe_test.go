@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -98,6 +99,29 @@ func TestFailFastStrict(t *testing.T) {
 		results := runServer(t, r, map[string]bool{"drops when it refuses": true}, "3.*")
 		if all := len(results) == 7; all == strict || results[0].Verdict != conformance.NotStrict {
 			t.Errorf("strict %v: %d results, the first of them %v", strict, len(results), results[0].Verdict)
+		}
+	}
+}
+
+// A certificate's names come from the server, too, and crypto/x509 tells them as they are.
+func TestCertificateOfControlCharacters(t *testing.T) {
+	t.Parallel()
+	cert, pool := selfSigned(t, "\x1b[2J\x1b[31mred\u0007")
+	ln := listen(t)
+	serveOn(t, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}), nil)
+	r := small()
+	r.TLS = &tls.Config{RootCAs: pool, ServerName: "other.example"}
+	target := "wss://" + ln.Addr().String() + "/"
+	err := r.Probe(context.Background(), target)
+	results, runErr := r.RunServer(context.Background(), target, "1.1.1")
+	if err == nil || runErr != nil {
+		t.Fatal(err, runErr)
+	}
+	var out strings.Builder
+	conformance.Print(&out, results)
+	for _, s := range []string{err.Error(), results[0].Reason, strings.ReplaceAll(out.String(), "\n", "")} {
+		if !strings.Contains(s, "red") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+			t.Errorf("%q would reach a terminal", s)
 		}
 	}
 }

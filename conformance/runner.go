@@ -249,6 +249,7 @@ func (s *session) playCase(visit *visitor) (out outcome) {
 		if out.verdict == Pass && len(s.lax) > 0 {
 			out = outcome{NotStrict, strings.Join(s.lax, "; ")}
 		}
+		out.reason = printable(out.reason)
 	}()
 	if visit != nil {
 		s.greet(visit)
