@@ -28,14 +28,28 @@ func (s *session) greet(v *visitor) {
 		s.failf("the request: %v", v.err)
 	}
 	if key, err := s.request.only("Sec-WebSocket-Key"); err == nil {
-		s.run.mu.Lock()
-		defer s.run.mu.Unlock()
-		if other, seen := s.run.nonces[key]; seen && s.c.ID != other {
+		if other := s.run.keep(key, s.c.ID); other != "" {
 			s.notef("the same Sec-WebSocket-Key came in %s", other)
-			s.run.twins = other + " and " + s.c.ID
 		}
-		s.run.nonces[key] = s.c.ID
 	}
+}
+
+// mostNonces bounds the keys that a run remembers: a client may come as often as it likes.
+const mostNonces = 1 << 14
+
+// keep remembers a case's key, and returns another case that came with it.
+func (run *run) keep(key, id string) (other string) {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	other, seen := run.nonces[key]
+	switch {
+	case !seen && len(run.nonces) < mostNonces && len(key) <= 64:
+		run.nonces[strings.Clone(key)] = id // without the rest of the request
+	case seen && other != id:
+		run.twins = other + " and " + id
+		return other
+	}
+	return ""
 }
 
 // ServeClient tests a client that drives itself. It accepts connections on

@@ -72,7 +72,8 @@ func (rc *reception) tellJSON(ctx context.Context, v *visitor, m map[string]stri
 
 // tell accepts a connection, says something and closes.
 func (rc *reception) tell(ctx context.Context, v *visitor, frames ...frame) {
-	c := &Case{ID: "-", aside: true, play: func(s *session) {
+	path, _, _ := strings.Cut(requestPath(firstLine(v.request.raw)), "?")
+	c := &Case{ID: path, aside: true, play: func(s *session) {
 		s.send(0, frames...)
 		s.finish()
 	}}

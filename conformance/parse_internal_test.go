@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -268,4 +269,19 @@ func FuzzInflate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A client that comes over and over does not fill the runner's memory.
+func TestNoncesAreBounded(t *testing.T) {
+	run := new(Runner).newRun()
+	for i := range 2 * mostNonces {
+		run.keep(strconv.Itoa(i), "1.1.1")
+	}
+	run.keep(strings.Repeat("x", 60<<10), "1.1.1")
+	if n := len(run.nonces); n != mostNonces {
+		t.Errorf("%d keys are kept", n)
+	}
+	if other := run.keep("0", "1.1.2"); other != "1.1.1" || run.twins != "1.1.1 and 1.1.2" {
+		t.Errorf("the same key: %q, %q", other, run.twins)
+	}
 }
