@@ -116,12 +116,10 @@ func (k *checkCommand) Run(ctx context.Context, io stdio) error {
 	if k.List {
 		return listCases(io.out, cases)
 	}
-	files, err := k.openReports()
+	files, err := k.reportFiles()
 	if err != nil {
 		return err
 	}
-	defer files.discard()
-
 	r := &conformance.Runner{
 		Parallel: k.Parallel, FailFast: k.FailFast, Strict: k.Strict, Timeout: k.Timeout, Patience: k.Patience,
 		Dial: dialer(k.YesIOwnThisServer).DialContext, Header: http.Header{},
@@ -151,11 +149,13 @@ func (k *checkCommand) Run(ctx context.Context, io stdio) error {
 	}
 	found.Duration = time.Since(found.Start)
 	found.Missing = missing(cases, found.Results)
+	// The files come first: whoever reads the output may close it, which ends the process.
+	unwritten := files.write(found)
 	if err := k.tell(io.out, found); err != nil {
 		return err
 	}
-	if err := files.write(found); err != nil {
-		return err
+	if unwritten != nil {
+		return unwritten
 	}
 	switch {
 	case stopped:

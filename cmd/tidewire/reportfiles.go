@@ -2,25 +2,28 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/tidewire/tidewire/conformance/report"
 )
 
-// reportFiles are the files that a run will fill. They are made before the run,
-// so that a wrong path is told before anybody waits; a file that stood there stays
-// until there is something better.
+// reportFiles are the files that a run will fill. That they can be made is tried
+// before the run, so that a wrong path is told before anybody waits; a file that stood
+// there stays until there is something better, and a run that is killed leaves nothing.
 type reportFiles []*reportFile
 
 type reportFile struct {
 	name  string
-	temp  *os.File
+	fixed bool // a device, a pipe and the like: written to as it is, never replaced
 	write func(*report.Report, io.Writer) error
 }
 
-func (k *checkCommand) openReports() (files reportFiles, err error) {
+func (k *checkCommand) reportFiles() (files reportFiles, err error) {
 	for _, f := range []reportFile{
 		{name: k.HTML, write: (*report.Report).HTML},
 		{name: k.JUnit, write: (*report.Report).JUnit},
@@ -29,43 +32,91 @@ func (k *checkCommand) openReports() (files reportFiles, err error) {
 		if f.name == "" {
 			continue
 		}
-		if f.temp, err = os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".*"); err != nil {
-			files.discard()
+		if err := f.try(); err != nil {
 			return nil, err
+		}
+		for _, other := range files {
+			if other.name == f.name && !f.fixed {
+				return nil, fmt.Errorf("two reports cannot both go to %s", f.name)
+			}
 		}
 		files = append(files, &f)
 	}
 	return files, nil
 }
 
+// try finds out what the name stands for and whether a file can be made there.
+func (f *reportFile) try() error {
+	if path, err := filepath.Abs(f.name); err == nil {
+		f.name = path
+	}
+	// /dev/stdout may be a regular file, which the summary goes to as well.
+	f.fixed = strings.HasPrefix(f.name, "/dev/") || strings.HasPrefix(f.name, "/proc/")
+	if path, err := filepath.EvalSymlinks(f.name); err == nil && !f.fixed {
+		f.name = path
+	}
+	if info, err := os.Stat(f.name); err == nil {
+		if info.IsDir() {
+			return &os.PathError{Op: "open", Path: f.name, Err: syscall.EISDIR}
+		}
+		f.fixed = f.fixed || !info.Mode().IsRegular()
+	}
+	if f.fixed {
+		return nil
+	}
+	temp, err := f.temp()
+	if err != nil {
+		return err
+	}
+	temp.Close()
+	return os.Remove(temp.Name())
+}
+
+// temp makes a file beside the one that it will replace.
+func (f *reportFile) temp() (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".*")
+}
+
 // write fills the files and puts them where they belong.
 func (files reportFiles) write(found *report.Report) error {
 	for _, f := range files {
-		w := bufio.NewWriter(f.temp)
-		err := f.write(found, w)
-		if err == nil {
-			err = w.Flush()
-		}
-		if err == nil {
-			err = f.temp.Chmod(0o644)
-		}
-		if err == nil {
-			err = f.temp.Close()
-		}
-		if err == nil {
-			err = os.Rename(f.temp.Name(), f.name)
-		}
-		if err != nil {
+		if err := f.put(found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// discard removes what was not put in place.
-func (files reportFiles) discard() {
-	for _, f := range files {
-		f.temp.Close()
-		os.Remove(f.temp.Name())
+func (f *reportFile) put(found *report.Report) (err error) {
+	var to *os.File
+	if f.fixed {
+		to, err = os.OpenFile(f.name, os.O_WRONLY|os.O_APPEND, 0)
+	} else {
+		to, err = f.temp()
 	}
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if !f.fixed {
+		defer func() {
+			if err != nil {
+				os.Remove(to.Name())
+			}
+		}()
+	}
+	w := bufio.NewWriter(to)
+	if err := f.write(found, w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil || f.fixed {
+		return err
+	}
+	if err := to.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := to.Close(); err != nil {
+		return err
+	}
+	return os.Rename(to.Name(), f.name)
 }
