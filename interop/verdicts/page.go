@@ -161,18 +161,20 @@ func family(id string) string {
 	return id
 }
 
-// plain takes out of a text what means something in a table of Markdown, and what
-// is long.
+// plain escapes what means something in a table of Markdown, and cuts what is long.
 func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch r {
-		case '|', '`', '*', '_', '<', '>', '\\', '\n', '\r':
-			return '\''
-		}
-		return r
-	}, s)
 	if r := []rune(s); len(r) > 110 {
 		s = string(r[:110]) + "…"
 	}
-	return s
+	var b strings.Builder
+	for _, r := range s {
+		switch r {
+		case '|', '`', '*', '_', '<', '>', '\\':
+			b.WriteByte('\\')
+		case '\n', '\r':
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

@@ -118,12 +118,12 @@ func TestPage(t *testing.T) {
 		return conformance.Result{Case: conformance.Case{ID: id, Group: group, Title: "T", Section: "RFC 1"}, Verdict: v, Reason: reason}
 	}
 	page := render([]verdicts{{peer: p, server: []conformance.Result{
-		res("1.1.1", "Framing", pass, ""), res("2.1", "Pings and pongs", fail, "a|b"), res("2.2", "Pings and pongs", fail, "c"),
+		res("1.1.1", "Framing", pass, ""), res("2.1", "Pings and pongs", fail, "a|b_c"), res("2.2", "Pings and pongs", fail, "c"),
 		res("2.3", "Pings and pongs", lax, "d"),
 	}}}, "go")
 	for _, want := range []string{
 		"Versions: nobody 0; go.", "| 1 Framing | 1 |", "| 2 Pings and pongs | 0, 1 lax, 2 **fail** |", "| **all** | 1, 1 lax, 2 **fail** |",
-		"| 2.1 to 2.2 | fail | T: a'b | RFC 1 |", "| 2.3 | not strict | T: d | RFC 1 |", "As a client: nothing.",
+		"| 2.1 to 2.2 | fail | T: a\\|b\\_c | RFC 1 |", "| 2.3 | not strict | T: d | RFC 1 |", "As a client: nothing.",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
