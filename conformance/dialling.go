@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"net"
+	"regexp"
 	"strings"
 )
 
@@ -37,6 +39,8 @@ func (run *run) judgeKeys(res *Result) {
 	}
 }
 
+var portAtEnd = regexp.MustCompile(`:[0-9]+$`)
+
 func requestCases() []Case {
 	const section = "RFC 6455 4.1"
 	fine := func(s *session) {
@@ -58,6 +62,16 @@ func requestCases() []Case {
 				fine(s)
 				if target := strings.Fields(s.request.start)[1]; !strings.HasPrefix(target, "/") {
 					s.laxf("the request-target is %q", target)
+				}
+			}},
+		{Title: "port in Host", Section: section, Sends: "a plain answer",
+			Rule:    "Host holds the port unless it is the default one of the URL's scheme.",
+			Expects: "Host with the port that the client came to; without one the connection may have been forwarded, which is not strict",
+			play: func(s *session) {
+				fine(s)
+				host, _ := s.request.only("Host")
+				if to, ok := s.wire.LocalAddr().(*net.TCPAddr); ok && to.Port != 80 && to.Port != 443 && !portAtEnd.MatchString(host) {
+					s.laxf("the request's Host is %q; the client came to port %d", host, to.Port)
 				}
 			}},
 	}

@@ -14,7 +14,7 @@ import (
 // ruinous are faults of every handshake. They say nothing about a case that is
 // not about handshakes.
 var ruinous = []string{
-	"answers anything with 101", "answers an unasked subprotocol", "answers with HTTP/1.0", "answers with status 200",
+	"answers anything with 101", "answers with Content-Length", "answers with Transfer-Encoding", "asks with the user in Host", "answers an unasked subprotocol", "answers with HTTP/1.0", "answers with status 200",
 	"answers with two accepts", "answers without Connection", "answers without Upgrade", "forgets to pad", "hashes its own key",
 	"asks for version 8", "asks with HTTP/1.0", "asks with POST", "asks with two keys", "asks without Connection", "asks without Host",
 	"asks without Sec-WebSocket-Key", "asks without Sec-WebSocket-Version", "asks without Upgrade", "has a short key",

@@ -223,6 +223,11 @@ func (s *session) checkResponse(d *draft) error {
 	if want := acceptOf(strings.TrimSpace(d.get("Sec-WebSocket-Key"))); got != want {
 		s.failf("Sec-WebSocket-Accept is %q, expected %q", got, want)
 	}
+	for _, name := range []string{"Content-Length", "Transfer-Encoding"} {
+		if len(h.values(name)) > 0 { // RFC 9110 8.6, RFC 9112 6.1: never with a 1xx
+			s.failf("the answer has a %s header, which a 101 must not have", name)
+		}
+	}
 	if v := h.values("Sec-WebSocket-Protocol"); len(v) > 0 {
 		var asked []string
 		for _, f := range d.fields {
@@ -256,8 +261,12 @@ func (s *session) checkRequest() {
 	if !strings.HasPrefix(h.start, "GET ") || !strings.HasSuffix(h.start, " HTTP/1.1") {
 		s.failf("the request line is %q", h.start)
 	}
-	if _, err := h.only("Host"); err != nil {
+	host, err := h.only("Host")
+	if err != nil {
 		s.failf("the request: %v", err)
+	}
+	if host == "" || strings.ContainsAny(host, "@/?# \t") { // RFC 6455 4.1: the host and the port of the URL
+		s.failf("the request's Host is %q", host)
 	}
 	if !h.hasToken("Upgrade", "websocket") {
 		s.failf("the request's Upgrade header has no websocket: %q", h.values("Upgrade"))

@@ -163,7 +163,10 @@ func (p *peer) upgrade() (status, extra string) {
 	case len(parts) != 3:
 		return "400", ""
 	case parts[0] != "GET" && !p.has("takes any method"):
-		return "405", ""
+		if p.has("answers 405 without Allow") {
+			return "405", ""
+		}
+		return "405", "Allow: GET\r\n"
 	case parts[2] != "HTTP/1.1" && !p.has("takes HTTP/1.0"):
 		return "400", ""
 	case p.has("wants a path in the request line") && parts[1][0] != '/':
@@ -180,10 +183,17 @@ func (p *peer) upgrade() (status, extra string) {
 		return "400", ""
 	}
 	if len(version) > 0 && version[0] != "13" && !p.has("takes any version") {
-		if p.has("does not name its version") {
-			return "426", ""
+		if p.has("minds the grammar of versions first") && (strings.ContainsAny(version[0], ",.") || version[0][0] == '0') {
+			return "400", ""
 		}
-		return "426", "Sec-WebSocket-Version: 13\r\n"
+		refusal := "Sec-WebSocket-Version: 13\r\n"
+		if p.has("does not name its version") {
+			refusal = ""
+		}
+		if !p.has("answers 426 without Upgrade") {
+			refusal += "Upgrade: websocket\r\n"
+		}
+		return "426", refusal
 	}
 	if len(version) > 1 && !p.has("takes two versions") {
 		return "400", ""
@@ -228,6 +238,12 @@ func (p *peer) upgrade() (status, extra string) {
 	b.WriteString("Sec-WebSocket-Accept: " + value + "\r\n")
 	if p.has("answers with two accepts") {
 		b.WriteString("Sec-WebSocket-Accept: " + value + "\r\n")
+	}
+	if p.has("answers with Content-Length") {
+		b.WriteString("Content-Length: 0\r\n")
+	}
+	if p.has("answers with Transfer-Encoding") {
+		b.WriteString("Transfer-Encoding: chunked\r\n")
 	}
 	if p.has("answers an unasked subprotocol") {
 		b.WriteString("Sec-WebSocket-Protocol: chat\r\n")
@@ -287,8 +303,15 @@ func visit(target string, config *tls.Config, faults map[string]bool, offer stri
 	if p.has("asks with an absolute URI") {
 		path = "http://" + u.Host + path
 	}
+	host := u.Host
+	if p.has("asks without the port") {
+		host = u.Hostname()
+	}
+	if p.has("asks with the user in Host") {
+		host = "user@" + host
+	}
 	fmt.Fprintf(&b, "%s %s %s\r\n", method, path, proto)
-	for _, f := range [][2]string{{"Host", u.Host}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"},
+	for _, f := range [][2]string{{"Host", host}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"},
 		{"Sec-WebSocket-Key", key}, {"Sec-WebSocket-Version", version}} {
 		if p.has("asks without " + f[0]) {
 			continue

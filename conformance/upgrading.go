@@ -218,7 +218,7 @@ func unacceptableRequests() []Case {
 		}
 		knows := strings.HasPrefix(b.title, "version ")
 		// What binds the sender alone is not held against a server that overlooks it.
-		mild := b.section == "RFC 6455 9.1" || b.rule == once || b.title == "version 013"
+		mild := b.rule == once || b.title == "version 013"
 		if knows {
 			expects += " with Sec-WebSocket-Version: 13"
 		}
@@ -236,12 +236,28 @@ func unacceptableRequests() []Case {
 			if code != 0 && b.statuses != nil && !slices.Contains(b.statuses, code) {
 				s.laxf("the status is %d", code)
 			}
+			s.checkRefusal(code)
 			if knows && code != 0 && !s.response.hasToken("Sec-WebSocket-Version", "13") {
+				if malformed := strings.ContainsAny(b.title, ",.") || b.title == "version 013"; malformed && code == 400 {
+					// RFC 6455 4.2.1: such a request may be refused for its grammar alone.
+					s.laxf("the answer %d does not name the version 13 in Sec-WebSocket-Version", code)
+					return
+				}
 				s.failf("the answer %d does not name the version 13 in Sec-WebSocket-Version", code)
 			}
 		}, expects))
 	}
 	return all
+}
+
+// checkRefusal looks for what a status demands of its response.
+func (s *session) checkRefusal(code int) {
+	switch {
+	case code == 426 && !s.response.hasToken("Upgrade", "websocket"): // RFC 9110 15.5.22
+		s.failf("the answer 426 does not name websocket in Upgrade")
+	case code == 405 && len(s.response.values("Allow")) == 0: // RFC 9110 15.5.6
+		s.failf("the answer 405 has no Allow header")
+	}
 }
 
 // takesAnyway reads the response to something that is malformed and tells

@@ -25,6 +25,9 @@ var subprotocols = []string{"chat"}
 // net/http. When it refuses, it has answered: until Hijack this is ordinary HTTP.
 func NewHandler(w http.ResponseWriter, r *http.Request) (*WS, error) {
 	if status, what := wrong(r); status != 0 {
+		if status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", "GET")
+		}
 		if status == http.StatusUpgradeRequired {
 			// RFC 6455 section 4.4: a server that speaks no such version says which it speaks.
 			w.Header().Set("Sec-WebSocket-Version", "13")
