@@ -13,8 +13,10 @@ import (
 )
 
 // What is shown of the traffic of a case that passed. Of one that did not,
-// everything that the runner kept is shown.
+// everything that the runner kept is shown, but of a handshake the beginning: it
+// may have 64 KiB, in each of 800 cases.
 const (
+	headBytes    = 4096
 	passedEvents = 12
 	passedBytes  = 64
 )
@@ -32,7 +34,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		return map[conformance.Direction]string{conformance.Sent: "→", conformance.Received: "←"}[d]
 	},
 	"plain":     plain,
-	"plainText": func(p []byte) string { return plain(strings.TrimRight(string(p), "\r\n")) },
+	"plainText": plainText,
 }).Parse(pageText))
 
 // class is a verdict as the page's style names it.
@@ -46,6 +48,14 @@ func plain(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// plainText is the beginning of a handshake.
+func plainText(p []byte) string {
+	if n := len(p) - headBytes; n > 0 {
+		return plain(string(p[:headBytes])) + fmt.Sprintf("… and %d more bytes; the JSON report has them", n)
+	}
+	return plain(strings.TrimRight(string(p), "\r\n"))
 }
 
 // pageCase is a case as the page shows it: with its traffic cut down if it passed.

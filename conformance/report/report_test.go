@@ -213,3 +213,14 @@ func TestHTML(t *testing.T) {
 		t.Error("a good run does not say so")
 	}
 }
+
+// A peer with long handshakes does not make a page that no browser opens.
+func TestHTMLOfLongHandshakes(t *testing.T) {
+	r := sample()
+	for i := range r.Results {
+		r.Results[i].Response = []byte("HTTP/1.1 101 \r\nX: " + strings.Repeat("x", 60<<10) + "\r\n\r\n")
+	}
+	if text := write(t, r.HTML); len(text) > 100<<10 || !strings.Contains(text, "x… and 57366 more bytes; the JSON report has them") {
+		t.Errorf("the page has %d bytes", len(text))
+	}
+}
