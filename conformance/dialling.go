@@ -101,6 +101,14 @@ func (a answer) asCase(play func(*session), expects string) Case {
 
 func acceptableAnswers() []Case {
 	const names, values = "Header names have no case.", "These values have no case."
+	const interim = "A client can read one or more 1xx responses before the one that it waits for."
+	after := func(responses ...string) func(*session, *draft) {
+		return func(_ *session, d *draft) {
+			for _, r := range responses {
+				d.start = "HTTP/1.1 " + r + "\r\n" + d.start
+			}
+		}
+	}
 	var all []Case
 	for _, a := range []answer{
 		{title: "header names in lower case", rule: names, bend: func(_ *session, d *draft) {
@@ -129,6 +137,9 @@ func acceptableAnswers() []Case {
 			}
 		}},
 		{title: "byte by byte", rule: "An answer may arrive in any pieces.", chop: 1},
+		{title: "100 Continue before it", section: "RFC 9110 15.2", rule: interim, bend: after("100 Continue\r\n")},
+		{title: "103 Early Hints before it, twice", section: "RFC 9110 15.2", rule: interim,
+			bend: after("103 Early Hints\r\nLink: </style.css>; rel=preload\r\n", "103 Early Hints\r\nX-More: yes\r\n")},
 	} {
 		all = append(all, a.asCase(func(s *session) {
 			s.checkRequest()

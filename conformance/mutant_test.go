@@ -176,6 +176,8 @@ var mutants = []mutant{
 	{fault: "takes any protocol", roles: client, found: []string{"24.3.25"}},
 	{fault: "takes any status", roles: client, found: []string{"24.3.[1-7]"}},
 	{fault: "looks for 101", roles: client, found: []string{"24.3.8"}},
+	{fault: "minds interim answers", roles: client, found: []string{"24.2.11", "24.2.12"}},
+	{fault: "reads one interim answer", roles: client, found: []string{"24.2.12"}},
 	{fault: "wants a reason phrase", roles: client, found: []string{"24.2.8"}},
 	{fault: "does not look at the accept value", roles: client, found: []string{"24.3.15", "24.3.16", "24.3.17", "24.3.18"}},
 	{fault: "compares the accept value without case", roles: client, found: []string{"24.3.19"}},

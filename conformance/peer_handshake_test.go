@@ -347,6 +347,14 @@ func (p *peer) answered(key, offer string) error {
 	if err != nil {
 		return err
 	}
+	for interim := 0; strings.HasPrefix(h.start, "HTTP/1.1 10") && !strings.HasPrefix(h.start, "HTTP/1.1 101"); interim++ {
+		if p.has("takes any status") || p.has("minds interim answers") || interim > 0 && p.has("reads one interim answer") {
+			break
+		}
+		if h, err = p.head(); err != nil {
+			return err
+		}
+	}
 	bad := func(what string) error { return fmt.Errorf("the answer's %s is wrong", what) }
 	proto, rest, _ := strings.Cut(h.start, " ")
 	status, _, phrase := strings.Cut(rest, " ")
