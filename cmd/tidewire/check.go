@@ -42,7 +42,7 @@ type checkCommand struct {
 	InsecureSkipVerify bool     `help:"Do not verify the server's certificate."`
 	Cert               string   `help:"With --listen: certificate in PEM; the client then dials wss." placeholder:"FILE"`
 	Key                string   `help:"With --listen: the certificate's key in PEM." placeholder:"FILE"`
-	YesIOwnThisServer  bool     `help:"Allow a target that is not on this machine."`
+	YesIOwnThisServer  bool     `help:"Allow a target that is not a loopback address of this machine."`
 }
 
 // errNonconforming is a run in which a case failed or was not played.

@@ -11,7 +11,7 @@ import (
 type errElsewhere struct{ address string }
 
 func (e errElsewhere) Error() string {
-	return fmt.Sprintf("%s is not on this machine; a target elsewhere needs --yes-i-own-this-server", e.address)
+	return fmt.Sprintf("%s is not a loopback address; any other target needs --yes-i-own-this-server", e.address)
 }
 
 // dialer makes connections to this machine alone, unless anywhere is true. It

@@ -88,7 +88,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "key without certificate", args: "check --listen :0 --key x", code: 2, stderr: `--cert and --key belong together`},
 		{name: "certificate for a server", args: "check ws://127.0.0.1/ --cert x --key x", code: 2, stderr: `are for --listen`},
 		{name: "no URL", args: "check http:127.0.0.1", code: 1, stderr: `is no ws, wss, http or https URL with a host`},
-		{name: "somebody else's server", args: "check ws://192.0.2.1:9/", code: 1, stderr: `192\.0\.2\.1:9 is not on this machine; a target elsewhere needs --yes-i-own-this-server\n$`},
+		{name: "somebody else's server", args: "check ws://192.0.2.1:9/", code: 1, stderr: `192\.0\.2\.1:9 is not a loopback address; any other target needs --yes-i-own-this-server\n$`},
 		{name: "nobody listens", args: "check ws://" + closed + "/", code: 1, stderr: `^tidewire: conformance: ws://.*: no connection: .*refused\n$`},
 		{name: "not a WebSocket", args: "check ws://" + page + "/", code: 1, stderr: `it answered the handshake with "HTTP/1\.1 404 Not Found": is the path right\?\n$`},
 		{name: "no folder", args: "check ws://127.0.0.1/ --html /nowhere/r.html", code: 1, stderr: `^tidewire: open /nowhere/.*: no such file or directory\n$`},
