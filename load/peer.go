@@ -1,0 +1,371 @@
+package load
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// peer is one connection to the server.
+type peer struct {
+	run   *run
+	shard *shard
+	conn  net.Conn
+	raw   syscall.RawConn // for plain sockets; nil elsewhere
+
+	mu      sync.Mutex
+	out     []byte // what the kernel has not taken
+	writing bool   // drain has it
+	flight  []sent // echoes that are awaited, the oldest first
+	head    int    // where flight begins
+	number  stamp  // of the next message
+	ending  bool   // the close frame is queued
+	over    bool
+
+	// Of the reader alone.
+	in    parser
+	at    int   // bytes of the message that has begun
+	next  stamp // fan-out: the message that is expected
+	free  int   // fan-out: messages that everybody has now
+	ended chan struct{}
+}
+
+// sent is a message that is under way. Moments are nanoseconds since the run began.
+type sent struct {
+	*message
+	n    stamp
+	due  int64 // when it was to be sent
+	sent int64
+}
+
+var errEnded = errors.New("the run is over")
+
+func (r *run) newPeer(c net.Conn, n int) *peer {
+	p := &peer{run: r, conn: c, shard: r.shards[n%len(r.shards)], ended: make(chan struct{})}
+	if tcp, ok := c.(*net.TCPConn); ok && rawSockets {
+		p.raw, _ = tcp.SyscallConn()
+	}
+	return p
+}
+
+// queue appends a message. Called with mu held.
+func (p *peer) queue(m *message, due int64) {
+	if p.over || p.ending {
+		return
+	}
+	now := p.run.now()
+	if due == 0 {
+		due = now
+	}
+	if p.head > 64 && p.head*2 > len(p.flight) {
+		p.flight = append(p.flight[:0], p.flight[p.head:]...)
+		p.head = 0
+	}
+	if p.run.fan == nil {
+		p.flight = append(p.flight, sent{m, p.number, due, now})
+	}
+	p.out = m.appendTo(p.out, p.number)
+	p.number++
+	p.shard.sent.Add(1)
+}
+
+// flush writes what is queued: at once where the socket takes it, by a goroutine
+// of its own else, so that nobody who reads ever waits to write. Called with mu held.
+func (p *peer) flush() {
+	if len(p.out) == 0 || p.writing || p.over {
+		return
+	}
+	if p.raw != nil {
+		var n int
+		var err error
+		if werr := p.raw.Write(func(fd uintptr) bool {
+			n, err = rawWrite(fd, p.out)
+			return true
+		}); werr != nil {
+			err = werr
+		}
+		if err == nil && n == len(p.out) {
+			p.out = p.out[:0]
+			if cap(p.out) > 256<<10 {
+				p.out = nil
+			}
+			return
+		}
+		if n > 0 {
+			p.out = append(p.out[:0], p.out[n:]...)
+		}
+		// An error shows itself again below.
+	}
+	p.writing = true
+	p.run.group.Go(p.drain)
+}
+
+func (p *peer) drain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.out) > 0 && !p.over {
+		b := p.out
+		p.out = nil
+		p.mu.Unlock()
+		p.conn.SetWriteDeadline(time.Now().Add(p.run.plan.Timeout))
+		_, err := p.conn.Write(b)
+		p.mu.Lock()
+		if err != nil {
+			p.fail("writing: " + kind(err))
+			break
+		}
+	}
+	p.writing = false
+}
+
+// control queues a control frame. Called with mu held.
+func (p *peer) control(op byte, payload []byte) {
+	p.out = appendHeader(p.out, 0x80|op, len(payload))
+	for i, b := range payload {
+		p.out = append(p.out, b^maskKey[i&3])
+	}
+}
+
+// fail counts an error and ends the connection. Called with mu held.
+func (p *peer) fail(why string) {
+	if p.over {
+		return
+	}
+	p.shard.fault(why)
+	p.leave()
+	p.conn.SetDeadline(time.Unix(1, 0)) // the reader closes it
+}
+
+// leave takes the connection out of the run. Called with mu held.
+func (p *peer) leave() {
+	if !p.over {
+		p.over = true
+		p.run.gone(p)
+	}
+}
+
+// kind is an error without what differs from one connection to the next.
+func kind(err error) string {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the server closed the stream"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "time-out"
+	case errors.As(err, &op):
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
+// read reads until the connection ends.
+func (p *peer) read(rest []byte) {
+	defer close(p.ended)
+	err := p.feed(rest)
+	for err == nil {
+		if p.raw != nil {
+			err = p.readRaw()
+		} else {
+			err = p.readPlain()
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.mu.Lock()
+			if !p.over {
+				err = nil // somebody wanted another look: see nudge
+				p.conn.SetReadDeadline(time.Time{})
+			}
+			p.mu.Unlock()
+		}
+	}
+	p.mu.Lock()
+	if !errors.Is(err, errEnded) {
+		p.fail(kind(err))
+	}
+	p.leave()
+	p.mu.Unlock()
+	p.conn.Close()
+}
+
+// nudge has the reader look at the socket once more: the end of a stream that came in one
+// event with data gives no other.
+func (p *peer) nudge() { p.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+func (p *peer) readPlain() error {
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	n, err := p.conn.Read(*b)
+	if n > 0 {
+		if ferr := p.feed((*b)[:n]); ferr != nil {
+			return ferr
+		}
+	}
+	return err
+}
+
+// readRaw is one long call that reads whenever there is something: one read(2) per event, and
+// no buffer while there is nothing.
+func (p *peer) readRaw() error {
+	var ended error
+	err := p.raw.Read(func(fd uintptr) bool {
+		b := buffers.Get().(*[]byte)
+		defer buffers.Put(b)
+		for {
+			n, err := rawRead(fd, *b)
+			switch {
+			case errors.Is(err, syscall.EAGAIN):
+				return false
+			case err != nil:
+				ended = err
+				return true
+			case n == 0:
+				ended = io.EOF
+				return true
+			}
+			if ended = p.feed((*b)[:n]); ended != nil {
+				return true
+			}
+			if n < len(*b) {
+				return false
+			}
+		}
+	})
+	if ended != nil {
+		return ended
+	}
+	return err
+}
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 64<<10)
+	return &b
+}}
+
+// feed takes what has arrived, checks every byte of it, and sends what is due next.
+func (p *peer) feed(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	now := p.run.now()
+	p.shard.bytes.Add(int64(len(b)))
+	p.mu.Lock()
+	err := p.take(b, now)
+	if err == nil {
+		p.flush()
+	}
+	p.mu.Unlock()
+	if p.free > 0 {
+		p.run.fan.publish(p.run, p.free)
+		p.free = 0
+	}
+	return err
+}
+
+// take is feed without the sending. Called with mu held.
+func (p *peer) take(b []byte, now int64) error {
+	for len(b) > 0 {
+		part, rest, f, err := p.in.next(b)
+		if err != nil {
+			return err
+		}
+		b = rest
+		if f == nil {
+			continue
+		}
+		if f.op >= 8 {
+			if f.done {
+				if err := p.controlled(f.op); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if err := p.data(f, part, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// controlled answers a control frame.
+func (p *peer) controlled(op byte) error {
+	payload := p.in.control
+	switch op {
+	case 9:
+		p.control(10, payload)
+	case 8:
+		if p.ending {
+			return errEnded
+		}
+		code := 1005
+		if len(payload) >= 2 {
+			code = int(binary.BigEndian.Uint16(payload))
+		}
+		return fmt.Errorf("the server closed the connection with %d", code)
+	}
+	return nil
+}
+
+// data checks a part of a message. Called with mu held.
+func (p *peer) data(f *frame, part []byte, now int64) error {
+	m, ok := p.expected()
+	if !ok {
+		return errors.New("the server sent a message that nobody asked for")
+	}
+	if f.begins && f.op != p.run.op {
+		return fmt.Errorf("the server sent opcode %d, expected %d", f.op, p.run.op)
+	}
+	if !m.matches(part, p.at, m.n) {
+		return errors.New("a message came back changed, or in the wrong order")
+	}
+	p.at += len(part)
+	if !f.done || !f.fin {
+		return nil
+	}
+	if p.at != len(m.payload) {
+		return errors.New("a message came back cut short")
+	}
+	p.at = 0
+	p.shard.record(p.run, now, m.due, m.sent)
+	if p.run.fan != nil {
+		p.next++
+		p.free += p.run.fan.delivered(m.n)
+		return nil
+	}
+	p.flight[p.head] = sent{}
+	if p.head++; p.head == len(p.flight) {
+		p.flight, p.head = p.flight[:0], 0
+	}
+	if p.run.sending.Load() && p.run.plan.Rate == 0 {
+		p.queue(p.run.mix.choose(p.shard), 0)
+	}
+	return nil
+}
+
+// expected is the message that comes next.
+func (p *peer) expected() (sent, bool) {
+	if fan := p.run.fan; fan != nil {
+		return fan.message(p.next)
+	}
+	if p.head == len(p.flight) {
+		return sent{}, false
+	}
+	return p.flight[p.head], true
+}
+
+// finish sends a close frame. The reader ends with the server's.
+func (p *peer) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || p.ending {
+		return
+	}
+	p.control(8, []byte{3, 232})
+	p.ending = true
+	p.flush()
+}

@@ -1,0 +1,249 @@
+package load_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidewire/tidewire/load"
+	"github.com/tidewire/tidewire/ws"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a server whose connections run f.
+func serve(t testing.TB, f func(context.Context, *ws.Conn) error) string {
+	t.Helper()
+	s := httptest.NewServer(handler(f))
+	t.Cleanup(s.Close)
+	return "ws" + strings.TrimPrefix(s.URL, "http") + "/"
+}
+
+func handler(f func(context.Context, *ws.Conn) error) http.Handler {
+	return ws.HTTPHandler(f, &ws.AcceptOptions{ConnOptions: ws.ConnOptions{MaxMessage: load.MaxSize}})
+}
+
+func echo(ctx context.Context, c *ws.Conn) error {
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := c.Write(ctx, m.Type, m.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run plays a short plan.
+func run(t testing.TB, p load.Plan) *load.Report {
+	t.Helper()
+	if p.Duration == 0 {
+		p.Duration = 200 * time.Millisecond
+	}
+	if p.Timeout == 0 {
+		p.Timeout = 30 * time.Second
+	}
+	r, err := load.Run(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func clean(t testing.TB, r *load.Report) {
+	t.Helper()
+	if !r.OK() || r.Received == 0 && r.Scenario != load.Idle {
+		t.Errorf("%s: %d received, %d lost, errors %v", r.Scenario, r.Received, r.Lost, r.Errors)
+	}
+}
+
+func TestEcho(t *testing.T) {
+	url := serve(t, echo)
+	for name, p := range map[string]load.Plan{
+		"one":       {},
+		"many":      {Connections: 64},
+		"pipelined": {Connections: 8, Depth: 32},
+		"text":      {Connections: 4, Text: true},
+		"sizes":     {Connections: 4, Depth: 4, Sizes: load.Sizes{{0, 1}, {3, 1}, {125, 2}, {126, 1}, {70000, 1}}},
+		"large":     {Connections: 2, Depth: 3, Sizes: load.Sizes{{1 << 20, 1}}},
+		"open":      {Connections: 16, Rate: 2000},
+		"ramp":      {Connections: 16, Ramp: 50 * time.Millisecond, Warmup: 50 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p.URL = url
+			r := run(t, p)
+			clean(t, r)
+			if r.Opened != int64(max(1, p.Connections)) || r.Handshake.Count != r.Opened {
+				t.Errorf("%d opened, %d handshakes", r.Opened, r.Handshake.Count)
+			}
+			if r.Latency.Count != r.Received || r.Latency.P50 <= 0 || r.Latency.Max < r.Latency.P99 || len(r.Latency.Curve) < 2 {
+				t.Errorf("latency: %+v", r.Latency)
+			}
+			if (r.Lag.Count > 0) != (p.Rate > 0) {
+				t.Errorf("lag: %+v", r.Lag)
+			}
+			var sum int64
+			for _, w := range r.Windows {
+				if !w.Warmup {
+					sum += w.Received
+				}
+			}
+			if sum != r.Received {
+				t.Errorf("the windows add up to %d, the run to %d", sum, r.Received)
+			}
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	s := httptest.NewTLSServer(handler(echo))
+	defer s.Close()
+	url := "wss" + strings.TrimPrefix(s.URL, "https")
+	clean(t, run(t, load.Plan{URL: url, Connections: 8, Depth: 4, TLS: &tls.Config{InsecureSkipVerify: true}, Sizes: load.Sizes{{10, 1}, {100_000, 1}}}))
+	if _, err := load.Run(context.Background(), load.Plan{URL: url}); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("an unknown certificate: %v", err)
+	}
+}
+
+// newBroadcast sends each message to every connection, and then calls each.
+func newBroadcast(each func(from *ws.Conn, all map[*ws.Conn]bool)) func(context.Context, *ws.Conn) error {
+	var mu sync.Mutex
+	all := map[*ws.Conn]bool{}
+	return func(ctx context.Context, c *ws.Conn) error {
+		mu.Lock()
+		all[c] = true
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			delete(all, c)
+			mu.Unlock()
+		}()
+		for m, err := range c.Messages(ctx) {
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			for to := range all {
+				to.Write(ctx, m.Type, m.Data)
+			}
+			if each != nil {
+				each(c, all)
+			}
+			mu.Unlock()
+		}
+		return nil
+	}
+}
+
+func TestFanout(t *testing.T) {
+	url := serve(t, newBroadcast(nil))
+	for _, depth := range []int{1, 16} {
+		r := run(t, load.Plan{URL: url, Scenario: load.Fanout, Connections: 50, Depth: depth})
+		clean(t, r)
+		if r.Received < 25*r.Sent {
+			t.Errorf("%d messages to 50 connections came %d times", r.Sent, r.Received)
+		}
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	r := run(t, load.Plan{URL: serve(t, echo), Scenario: load.Upgrade, Connections: 4})
+	clean(t, r)
+	if r.Received > r.Opened || r.Seconds < 0.15 {
+		t.Errorf("%d made of %d opened in %f s", r.Received, r.Opened, r.Seconds)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	r := run(t, load.Plan{URL: serve(t, echo), Scenario: load.Idle, Connections: 200})
+	clean(t, r)
+	if w := r.Windows[0]; w.Open != 200 || w.Received != 0 {
+		t.Errorf("%+v", w)
+	}
+}
+
+// In a server that stalls once, an open loop finds everybody who would have come; a closed
+// loop finds the one who was there.
+func TestOpenLoopSeesAStall(t *testing.T) {
+	const stall = 400 * time.Millisecond
+	var once sync.Once
+	url := serve(t, func(ctx context.Context, c *ws.Conn) error {
+		for m, err := range c.Messages(ctx) {
+			if err != nil {
+				return err
+			}
+			once.Do(func() { time.Sleep(stall) }) // the fault itself
+			c.Write(ctx, m.Type, m.Data)
+		}
+		return nil
+	})
+	r := run(t, load.Plan{URL: url, Rate: 500, Duration: time.Second})
+	clean(t, r)
+	// About 200 of 500 messages were due while the server stood still, each of them late by
+	// what was left of the stall: a tenth of all by more than 300 ms.
+	if p90 := time.Duration(r.Latency.P90); p90 < stall/3 {
+		t.Errorf("p90 is %v", p90)
+	}
+}
+
+func TestServerCPU(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // the option is refused there: see TestBadPlans
+	}
+	r := run(t, load.Plan{URL: serve(t, echo), PID: os.Getpid()})
+	if r.ServerCPU <= 0 || r.CPU <= 0 || r.ServerCPU > 2*r.CPU {
+		t.Errorf("CPU %f s and %f s of the same process", r.CPU, r.ServerCPU)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	p := load.Plan{URL: serve(t, echo), Duration: time.Hour, Timeout: 30 * time.Second}
+	p.Progress = func(load.Window) { stop() }
+	r, err := load.Run(ctx, p)
+	if err != nil || !r.Stopped || len(r.Errors) > 0 || r.Received == 0 {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+func TestBadPlans(t *testing.T) {
+	for want, p := range map[string]load.Plan{
+		"no ws or wss URL":      {URL: "http://127.0.0.1/"},
+		"missing protocol":      {URL: ":"},
+		`no scenario "dance"`:   {URL: "ws://x", Scenario: "dance"},
+		"a rate of -1":          {URL: "ws://x", Rate: -1},
+		"is for the scenario":   {URL: "ws://x", Rate: 1, Scenario: load.Idle},
+		"is negative":           {URL: "ws://x", Ramp: -1},
+		"the size -1":           {URL: "ws://x", Sizes: load.Sizes{{-1, 1}}},
+		"depth of 128 at most":  {URL: "ws://x", Scenario: load.Fanout, Depth: 129},
+		"clock of":              {URL: "ws://x", PID: 1 << 30},
+		"no connection: connec": {URL: "ws://127.0.0.1:1/"},
+	} {
+		if _, err := load.Run(context.Background(), p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, expected %q", err, want)
+		}
+	}
+}
+
+func TestParseSizes(t *testing.T) {
+	for s, want := range map[string]string{"125": "125", "16:70, 1024:25,65536:5": "16:70,1024:25,65536:5", "0": "0", "1,2": "1:1,2:1"} {
+		if got, err := load.ParseSizes(s); err != nil || got.String() != want {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, bad := range []string{"", "-1", "x", "1:", "1:0", "1:-2", "1:NaN", "1:Inf", "999999999999", "1,,2"} {
+		if got, err := load.ParseSizes(bad); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
