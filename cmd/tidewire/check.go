@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -37,12 +34,9 @@ type checkCommand struct {
 	JSON    string `name:"json" help:"Write everything as JSON to this file." placeholder:"FILE"`
 	Verbose bool   `short:"v" help:"Print the traffic of each case that did not pass, in hex; with --only, of every case."`
 
-	Header             []string `short:"H" sep:"none" help:"Header for the handshakes with a server, such as 'Authorization: Bearer x'. May be repeated." placeholder:"LINE"`
-	CAFile             string   `name:"ca-file" help:"Certificates to trust, in PEM, instead of the system's." placeholder:"FILE"`
-	InsecureSkipVerify bool     `help:"Do not verify the server's certificate."`
-	Cert               string   `help:"With --listen: certificate in PEM; the client then dials wss." placeholder:"FILE"`
-	Key                string   `help:"With --listen: the certificate's key in PEM." placeholder:"FILE"`
-	YesIOwnThisServer  bool     `help:"Allow a target that is not a loopback address of this machine."`
+	serverFlags
+	Cert string `help:"With --listen: certificate in PEM; the client then dials wss." placeholder:"FILE"`
+	Key  string `help:"With --listen: the certificate's key in PEM." placeholder:"FILE"`
 }
 
 // errNonconforming is a run in which a case failed or was not played.
@@ -83,10 +77,8 @@ func (k *checkCommand) Validate() error {
 	if k.Parallel < 1 {
 		return fmt.Errorf("--parallel is %d; it must be 1 at least", k.Parallel)
 	}
-	for _, line := range k.Header {
-		if name, _, ok := strings.Cut(line, ":"); !ok || name == "" || strings.ContainsAny(line, "\r\n") || strings.ContainsAny(name, " \t") {
-			return fmt.Errorf("--header %q is not of the form Name: value", line)
-		}
+	if err := k.serverFlags.validate(); err != nil {
+		return err
 	}
 	_, err := conformance.Select(k.role(), k.globs()...)
 	return err
@@ -116,22 +108,27 @@ func (k *checkCommand) Run(ctx context.Context, io stdio) error {
 	if k.List {
 		return listCases(io.out, cases)
 	}
-	files, err := k.reportFiles()
+	found := &report.Report{Tool: "tidewire " + version(), Role: k.role(), Target: k.Target, Strict: k.Strict, Start: time.Now()}
+	files, err := tryOutputs(
+		&output{name: k.HTML, write: found.HTML}, &output{name: k.JUnit, write: found.JUnit}, &output{name: k.JSON, write: found.JSON},
+	)
 	if err != nil {
 		return err
 	}
 	r := &conformance.Runner{
 		Parallel: k.Parallel, FailFast: k.FailFast, Strict: k.Strict, Timeout: k.Timeout, Patience: k.Patience,
-		Dial: dialer(k.YesIOwnThisServer).DialContext, Header: http.Header{},
-	}
-	for _, line := range k.Header {
-		name, value, _ := strings.Cut(line, ":")
-		r.Header.Add(name, strings.TrimSpace(value))
+		Dial: dialer(k.YesIOwnThisServer).DialContext, Header: k.header(),
 	}
 	if r.TLS, err = k.tls(); err != nil {
 		return err
 	}
-	found := &report.Report{Tool: "tidewire " + version(), Role: k.role(), Target: k.Target, Strict: k.Strict, Start: time.Now()}
+	if k.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(k.Cert, k.Key)
+		if err != nil {
+			return err
+		}
+		r.TLS.Certificates = []tls.Certificate{pair}
+	}
 	if k.Listen == "" {
 		if err := r.Probe(ctx, k.Target); err != nil {
 			return err
@@ -150,7 +147,7 @@ func (k *checkCommand) Run(ctx context.Context, io stdio) error {
 	found.Duration = time.Since(found.Start)
 	found.Missing = missing(cases, found.Results)
 	// The files come first: whoever reads the output may close it, which ends the process.
-	unwritten := files.write(found)
+	unwritten := files.write()
 	if err := k.tell(io.out, found); err != nil {
 		return err
 	}
@@ -197,28 +194,6 @@ func (k *checkCommand) receive(ctx context.Context, io stdio, r *conformance.Run
 		return nil
 	}
 	return err
-}
-
-func (k *checkCommand) tls() (*tls.Config, error) {
-	config := &tls.Config{InsecureSkipVerify: k.InsecureSkipVerify}
-	if k.CAFile != "" {
-		pem, err := os.ReadFile(k.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", k.CAFile)
-		}
-	}
-	if k.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(k.Cert, k.Key)
-		if err != nil {
-			return nil, err
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
 }
 
 // tell prints the run for a person.

@@ -25,6 +25,7 @@ type commandLine struct {
 	Version   kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Serve serveCommand `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
+	Bench benchCommand `cmd:"" help:"Put a WebSocket server under load and measure it."`
 	Check checkCommand `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
 }
 
@@ -33,7 +34,7 @@ const description = `Tidewire: WebSocket for Go, and the tools around it.
 Example: tidewire serve --addr 127.0.0.1:9000
 
 Exit status: 0 done, 1 failed, 2 bad command line, 3 stopped before every
-connection had closed, 4 an implementation under test does not conform, 128 and the signal's number after a second Ctrl-C or SIGTERM.`
+connection had closed, 4 an implementation under test does not conform, 5 errors under load, 128 and the signal's number after a second Ctrl-C or SIGTERM.`
 
 // Exit codes, as the help documents them.
 const (
@@ -42,6 +43,7 @@ const (
 	exitUsage
 	exitCut
 	exitNonconforming
+	exitFaulty
 	exitSignal = 128 // and the signal's number
 )
 
@@ -104,6 +106,8 @@ func exitCode(err error) int {
 		return exitCut
 	case errors.Is(err, errNonconforming):
 		return exitNonconforming
+	case errors.Is(err, errFaulty):
+		return exitFaulty
 	}
 	return exitFailed
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,6 +48,10 @@ func TestTranscripts(t *testing.T) {
 	nothing := httptest.NewServer(http.NotFoundHandler())
 	defer nothing.Close()
 	page := strings.TrimPrefix(nothing.URL, "http://")
+	noReport := filepath.Join(t.TempDir(), "empty.json")
+	if err := os.WriteFile(noReport, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name           string
 		args           string
@@ -57,7 +62,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "help", args: "--help", stdout: `(?s)^Usage: tidewire <command>.*Example: tidewire serve --addr .*Exit status: 0 done, 1 failed, 2 bad.*\$TIDEWIRE_LOG_LEVEL.*\n  serve `},
 		{name: "help of a command", args: "serve --help", stdout: `(?s)^Usage: tidewire serve.*--addr="127\.0\.0\.1:8080".*\$TIDEWIRE_ADDR.*\$TIDEWIRE_HEARTBEAT.*\$TIDEWIRE_DRAIN`},
 		{name: "version", args: "--version", stdout: `^tidewire \S.*go1\.\d+.*\n$`},
-		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "check"`},
+		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "bench", "check"`},
 		{name: "unknown flag", args: "serve --adr :0", code: 2, stderr: `^tidewire: unknown flag --adr, did you mean "--addr"\?\nRun "tidewire --help" .*\n$`},
 		{name: "unknown command", args: "sreve", code: 2, stderr: `^tidewire: unexpected argument sreve`},
 		{name: "too many arguments", args: "serve now", code: 2, stderr: `^tidewire: unexpected argument now`},
@@ -93,6 +98,19 @@ func TestTranscripts(t *testing.T) {
 		{name: "not a WebSocket", args: "check ws://" + page + "/", code: 1, stderr: `it answered the handshake with "HTTP/1\.1 404 Not Found": is the path right\?\n$`},
 		{name: "no folder", args: "check ws://127.0.0.1/ --html /nowhere/r.html", code: 1, stderr: `^tidewire: open /nowhere/.*: no such file or directory\n$`},
 		{name: "no certificates", args: "check wss://127.0.0.1/ --ca-file /dev/null", code: 1, stderr: `/dev/null holds no certificate in PEM`},
+		{name: "help of bench", args: "bench --help", stdout: `(?s)^Usage: tidewire bench .*tidewire bench compare a\.json b\.json.*exit status is 5`},
+		{name: "help of a bench's run", args: "bench run --help", stdout: `(?s)--scenario="echo".*--yes-i-own-this-server`},
+		{name: "bench nothing", args: "bench", code: 2, stderr: `expected "?<target>"?`},
+		{name: "bench somebody else's server", args: "bench -q ws://192.0.2.1:9/", code: 1, stderr: `192\.0\.2\.1:9 is not a loopback address; any other target needs --yes-i-own-this-server\n$`},
+		{name: "bench nobody", args: "bench -q ws://" + closed + "/", code: 1, stderr: `^tidewire: load: no connection: connecting: .*refused\n$`},
+		{name: "bench a page", args: "bench -q ws://" + page + "/", code: 1, stderr: `the handshake was answered with 404 Not Found\n$`},
+		{name: "bench no size", args: "bench --size=x ws://127.0.0.1/", code: 2, stderr: `"x" is no size from 0 to`},
+		{name: "bench no connections", args: "bench -c 0 ws://127.0.0.1/", code: 2, stderr: `--connections is 0`},
+		{name: "bench no scenario", args: "bench --scenario=dance ws://127.0.0.1/", code: 2, stderr: `--scenario must be one of "echo","fanout","upgrade","idle"`},
+		{name: "bench no time", args: "bench -d 0s ws://127.0.0.1/", code: 2, stderr: `--duration is 0s; it must be more than 0`},
+		{name: "bench another scenario's rate", args: "bench -q --scenario=idle --rate=5 ws://127.0.0.1/", code: 1, stderr: `a rate is for the scenario echo`},
+		{name: "compare nothing", args: "bench compare /nowhere /dev/null", code: 2, stderr: `no such file`},
+		{name: "compare no report", args: "bench compare " + noReport + " " + noReport, code: 1, stderr: `empty\.json: load: no report: EOF\n$`},
 		{name: "port taken", args: "check --listen " + taken.Addr().String(), code: 1, stderr: `already in use`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -129,6 +147,7 @@ func TestExitCodes(t *testing.T) {
 		usageError{errors.New("x")}:     2,
 		fmt.Errorf("serve: %w", errCut): 3,
 		fmt.Errorf("check: %w", errNonconforming): 4,
+		fmt.Errorf("bench: %w", errFaulty):        5,
 		fmt.Errorf("y: %w", errors.New("other")):  1,
 	} {
 		if got := exitCode(err); got != want {

@@ -8,45 +8,40 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"github.com/tidewire/tidewire/conformance/report"
 )
 
-// reportFiles are the files that a run will fill. That they can be made is tried
+// outputs are the files that a run will fill. That they can be made is tried
 // before the run, so that a wrong path is told before anybody waits; a file that stood
 // there stays until there is something better, and a run that is killed leaves nothing.
-type reportFiles []*reportFile
+type outputs []*output
 
-type reportFile struct {
-	name  string
+type output struct {
+	name  string // empty: nobody wants it
+	write func(io.Writer) error
 	fixed bool // a device, a pipe and the like: written to as it is, never replaced
-	write func(*report.Report, io.Writer) error
 }
 
-func (k *checkCommand) reportFiles() (files reportFiles, err error) {
-	for _, f := range []reportFile{
-		{name: k.HTML, write: (*report.Report).HTML},
-		{name: k.JUnit, write: (*report.Report).JUnit},
-		{name: k.JSON, write: (*report.Report).JSON},
-	} {
+func tryOutputs(all ...*output) (outputs, error) {
+	var wanted outputs
+	for _, f := range all {
 		if f.name == "" {
 			continue
 		}
 		if err := f.try(); err != nil {
 			return nil, err
 		}
-		for _, other := range files {
+		for _, other := range wanted {
 			if other.name == f.name && !f.fixed {
 				return nil, fmt.Errorf("two reports cannot both go to %s", f.name)
 			}
 		}
-		files = append(files, &f)
+		wanted = append(wanted, f)
 	}
-	return files, nil
+	return wanted, nil
 }
 
 // try finds out what the name stands for and whether a file can be made there.
-func (f *reportFile) try() error {
+func (f *output) try() error {
 	if path, err := filepath.Abs(f.name); err == nil {
 		f.name = path
 	}
@@ -73,21 +68,21 @@ func (f *reportFile) try() error {
 }
 
 // temp makes a file beside the one that it will replace.
-func (f *reportFile) temp() (*os.File, error) {
+func (f *output) temp() (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".*")
 }
 
 // write fills the files and puts them where they belong.
-func (files reportFiles) write(found *report.Report) error {
+func (files outputs) write() error {
 	for _, f := range files {
-		if err := f.put(found); err != nil {
+		if err := f.put(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *reportFile) put(found *report.Report) (err error) {
+func (f *output) put() (err error) {
 	var to *os.File
 	if f.fixed {
 		to, err = os.OpenFile(f.name, os.O_WRONLY|os.O_APPEND, 0)
@@ -106,7 +101,7 @@ func (f *reportFile) put(found *report.Report) (err error) {
 		}()
 	}
 	w := bufio.NewWriter(to)
-	if err := f.write(found, w); err != nil {
+	if err := f.write(w); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil || f.fixed {

@@ -12,7 +12,7 @@ import (
 )
 
 // A report goes to where its name leads, and replaces nothing but files.
-func TestReportFiles(t *testing.T) {
+func TestOutputs(t *testing.T) {
 	url := "ws://" + serve(t).host + "/echo"
 	valid := func(t *testing.T, b []byte, err error) {
 		t.Helper()
@@ -59,7 +59,7 @@ func TestReportFiles(t *testing.T) {
 	})
 	t.Run("device", func(t *testing.T) { // not written to: a mistake here would replace the machine's own
 		for _, name := range []string{os.DevNull, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/2"} {
-			f := reportFile{name: name}
+			f := output{name: name}
 			if err := f.try(); err != nil || !f.fixed {
 				t.Errorf("%s: it would be replaced; %v", name, err)
 			}

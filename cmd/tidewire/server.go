@@ -1,0 +1,51 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// serverFlags say how a command that dials talks to a server.
+type serverFlags struct {
+	Header             []string `short:"H" sep:"none" help:"Header for the handshakes with a server, such as 'Authorization: Bearer x'. May be repeated." placeholder:"LINE"`
+	CAFile             string   `name:"ca-file" help:"Certificates to trust, in PEM, instead of the system's." placeholder:"FILE"`
+	InsecureSkipVerify bool     `help:"Do not verify the server's certificate."`
+	YesIOwnThisServer  bool     `help:"Allow a target that is not a loopback address of this machine."`
+}
+
+func (s *serverFlags) validate() error {
+	for _, line := range s.Header {
+		if name, _, ok := strings.Cut(line, ":"); !ok || name == "" || strings.ContainsAny(line, "\r\n") || strings.ContainsAny(name, " \t") {
+			return fmt.Errorf("--header %q is not of the form Name: value", line)
+		}
+	}
+	return nil
+}
+
+func (s *serverFlags) header() http.Header {
+	h := http.Header{}
+	for _, line := range s.Header {
+		name, value, _ := strings.Cut(line, ":")
+		h.Add(name, strings.TrimSpace(value))
+	}
+	return h
+}
+
+func (s *serverFlags) tls() (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: s.InsecureSkipVerify}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", s.CAFile)
+		}
+	}
+	return config, nil
+}
