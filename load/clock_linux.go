@@ -53,13 +53,14 @@ func processTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// newSleeper returns a function that sleeps to the microsecond, for one goroutine, and what ends
-// its use. The Go runtime's own timers may be a millisecond late.
-func newSleeper() (sleep func(time.Duration), done func()) {
+// newSleeper returns a function that sleeps to the microsecond, for the goroutine that
+// calls it. The Go runtime's own timers may be a millisecond late. The goroutine's thread stays
+// its own and ends with it: its slack is not everybody's.
+func newSleeper() (sleep func(time.Duration)) {
 	runtime.LockOSThread()
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	return func(d time.Duration) {
 		ts := unix.NsecToTimespec(int64(d))
 		unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, nil)
-	}, func() {} // the thread stays locked and ends with the goroutine: its slack is not everybody's
+	}
 }

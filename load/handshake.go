@@ -20,16 +20,12 @@ import (
 const maxResponse = 16 << 10
 
 // dial makes a connection and its handshake. rest is what came behind the response.
-func (r *run) dial(ctx context.Context, n int) (c net.Conn, rest []byte, err error) {
+func (r *run) dial(ctx context.Context) (c net.Conn, rest []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.plan.Timeout)
 	defer cancel()
 	dial := r.plan.Dial
 	if dial == nil {
-		d := &net.Dialer{}
-		if s := r.plan.Sources; len(s) > 0 {
-			d.LocalAddr = &net.TCPAddr{IP: s[n%len(s)].AsSlice()}
-		}
-		dial = d.DialContext
+		dial = new(net.Dialer).DialContext
 	}
 	if c, err = dial(ctx, "tcp", r.to.address); err != nil {
 		return nil, nil, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -54,12 +53,10 @@ type Plan struct {
 	// at the end; 0 means 10 s.
 	Timeout time.Duration
 
-	// Sources are the local addresses that connections are made from, in turn: one
-	// address has some 28,000 ports. None means the system's choice.
-	Sources []netip.Addr
-	Header  http.Header
-	TLS     *tls.Config // for wss; nil means the defaults of crypto/tls
-	// Dial makes the connections; nil means TCP. Sources does not count then.
+	Header http.Header
+	TLS    *tls.Config // for wss; nil means the defaults of crypto/tls
+	// Dial makes the connections; nil means TCP. One that gives them local addresses in turn
+	// gets past the 28,000 ports or so that one address has.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// PID is the server's process, if it is on this machine and its clock can be
 	// read (Linux); its CPU time is then part of the report. 0 means none.

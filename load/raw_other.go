@@ -6,7 +6,5 @@ import "errors"
 
 const rawSockets = false
 
-var errRaw = errors.ErrUnsupported
-
-func rawRead(uintptr, []byte) (int, error)  { return 0, errRaw }
-func rawWrite(uintptr, []byte) (int, error) { return 0, errRaw }
+func rawRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }
+func rawWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -159,7 +159,7 @@ func (r *run) connect(ctx context.Context) {
 		}
 		dials.Go(func() {
 			defer func() { <-seats }()
-			c, rest, took, err := r.handshaken(ctx, n)
+			c, rest, took, err := r.handshaken(ctx)
 			if err != nil {
 				r.shards[n%len(r.shards)].fault("connecting: " + kind(err))
 				return
@@ -181,9 +181,9 @@ func (r *run) connect(ctx context.Context) {
 	}
 }
 
-func (r *run) handshaken(ctx context.Context, n int) (c net.Conn, rest []byte, took int64, err error) {
+func (r *run) handshaken(ctx context.Context) (c net.Conn, rest []byte, took int64, err error) {
 	begun := time.Now()
-	c, rest, err = r.dial(ctx, n)
+	c, rest, err = r.dial(ctx)
 	if err == nil {
 		r.opened.Add(1)
 		r.open.Add(1)
@@ -214,8 +214,7 @@ func (r *run) begin(ctx context.Context) {
 
 // arrive sends messages when they are due, whatever the server does.
 func (r *run) arrive(ctx context.Context) {
-	sleep, done := newSleeper()
-	defer done()
+	sleep := newSleeper()
 	rng := rand.New(rand.NewPCG(uint64(r.start.UnixNano()), 3))
 	due := r.now()
 	for i := 0; ctx.Err() == nil && r.sending.Load() && r.open.Load() > 0; {
@@ -302,7 +301,11 @@ func (r *run) measure(ctx context.Context, report *Report, clock *clock, total *
 		}
 	}
 	report.Sent, report.Received, report.Bytes = total.sent, total.received, total.bytes
-	report.Latency, report.Service = latencyOf(total.latency, true), latencyOf(total.service, true)
+	report.Latency = latencyOf(total.latency, true)
+	report.Service = report.Latency
+	if r.plan.Rate > 0 {
+		report.Service = latencyOf(total.service, true)
+	}
 }
 
 // look is how often the connections are looked at, and how late a message must be
@@ -405,8 +408,8 @@ func (r *run) churn(ctx context.Context, report *Report, clock *clock) {
 	for n := range r.plan.Connections {
 		r.group.Go(func() {
 			s := r.shards[n%len(r.shards)]
-			for i := 0; r.sending.Load() && inner.Err() == nil; i++ {
-				c, rest, took, err := r.handshaken(inner, n+i*r.plan.Connections)
+			for r.sending.Load() && inner.Err() == nil {
+				c, rest, took, err := r.handshaken(inner)
 				if err != nil {
 					if inner.Err() == nil {
 						s.fault("connecting: " + kind(err))

@@ -89,6 +89,9 @@ func TestEcho(t *testing.T) {
 			if r.Latency.Count != r.Received || r.Latency.P50 <= 0 || r.Latency.Max < r.Latency.P99 || len(r.Latency.Curve) < 2 {
 				t.Errorf("latency: %+v", r.Latency)
 			}
+			if r.Service.Count != r.Latency.Count || r.Service.P50 > r.Latency.P50 {
+				t.Errorf("service: %+v", r.Service)
+			}
 			if (r.Lag.Count > 0) != (p.Rate > 0) {
 				t.Errorf("lag: %+v", r.Lag)
 			}

@@ -46,7 +46,9 @@ func (s *shard) record(r *run, now, due, sent int64) {
 	defer s.mu.Unlock()
 	s.received++
 	s.latency.RecordValue(min(now-due, longest))
-	s.service.RecordValue(min(now-sent, longest))
+	if r.plan.Rate > 0 { // else it is the same
+		s.service.RecordValue(min(now-sent, longest))
+	}
 }
 
 // maxFaults bounds how many kinds of errors are told apart.

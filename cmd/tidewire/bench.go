@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidewire/tidewire/load"
@@ -116,11 +117,13 @@ func (b *benchRun) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	found.Tool = "tidewire " + version()
+	// The files come first: whoever reads the output may close it, which ends the process.
+	unwritten := files.write()
 	if err := found.Print(std.out); err != nil {
 		return err
 	}
-	if err := files.write(); err != nil {
-		return err
+	if unwritten != nil {
+		return unwritten
 	}
 	switch {
 	case found.Stopped:
@@ -133,13 +136,11 @@ func (b *benchRun) Run(ctx context.Context, std stdio) error {
 
 // dial makes connections from the sources in turn.
 func (b *benchRun) dial() func(context.Context, string, string) (net.Conn, error) {
-	next := make(chan int, 1)
-	next <- 0
+	var dialled atomic.Int64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		d := dialer(b.YesIOwnThisServer)
 		if b.Sources > 0 {
-			n := <-next
-			next <- n + 1
+			n := int(dialled.Add(1) - 1)
 			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + n%b.Sources)}), 0))
 		}
 		return d.DialContext(ctx, network, address)

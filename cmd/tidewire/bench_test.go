@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/tidewire/tidewire/ws"
 )
 
 // bench runs the command until it ends by itself.
@@ -50,5 +54,29 @@ func TestBenchFindsFaults(t *testing.T) {
 	code, stdout, stderr := bench(t, shouting(t), "-q", "-d", "5s")
 	if code != exitFaulty || !strings.Contains(stdout, "came back changed") || !strings.Contains(stderr, "there were errors, or messages were lost") {
 		t.Errorf("exit status %d: %s\n%s", code, stderr, stdout)
+	}
+}
+
+func TestBenchSources(t *testing.T) {
+	ln := listenLoopback(t)
+	var mu sync.Mutex
+	seen := map[string]int{}
+	srv := &ws.Server{Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		host, _, _ := net.SplitHostPort(r.RemoteAddr().String())
+		seen[host]++
+		return ws.HandlerFunc(func(*ws.Conn, ws.MessageType, []byte) {}), nil, nil
+	}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		srv.Serve(ln)
+	}()
+	code, _, stderr := bench(t, "ws://"+ln.Addr().String()+"/", "-q", "--scenario=idle", "--connections=9", "--sources=3", "--duration=10ms", "--warmup=0s")
+	srv.Close()
+	<-done
+	if code != exitDone || len(seen) != 3 || seen["127.0.0.1"] != 3 || seen["127.0.0.3"] != 3 {
+		t.Errorf("exit status %d: %s; it came from %v", code, stderr, seen)
 	}
 }
