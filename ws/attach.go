@@ -43,41 +43,8 @@ func (c *Conn) endLoop() {
 func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	r := &c.read
 	var stop error
-	pass := func() bool {
-		c.cork()
-		// What a Reader left of its message is nobody's now.
-		switch err := c.discardReader(); {
-		case err == errWouldBlock:
-			return false
-		case err != nil:
-			stop = err
-			return true
-		}
-		for {
-			if ce := c.ended.Load(); ce != nil {
-				stop = ce
-				return true
-			}
-			p, err := c.whole(nil, true)
-			if err == errWouldBlock {
-				return false
-			}
-			if err != nil {
-				stop = err
-				return true
-			}
-			before := c.wheel.now.Load()
-			more := deliver(r.typ, p)
-			c.ticks.excuse(c.wheel.now.Load() - before)
-			c.dropView()
-			if !more {
-				stop = nil
-				return true
-			}
-		}
-	}
 	if !c.plain() {
-		pass() // never told that it would block
+		_, stop = c.pass(deliver) // never told that it would block
 		c.uncork()
 		return stop
 	}
@@ -94,7 +61,8 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	wake := func(fd uintptr) bool {
 		c.ticks.waiting.Store(false)
 		r.fd, r.drained = fd, false
-		done := pass()
+		done, err := c.pass(deliver)
+		stop = err
 		c.uncork()
 		if !done {
 			r.Wait()
@@ -115,6 +83,40 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 		return err
 	}
 	return stop
+}
+
+// pass delivers what has arrived. It is done when deliver returned false, or there
+// is an error.
+func (c *Conn) pass(deliver func(typ MessageType, p []byte) bool) (done bool, err error) {
+	r := &c.read
+	c.cork()
+	// What a Reader left of its message is nobody's now.
+	if err := c.discardReader(); err != nil {
+		return c.passed(err)
+	}
+	for {
+		if ce := c.ended.Load(); ce != nil {
+			return true, ce
+		}
+		p, err := c.whole(nil, true)
+		if err != nil {
+			return c.passed(err)
+		}
+		before := c.wheel.now.Load()
+		more := deliver(r.typ, p)
+		c.ticks.excuse(c.wheel.now.Load() - before)
+		c.dropView()
+		if !more {
+			return true, nil
+		}
+	}
+}
+
+func (c *Conn) passed(err error) (done bool, _ error) {
+	if err == errWouldBlock {
+		return false, nil
+	}
+	return true, err
 }
 
 // cork makes writes wait for each other while a read buffer is drained.

@@ -180,7 +180,11 @@ func (c *Conn) leave() {
 		go c.depart()
 		return
 	}
-	c.stream.SetReadDeadline(longAgo)
+	if c.events.Load() {
+		c.desc.Kick()
+		return
+	}
+	c.link().SetReadDeadline(longAgo)
 }
 
 // broken ends the connection because the stream failed or ended.
@@ -263,13 +267,13 @@ func (c *Conn) departQuickly() bool {
 	if r.failed {
 		return true
 	}
-	if !r.eof && (!r.answered || c.client || !c.plain()) {
+	if !r.eof && (!r.answered || c.client || !c.events.Load() && !c.plain()) {
 		return false
 	}
 	c.out.mu.Lock()
 	empty := c.out.pending == nil && !c.out.flushing
 	c.out.mu.Unlock()
-	return empty && (r.eof || !c.socket.Unread())
+	return empty && (r.eof || !c.unread())
 }
 
 // linger lets the queue drain, ends our half of the stream, and reads until the
@@ -291,7 +295,7 @@ func (c *Conn) linger() {
 			return
 		}
 	}
-	if c.read.answered && !c.client && !(c.plain() && c.socket.Unread()) {
+	if c.read.answered && !c.client && !c.unread() {
 		return // RFC 6455 section 7.1.1: the server closes the stream first
 	}
 	c.stream.SetReadDeadline(deadline)
@@ -317,13 +321,19 @@ func (c *Conn) kill() {
 	c.out.mu.Lock()
 	c.out.signal() // a handler that waits in Write must not hold its loop up
 	c.out.mu.Unlock()
+	if c.events.Load() {
+		c.killed.Store(true)
+		c.desc.Shutdown()
+		c.desc.Kick()
+		return
+	}
 	if c.inWakes.Load() {
 		// net.Conn.Close waits for RawConn.Read to return, and user code may be
 		// running inside: wake the loop, and let it close.
 		c.socket.Shutdown()
 		return
 	}
-	if t, ok := c.stream.(interface{ NetConn() net.Conn }); ok && c.slowFirst {
+	if t, ok := c.link().(interface{ NetConn() net.Conn }); ok && c.slowFirst {
 		// tls.Conn.Close would wait to send its alert.
 		t.NetConn().Close()
 	}
@@ -338,6 +348,15 @@ func (c *Conn) kill() {
 func (c *Conn) vanish() {
 	c.read.drop(c)
 	c.closeStream()
+	c.desc.Close() // of a stream that was closed while the engine took it over
+}
+
+// unread reports whether bytes of a plain socket wait to be read.
+func (c *Conn) unread() bool {
+	if c.events.Load() {
+		return c.desc.Unread()
+	}
+	return c.plain() && c.socket.Unread()
 }
 
 // closeStream closes the stream, once.
@@ -346,7 +365,7 @@ func (c *Conn) closeStream() {
 		return
 	}
 	c.wheel.leave(c)
-	c.stream.Close()
+	c.link().Close()
 	count.open.Add(-1)
 	c.dropQueue()
 	c.mu.Lock()

@@ -21,11 +21,15 @@ import (
 // One goroutine at a time may read; any number may write, ping and close.
 type Conn struct {
 	set    *settings
-	stream net.Conn      // where the bytes come from and go to
-	socket engine.Socket // the same, where it is a plain socket; see plain
-	opened atomic.Uint32 // 0: not tried yet
+	stream net.Conn       // where the bytes come from and go to; see link
+	socket *engine.Socket // the same, where it is a plain socket; see plain
+	opened atomic.Uint32  // 0: not tried yet
 	wheel  *Engine
 	seat   int // index in the wheel's list, owned by the wheel
+
+	events atomic.Bool // the engine has the socket, as desc
+	killed atomic.Bool // events: close the stream without ceremony
+	desc   engine.Descriptor
 
 	client      bool
 	patient     bool // a write under way must not be interrupted (TLS, plain streams)
@@ -41,7 +45,7 @@ type Conn struct {
 
 	ended    atomic.Pointer[CloseError] // set once, by whoever notices first
 	gone     atomic.Bool                // the stream is closed
-	mu       sync.Mutex                 // guards extra and vanished
+	mu       sync.Mutex                 // guards extra, vanished and, for link, stream
 	extra    *extra                     // what few connections need
 	rtt      atomic.Int64               // nanoseconds
 	pinged   atomic.Int64               // the mark of the latest ping
@@ -159,17 +163,28 @@ func interruptsSafely(nc net.Conn) bool {
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // LocalAddr returns the address of this end.
-func (c *Conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.link().LocalAddr() }
 
 // RemoteAddr returns the address of the other end.
-func (c *Conn) RemoteAddr() net.Addr { return c.stream.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.link().RemoteAddr() }
 
 // NetConn returns the stream below, or nil if it is no net.Conn. Reading or
-// writing it breaks the connection; it is there for socket options.
+// writing it breaks the connection; it is there for socket options. Once a
+// connection over a plain socket is attached, it is no longer the net.Conn that it
+// was made of, and its SyscallConn is the way to them.
 func (c *Conn) NetConn() net.Conn {
-	if _, ok := c.stream.(*plainStream); ok {
+	nc := c.link()
+	if _, ok := nc.(*plainStream); ok {
 		return nil
 	}
+	return nc
+}
+
+// link returns the stream. Who has neither the reading nor the writing direction
+// must ask for it here: Attach replaces it.
+func (c *Conn) link() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.stream
 }
 
@@ -224,9 +239,11 @@ func (c *Conn) plain() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.opened.Load() == 0 {
+		c.socket = new(engine.Socket)
 		if c.socket.Open(c.stream) {
 			c.opened.Store(yes)
 		} else {
+			c.socket = nil
 			c.opened.Store(no)
 		}
 	}

@@ -162,7 +162,9 @@ func (c *Conn) flushRest(ctx context.Context) error {
 func (c *Conn) flushed() {
 	w := &c.out
 	w.flushing = false
-	c.ticks.stuck.Store(0)
+	if c.ticks.stuck.Load() != 0 {
+		c.ticks.stuck.Store(0)
+	}
 	w.signal()
 	drained := c.owesDrained()
 	held := w.held
@@ -173,6 +175,9 @@ func (c *Conn) flushed() {
 	}
 	if drained {
 		c.drained()
+	}
+	if c.ended.Load() != nil && c.events.Load() {
+		c.desc.Kick() // departOn waits for this
 	}
 }
 
@@ -321,12 +326,15 @@ var errTwoFlushers = errors.New("ws: internal error: two flushers")
 // releases it.
 func (c *Conn) flushLater() {
 	w := &c.out
+	evented := c.events.Load()
 	if w.corked && w.pendingLen() < chunkBuffer {
-		c.noteCork()
+		if !evented || w.apart {
+			c.noteCork()
+		}
 		w.mu.Unlock()
 		return
 	}
-	if w.flushing || w.pending == nil {
+	if w.flushing || w.stalled || w.pending == nil {
 		over := c.countQueue()
 		w.mu.Unlock()
 		if over {
@@ -335,6 +343,10 @@ func (c *Conn) flushLater() {
 		return
 	}
 	w.flushing = true
+	if evented {
+		c.flushOn()
+		return
+	}
 	if !c.plain() {
 		c.handOver()
 		return

@@ -73,7 +73,7 @@ func (c *Conn) Attach(h Handler) error {
 	if err := c.beginLoop(context.Background(), h); err != nil {
 		return err
 	}
-	go c.serve(h)
+	go c.enter(h)
 	return nil
 }
 

@@ -80,10 +80,16 @@ func (c *Conn) tend(now uint32) {
 	if c.ended.Load() != nil {
 		return
 	}
-	if stuck := t.stuck.Load(); past(now, stuck, 1) && c.plain() {
+	if stuck := t.stuck.Load(); past(now, stuck, 1) && (c.events.Load() || c.plain()) {
 		// A peer that takes little at a time frees nothing for the next write(2)
 		// for long; the kernel knows what it has acknowledged.
-		if q := c.socket.Unsent(); q != t.unsent {
+		q := -1
+		if c.events.Load() {
+			q = c.desc.Unsent()
+		} else {
+			q = c.socket.Unsent()
+		}
+		if q != t.unsent {
 			t.unsent = q
 			t.stuck.CompareAndSwap(stuck, moment(now))
 		}
@@ -94,7 +100,7 @@ func (c *Conn) tend(now uint32) {
 		c.killApart()
 		return
 	}
-	if past(now, t.begun.Load(), c.set.messageTicks) && t.waiting.Load() {
+	if past(now, t.begun.Load(), c.set.messageTicks) && c.waits() {
 		c.refuse(StatusPolicyViolation, ErrMessageStuck)
 		return
 	}
@@ -110,7 +116,7 @@ func (c *Conn) tend(now uint32) {
 	}
 	if t.pinged == 0 || int32(heard-t.pinged) >= 0 {
 		t.missed = 0
-	} else if t.waiting.Load() {
+	} else if c.waits() {
 		// Only while somebody reads does silence prove anything: the pong may
 		// lie unread behind a busy handler.
 		if t.missed++; t.missed >= c.set.PingMisses {
@@ -124,10 +130,18 @@ func (c *Conn) tend(now uint32) {
 	c.sendPing(nil)
 }
 
+// waits reports whether somebody waits for bytes, and none are there.
+func (c *Conn) waits() bool {
+	if c.events.Load() {
+		return c.desc.Idle()
+	}
+	return c.ticks.waiting.Load()
+}
+
 // killApart is kill for the wheel, which every connection depends on: the Close of
 // a stream that is no plain socket may block.
 func (c *Conn) killApart() {
-	if c.plain() {
+	if c.events.Load() || c.plain() {
 		c.kill()
 	} else {
 		go c.kill()
@@ -141,7 +155,7 @@ func (c *Conn) retryRead() {
 	defer w.mu.Unlock()
 	if c.inWakes.Load() {
 		c.ticks.retry.Store(true)
-		c.stream.SetReadDeadline(longAgo)
+		c.link().SetReadDeadline(longAgo)
 	}
 }
 
@@ -152,7 +166,7 @@ func (c *Conn) retries() bool {
 	defer w.mu.Unlock()
 	again := c.ticks.retry.Swap(false)
 	if again {
-		c.stream.SetReadDeadline(time.Time{})
+		c.link().SetReadDeadline(time.Time{})
 	}
 	return again
 }

@@ -45,6 +45,11 @@ type readState struct {
 	polled   bool     // inside Socket.Wakes: never wait
 	drained  bool     // polled, and the kernel said that nothing is left
 	fd       uintptr
+
+	stage   stage // of an evented connection
+	inside  bool  // evented: readable has not returned
+	halved  bool  // evented: our half of the stream is ended
+	dropped int   // evented: bytes thrown away since
 }
 
 // Space implements engine.Source: bytes go behind those not parsed yet.

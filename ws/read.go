@@ -350,13 +350,18 @@ func (c *Conn) receive(p []byte) (int, error) {
 	if p == nil {
 		r.rest = r.rest[:len(r.rest)+n]
 	}
-	c.ticks.heard.Store(c.wheel.now.Load())
+	if now := c.wheel.now.Load(); c.ticks.heard.Load() != now {
+		c.ticks.heard.Store(now)
+	}
 	return n, nil
 }
 
 func (c *Conn) receiveOnce() (int, error) {
 	r := &c.read
 	if r.polled {
+		if c.events.Load() {
+			return c.receiveEvent()
+		}
 		return c.receivePolled()
 	}
 	if r.looping {

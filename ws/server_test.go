@@ -125,7 +125,7 @@ func TestServerServesHTTPOnTheSamePort(t *testing.T) {
 	}
 }
 
-// A connection that comes by way of net/http has the same stream as any other.
+// A connection that comes by way of net/http is driven by the engine as any other is.
 func TestServerSeesThroughItsOwnHTTP(t *testing.T) {
 	leakCheck(t)
 	e := newWitness()
@@ -133,7 +133,7 @@ func TestServerSeesThroughItsOwnHTTP(t *testing.T) {
 	_, r, nc := talk(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	r.Discard(len("404 page not found\n"))
 	exchange(t, nc, handshakeRequest())
-	if stream := (<-e.opened).NetConn(); fmt.Sprintf("%T", stream) != "*net.TCPConn" {
+	if stream := (<-e.opened).NetConn(); fmt.Sprintf("%T", stream) != "*engine.Conn" {
 		t.Errorf("the stream is a %T", stream)
 	}
 }

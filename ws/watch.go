@@ -92,7 +92,7 @@ type (
 	writing Conn
 )
 
-func (c *reading) interrupt(t time.Time) { c.stream.SetReadDeadline(t) }
-func (c *writing) interrupt(t time.Time) { c.stream.SetWriteDeadline(t) }
+func (c *reading) interrupt(t time.Time) { (*Conn)(c).link().SetReadDeadline(t) }
+func (c *writing) interrupt(t time.Time) { (*Conn)(c).link().SetWriteDeadline(t) }
 
 var longAgo = time.Unix(1, 0)

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidewire/tidewire/ws/engine"
 )
 
 // tick is how often an Engine looks at its connections: the grain of keepalive
@@ -42,6 +44,7 @@ type Engine struct {
 	last    time.Time
 	due     []*Conn // scratch of turn
 	monitor monitor
+	poller  engine.Poller
 }
 
 var processEngine = NewEngine()

@@ -24,6 +24,9 @@ type writeState struct {
 	noted    bool          // the monitor knows of this corking
 	full     bool          // a handler is owed a Drained
 	telling  int           // calls of Drained under way
+	apart    bool          // evented: the reading pass is not on a worker; the reader's
+	stalled  bool          // evented: the socket takes no more, until writable
+	again    bool          // evented: writable came while somebody was flushing
 	attached bool          // Write never waits for the peer
 	message  bool          // a Writer is in the middle of a message
 	changed  chan struct{} // closed and dropped when a waiter should look again
@@ -201,6 +204,12 @@ func (c *Conn) slowPeer() error {
 // held and releases it.
 func (c *Conn) writeLocked(ctx context.Context, typ MessageType, p []byte) error {
 	w := &c.out
+	if len(p) >= shareLimit && !c.client && c.events.Load() && !w.flushing && !w.stalled &&
+		(w.deflate == nil || !w.deflate.Wants(len(p))) {
+		head := w.grow(frame.MaxHeaderSize)
+		*head = frame.AppendHeader(*head, frame.Header{Fin: true, Opcode: frame.Opcode(typ), Length: int64(len(p))})
+		return c.writeOn(head, p)
+	}
 	if w.flushing || w.corked || w.attached || c.patient && ctx.Done() != nil {
 		if err := c.appendMessage(typ, p); err != nil {
 			w.mu.Unlock()

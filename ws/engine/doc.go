@@ -4,3 +4,8 @@
 //
 // It is the ground that ws stands on, and of no use without it.
 package engine
+
+import "errors"
+
+// errNoSocket is returned where there is no socket to read and write below net.Conn.
+var errNoSocket = errors.New("engine: no plain socket")

@@ -2,10 +2,7 @@
 
 package engine
 
-import (
-	"errors"
-	"net"
-)
+import "net"
 
 // Source gives a Socket the memory to read into.
 type Source interface {
@@ -15,8 +12,6 @@ type Source interface {
 
 // Socket is never open on this platform: callers use the net.Conn.
 type Socket struct{}
-
-var errNoSocket = errors.New("engine: no plain sockets on this platform")
 
 // Open reports false.
 func (s *Socket) Open(nc net.Conn) bool { return false }

@@ -51,19 +51,27 @@ func (s *Socket) Open(nc net.Conn) bool {
 	if s.raw != nil {
 		return true
 	}
-	switch nc := nc.(type) {
-	case *net.TCPConn:
-		s.raw, _ = nc.SyscallConn()
-	case *net.UnixConn:
-		if a := nc.LocalAddr(); a != nil && a.Network() == "unix" {
-			s.raw, _ = nc.SyscallConn()
-		}
-	}
+	s.raw = rawOf(nc)
 	if s.raw == nil {
 		return false
 	}
 	s.nc = nc
 	return true
+}
+
+// rawOf returns nil unless nc is a plain socket. A type that embeds one is
+// refused: its own Read and Write would be bypassed.
+func rawOf(nc net.Conn) syscall.RawConn {
+	var raw syscall.RawConn
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		if a := nc.LocalAddr(); a != nil && a.Network() == "unix" {
+			raw, _ = nc.SyscallConn()
+		}
+	}
+	return raw
 }
 
 // Read reads once into the memory that src gives, waiting for the socket to
@@ -202,13 +210,15 @@ func (s *Socket) tryWrite(fd uintptr) bool {
 
 // Unread reports whether bytes wait to be read. It never waits.
 func (s *Socket) Unread() bool {
-	unread := false
-	s.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		unread = err == nil && n > 0
-	})
-	return unread
+	some := false
+	s.raw.Control(func(fd uintptr) { some = unread(int(fd)) })
+	return some
+}
+
+func unread(fd int) bool {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
 }
 
 // Unsent returns how many bytes the peer has not acknowledged yet, or -1 where

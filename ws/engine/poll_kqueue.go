@@ -1,0 +1,127 @@
+//go:build (darwin || dragonfly || freebsd || openbsd) && (amd64 || arm64)
+
+package engine
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What an event says.
+const (
+	canRead = 1 << iota
+	canWrite
+	hungUp // the peer has ended its half, or the connection is broken
+)
+
+// kernel is a kqueue (kqueue(2)) and a pipe to wake it.
+type kernel struct{ kq, out, in int }
+
+func (k *kernel) open() error {
+	var err error
+	if k.kq, err = unix.Kqueue(); err != nil {
+		return os.NewSyscallError("kqueue", err)
+	}
+	var p [2]int
+	if err := unix.Pipe(p[:]); err != nil {
+		unix.Close(k.kq)
+		return os.NewSyscallError("pipe", err)
+	}
+	k.out, k.in = p[0], p[1]
+	for _, fd := range []int{k.kq, k.out, k.in} {
+		unix.CloseOnExec(fd)
+	}
+	var ev [1]unix.Kevent_t
+	unix.SetKevent(&ev[0], k.out, unix.EVFILT_READ, unix.EV_ADD)
+	if _, err := unix.Kevent(k.kq, ev[:], nil, nil); err != nil {
+		k.close()
+		return os.NewSyscallError("kevent", err)
+	}
+	return nil
+}
+
+func (k *kernel) close() {
+	unix.Close(k.kq)
+	unix.Close(k.out)
+	unix.Close(k.in)
+}
+
+// add registers once: an edge for each change (EV_CLEAR), and nobody re-arms.
+func (k *kernel) add(fd int, gen uint32) error {
+	var ev [2]unix.Kevent_t
+	unix.SetKevent(&ev[0], fd, unix.EVFILT_READ, unix.EV_ADD|unix.EV_CLEAR)
+	unix.SetKevent(&ev[1], fd, unix.EVFILT_WRITE, unix.EV_ADD|unix.EV_CLEAR)
+	for i := range ev {
+		*mark(&ev[i]) = uintptr(gen)
+	}
+	_, err := unix.Kevent(k.kq, ev[:], nil, nil)
+	return os.NewSyscallError("kevent", err)
+}
+
+// mark is the user's word of an event. It holds a number, never a pointer.
+func mark(ev *unix.Kevent_t) *uintptr { return (*uintptr)(unsafe.Pointer(&ev.Udata)) }
+
+func (k *kernel) remove(fd int) {
+	var ev [2]unix.Kevent_t
+	unix.SetKevent(&ev[0], fd, unix.EVFILT_READ, unix.EV_DELETE)
+	unix.SetKevent(&ev[1], fd, unix.EVFILT_WRITE, unix.EV_DELETE)
+	for i := range ev {
+		unix.Kevent(k.kq, ev[i:i+1], nil, nil)
+	}
+}
+
+// wake has wait return. It may be called once, and the next wait does so too.
+func (k *kernel) wake() { unix.Write(k.in, []byte{1}) }
+
+// events is what wait fetches. The collector must not take marks for pointers: the
+// memory is of numbers.
+type events struct {
+	list [batchSize * unsafe.Sizeof(unix.Kevent_t{}) / 8]uint64
+	wake uint32 // the descriptor that is not a socket
+}
+
+func (evs *events) all() []unix.Kevent_t {
+	return unsafe.Slice((*unix.Kevent_t)(unsafe.Pointer(&evs.list)), batchSize)
+}
+
+func (k *kernel) wait(evs *events) int {
+	evs.wake = uint32(k.out)
+	n, err := unix.Kevent(k.kq, nil, evs.all(), nil)
+	if err != nil {
+		return 0 // EINTR
+	}
+	return n
+}
+
+// at returns an event; fd is -1 for wake's.
+func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
+	ev := &evs.all()[i]
+	if uint32(ev.Ident) == evs.wake {
+		return -1, 0, 0
+	}
+	if ev.Filter == unix.EVFILT_READ {
+		what = canRead
+	} else {
+		what = canWrite
+	}
+	if ev.Flags&(unix.EV_EOF|unix.EV_ERROR) != 0 {
+		what = canRead | canWrite | hungUp
+	}
+	return int32(ev.Ident), uint32(*mark(ev)), what
+}
+
+func read(fd int32, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), p)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func write(fd int32, p []byte) (int, error) {
+	n, err := unix.Write(int(fd), p)
+	return max(n, 0), err
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What an event says.
+const (
+	canRead = 1 << iota
+	canWrite
+	hungUp // the peer has ended its half, or the connection is broken
+)
+
+// kernel is an epoll set (epoll(7)) and an eventfd to wake it.
+type kernel struct{ ep, event int }
+
+// interest is registered once: an edge for each change, and nobody re-arms.
+const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&(1<<32-1)
+
+func (k *kernel) open() error {
+	var err error
+	if k.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if k.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(k.ep)
+		return os.NewSyscallError("eventfd", err)
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1}
+	if err = unix.EpollCtl(k.ep, unix.EPOLL_CTL_ADD, k.event, &ev); err != nil {
+		k.close()
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+func (k *kernel) close() {
+	unix.Close(k.event)
+	unix.Close(k.ep)
+}
+
+func (k *kernel) add(fd int, gen uint32) error {
+	ev := unix.EpollEvent{Events: interest, Fd: int32(fd), Pad: int32(gen)}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(k.ep, unix.EPOLL_CTL_ADD, fd, &ev))
+}
+
+func (k *kernel) remove(fd int) {
+	unix.EpollCtl(k.ep, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// wake has wait return. It may be called once, and the next wait does so too.
+func (k *kernel) wake() {
+	one := [8]byte{1}
+	unix.Write(k.event, one[:])
+}
+
+// events is what wait fetches.
+type events [batchSize]unix.EpollEvent
+
+func (k *kernel) wait(evs *events) int {
+	n, err := unix.EpollWait(k.ep, evs[:], -1)
+	if err != nil {
+		return 0 // EINTR
+	}
+	return n
+}
+
+// at returns an event; fd is -1 for wake's.
+func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
+	ev := &evs[i]
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		what |= canRead
+	}
+	if ev.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		what |= canWrite
+	}
+	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		what |= hungUp
+	}
+	return ev.Fd, uint32(ev.Pad), what
+}
+
+// rawLimit is up to which size a read or a write is made without telling Go's
+// scheduler, which costs more than the copying: they never wait.
+const rawLimit = 64 << 10
+
+func read(fd int32, p []byte) (int, error) {
+	for {
+		n, err := call(unix.SYS_READ, fd, p)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+func write(fd int32, p []byte) (int, error) { return call(unix.SYS_WRITE, fd, p) }
+
+func call(trap uintptr, fd int32, p []byte) (int, error) {
+	var n uintptr
+	var e unix.Errno
+	if len(p) <= rawLimit {
+		n, _, e = unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	} else {
+		n, _, e = unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	}
+	switch e {
+	case 0:
+		return int(n), nil
+	case unix.EAGAIN:
+		return 0, unix.EAGAIN // converted once
+	}
+	return 0, e
+}

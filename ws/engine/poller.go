@@ -1,0 +1,141 @@
+//go:build linux || ((darwin || dragonfly || freebsd || openbsd) && (amd64 || arm64))
+
+package engine
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Poller watches sockets and calls their owners when something has come, from few
+// goroutines: one that is idle owns none. The zero value is ready. While it
+// watches nothing, it holds no goroutine, no timer and no descriptor.
+type Poller struct {
+	mu    sync.Mutex // guards loop and its open
+	loop  *loop
+	table table
+	gen   atomic.Uint32
+	stats Stats
+}
+
+// Stats counts what a Poller did.
+type Stats struct {
+	Takeovers  atomic.Int64 // a worker was replaced because its handler took long
+	Dispatched atomic.Int64 // events that were given a goroutine of their own
+	Stale      atomic.Int64 // events that came for a socket already closed
+	Apart      atomic.Int64 // goroutines now that are not the worker's
+}
+
+// Stats returns the live counters.
+func (p *Poller) Stats() *Stats { return &p.stats }
+
+// Add takes nc over, if it is exactly a *net.TCPConn or a *net.UnixConn of stream
+// type: the socket is d's from then on, nc is closed, and the Conn that stands for
+// d is returned. Reading is the caller's, until it calls Resume; nothing is missed
+// meanwhile. On an error nc is as it was.
+func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events) (net.Conn, error) {
+	raw := rawOf(nc)
+	if raw == nil {
+		return nil, errNoSocket
+	}
+	fd := -1
+	var err error
+	if e := raw.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	c := newConn(d, nc)
+	d.fd, d.gen, d.ev = int32(fd), p.gen.Add(1), ev
+	d.busy.Store(1)
+	d.ref.Store(userUnit)
+	p.mu.Lock()
+	if p.loop == nil {
+		if p.loop, err = newLoop(p); err != nil {
+			p.loop = nil
+			p.mu.Unlock()
+			d.ref.Store(0)
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	d.loop = p.loop
+	d.loop.open++
+	p.mu.Unlock()
+	p.table.set(fd, d)
+	if err := d.loop.kernel.add(fd, d.gen); err != nil {
+		d.ref.Store(closedBit)
+		d.loop.remove(d)
+		return nil, err
+	}
+	nc.Close()
+	return c, nil
+}
+
+// remove closes a descriptor that nobody uses any more.
+func (l *loop) remove(d *Descriptor) {
+	p := l.poller
+	p.table.clear(int(d.fd), d)
+	l.kernel.remove(int(d.fd)) // a copy elsewhere would keep it registered
+	unix.Close(int(d.fd))
+	p.mu.Lock()
+	l.open--
+	last := l.open == 0
+	if last {
+		p.loop = nil
+	}
+	p.mu.Unlock()
+	if last {
+		l.end()
+	}
+}
+
+// table finds a descriptor's owner by its number.
+type table struct {
+	mu    sync.Mutex // guards growing
+	pages atomic.Pointer[[]*page]
+}
+
+const pageSize = 512
+
+type page [pageSize]atomic.Pointer[Descriptor]
+
+func (t *table) slot(fd int) *atomic.Pointer[Descriptor] {
+	pages := t.pages.Load()
+	if i := fd / pageSize; pages != nil && i < len(*pages) {
+		return &(*pages)[i][fd%pageSize]
+	}
+	return nil
+}
+
+func (t *table) get(fd int) *Descriptor {
+	if s := t.slot(fd); s != nil {
+		return s.Load()
+	}
+	return nil
+}
+
+func (t *table) set(fd int, d *Descriptor) {
+	if t.slot(fd) == nil {
+		t.mu.Lock()
+		var pages []*page
+		if old := t.pages.Load(); old != nil {
+			pages = append(pages, *old...)
+		}
+		for len(pages) <= fd/pageSize {
+			pages = append(pages, new(page))
+		}
+		t.pages.Store(&pages)
+		t.mu.Unlock()
+	}
+	t.slot(fd).Store(d)
+}
+
+func (t *table) clear(fd int, d *Descriptor) { t.slot(fd).CompareAndSwap(d, nil) }

@@ -1,0 +1,145 @@
+//go:build linux || ((darwin || dragonfly || freebsd || openbsd) && (amd64 || arm64))
+
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// watchdog notices that the worker is held up in a handler. Its timer runs while
+// the worker is busy, and a few ticks longer.
+type watchdog struct {
+	loop        *loop
+	ticking     atomic.Bool
+	dispatching atomic.Bool  // every event gets a goroutine
+	blocked     atomic.Int32 // workers that were replaced and have not returned
+
+	mu    sync.Mutex // guards what follows
+	timer *time.Timer
+	over  bool
+	word  uint64    // at the last tick
+	same  int       // ticks for which word has been that
+	quiet int       // ticks for which the worker has been waiting
+	until time.Time // when dispatching ends
+}
+
+const (
+	watchTick     = 500 * time.Microsecond
+	watchQuiet    = 8 // ticks
+	dispatchShort = 2 * time.Millisecond
+	dispatchLong  = 100 * time.Millisecond
+	slowEvents    = 16
+)
+
+// wakeUp sees to it that the watchdog ticks. The worker calls it behind the word
+// that says that it is busy.
+func (g *watchdog) wakeUp() {
+	if g.ticking.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ticking.Load() || g.over {
+		return
+	}
+	g.same, g.quiet, g.word = 0, 0, 0
+	g.ticking.Store(true)
+	if g.timer == nil {
+		g.timer = time.AfterFunc(watchTick, g.tick)
+	} else {
+		g.timer.Reset(watchTick)
+	}
+}
+
+// end stops the watchdog for good.
+func (g *watchdog) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+func (g *watchdog) tick() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
+		return
+	}
+	l := g.loop
+	word := l.word.Load()
+	if uint32(word) == waiting {
+		g.quiet++
+		g.same = 0
+	} else {
+		g.quiet = 0
+		if word == g.word {
+			if g.same++; g.same >= 2 {
+				g.takeOver(word)
+				word = l.word.Load()
+				g.same = 0
+			}
+		} else {
+			g.same = 0
+		}
+	}
+	g.word = word
+	if g.dispatching.Load() {
+		now := time.Now()
+		if g.blocked.Load() >= 2 {
+			g.until = now.Add(dispatchLong)
+		}
+		if now.After(g.until) {
+			g.dispatching.Store(false)
+		} else {
+			g.quiet = 0
+		}
+	}
+	if g.quiet >= watchQuiet {
+		g.ticking.Store(false)
+		// The worker looks at ticking behind its word, and we at its word behind
+		// ticking: one of us sees the other.
+		if uint32(l.word.Load()) == waiting || !g.ticking.CompareAndSwap(false, true) {
+			return
+		}
+		g.quiet = 0
+	}
+	g.timer.Reset(watchTick)
+}
+
+// takeOver replaces the worker whose word this is.
+func (g *watchdog) takeOver(word uint64) {
+	l := g.loop
+	w := l.worker.Load()
+	next := uint32(word)
+	if w.gen != uint32(word>>32) {
+		return // it is being replaced
+	}
+	g.blocked.Add(1)
+	l.poller.stats.Apart.Add(1)
+	if !l.succeed(w, next) {
+		g.blocked.Add(-1)
+		l.poller.stats.Apart.Add(-1)
+		return
+	}
+	l.poller.stats.Takeovers.Add(1)
+	g.dispatching.Store(true)
+	if until := time.Now().Add(dispatchShort); until.After(g.until) {
+		g.until = until
+	}
+	if next == 0 {
+		return
+	}
+	fd, gen, _ := w.events.at(int(next - 1))
+	if fd < 0 {
+		return
+	}
+	if d := l.poller.table.get(int(fd)); d != nil && d.gen == gen && d.use() {
+		d.slow.Store(slowEvents)
+		d.ev.Blocked()
+		d.done()
+	}
+}

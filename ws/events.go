@@ -1,0 +1,324 @@
+//go:build !js
+
+package ws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+
+	"github.com/tidewire/tidewire/ws/engine"
+)
+
+// An attached connection over a plain socket is driven by the engine: no goroutine,
+// buffer or timer is its own while nothing happens. What it does is done by
+// whoever brings the event: a worker of the engine, the Write that finds the
+// socket free, the wheel.
+
+// stage is how far the events of a connection have come; the reader owns it.
+type stage uint8
+
+const (
+	stageNew     stage = iota // Opened has not been called
+	stageReading              // messages are delivered
+	stageClosed               // the connection has ended, Closed has been or is being called
+	stageDepart               // the last bytes leave, and the stream is closed
+)
+
+// evented is a Conn as the engine sees it.
+type evented Conn
+
+func (e *evented) Readable(shared bool) bool { return (*Conn)(e).readable(shared) }
+func (e *evented) Writable()                 { (*Conn)(e).writable() }
+func (e *evented) Blocked()                  { (*Conn)(e).hurry() }
+
+// enter drives an attached connection: by the engine where it can, and then it
+// returns soon; otherwise on the calling goroutine until the end.
+func (c *Conn) enter(h Handler) {
+	if c.toEngine() {
+		c.desc.Resume()
+	} else {
+		c.serve(h)
+	}
+}
+
+// toEngine hands the socket to the engine, and reports whether it took it. Reading
+// is the caller's.
+func (c *Conn) toEngine() bool {
+	w := &c.out
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.flushing && c.ended.Load() == nil { // the stream is the flusher's
+		w.wait(context.Background())
+	}
+	if c.ended.Load() != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	nc, err := c.wheel.poller.Add(&c.desc, c.stream, (*evented)(c))
+	if err != nil {
+		return false
+	}
+	c.stream = nc
+	c.read.polled = true
+	c.events.Store(true)
+	return true
+}
+
+// readable reads and delivers what has come. See engine.Events.
+func (c *Conn) readable(shared bool) bool {
+	r := &c.read
+	if r.inside { // runtime.Goexit in a handler cut the pass of before short
+		r.inside = false
+		if r.stage <= stageReading {
+			r.stage = stageReading
+			return c.over(errExited)
+		}
+		r.stage = stageDepart
+	}
+	if r.stage >= stageClosed {
+		r.stage = stageDepart
+		c.departOn()
+		return true
+	}
+	r.inside = true
+	h := c.handler
+	if r.stage == stageNew {
+		r.stage = stageReading
+		c.guard(func() { h.Opened(c) })
+	}
+	c.out.apart = !shared
+	r.drained = false
+	done, err := c.pass(func(typ MessageType, p []byte) bool {
+		c.guard(func() { h.Message(c, typ, p) })
+		return true
+	})
+	c.uncork()
+	if !done {
+		r.Wait()
+		r.inside = false
+		return true
+	}
+	r.inside = false
+	return c.over(err)
+}
+
+// over ends the delivery of messages. See engine.Events for what it returns.
+func (c *Conn) over(err error) bool {
+	c.read.inside = true
+	c.endRun(err)
+	c.read.stage = stageClosed
+	c.out.mu.Lock()
+	telling := c.out.telling > 0
+	c.out.mu.Unlock()
+	if telling {
+		go func() {
+			defer c.desc.Resume()
+			c.awaitDrained()
+			c.tellClosed()
+		}()
+		return false
+	}
+	c.tellClosed()
+	c.departOn()
+	return true
+}
+
+func (c *Conn) tellClosed() {
+	c.guard(func() { c.handler.Closed(c, c.ended.Load()) })
+	c.read.inside = false
+	c.read.stage = stageDepart
+}
+
+// departOn takes an ended connection from the last frame to the closed stream, as
+// far as that goes without waiting: the queue, the end of our half, what the peer
+// still sends, so that closing does not answer that with a reset, which would
+// overtake our close frame. The wheel bounds it.
+func (c *Conn) departOn() {
+	r := &c.read
+	if c.killed.Load() || c.gone.Load() || c.departQuickly() {
+		c.vanish()
+		return
+	}
+	w := &c.out
+	w.mu.Lock()
+	pending := w.flushing || w.pending != nil
+	w.mu.Unlock()
+	if pending {
+		return // flushed comes back to it
+	}
+	if !r.halved {
+		r.halved = true
+		if c.desc.CloseWrite() != nil {
+			c.vanish()
+			return
+		}
+	}
+	if r.answered && !c.client && !c.desc.Unread() {
+		c.vanish() // RFC 6455 section 7.1.1: the server closes the stream first
+		return
+	}
+	b := getBuffer(chunkBuffer)
+	defer putBuffer(b)
+	for r.dropped < maxDrain {
+		n, _, err := c.desc.Read((*b)[:cap(*b)])
+		if engine.WouldBlock(err) {
+			return
+		}
+		if n == 0 || err != nil {
+			break
+		}
+		r.dropped += n
+	}
+	c.vanish()
+}
+
+// receiveEvent reads once what the engine has announced.
+func (c *Conn) receiveEvent() (int, error) {
+	r := &c.read
+	if r.drained {
+		return 0, errWouldBlock
+	}
+	n, more, err := c.desc.Read(r.Space())
+	switch {
+	case err != nil && engine.WouldBlock(err):
+		return 0, errWouldBlock
+	case err != nil:
+		return 0, c.opError("read", err)
+	}
+	r.drained = !more
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// hurry lets replies that a slow handler holds back leave.
+func (c *Conn) hurry() {
+	w := &c.out
+	w.mu.Lock()
+	w.corked = false
+	c.flushLater()
+}
+
+// writable goes on where the socket took no more.
+func (c *Conn) writable() {
+	w := &c.out
+	w.mu.Lock()
+	switch {
+	case w.flushing:
+		w.again = true
+		w.mu.Unlock()
+	case w.stalled:
+		w.stalled, w.flushing = false, true
+		c.flushOn()
+	default:
+		w.mu.Unlock()
+	}
+}
+
+// flushOn writes what is pending, as the flusher, and leaves what the socket does
+// not take for writable. It is called with mu held and releases it.
+func (c *Conn) flushOn() {
+	w := &c.out
+	for round := 0; ; round++ {
+		if w.pending == nil {
+			c.desc.Sated()
+			c.flushed()
+			return
+		}
+		if round == maxRounds { // others keep queuing: the caller's Write must return
+			w.mu.Unlock()
+			go func() {
+				w.mu.Lock()
+				c.flushOn()
+			}()
+			return
+		}
+		b := w.pending
+		w.pending, w.inflight, w.again = nil, len(*b), false
+		if round > 0 {
+			w.signal()
+		}
+		w.mu.Unlock()
+		n, err := c.desc.Write(*b, nil)
+		w.mu.Lock()
+		w.inflight = 0
+		if err != nil {
+			putBuffer(b)
+			c.writeBroken(c.opError("write", err))
+			return
+		}
+		if n == len(*b) {
+			putBuffer(b)
+			continue
+		}
+		*b = append((*b)[:0], (*b)[n:]...)
+		c.putBack(b, nil)
+		if w.again {
+			continue
+		}
+		c.stall(n > 0)
+		return
+	}
+}
+
+// stall gives the flusher's duty back while bytes are pending that the socket does
+// not take. It is called with mu held and releases it.
+func (c *Conn) stall(moved bool) {
+	w := &c.out
+	if moved || c.ticks.stuck.Load() == 0 {
+		c.ticks.stuck.Store(moment(c.wheel.now.Load()))
+	}
+	w.flushing, w.stalled = false, true
+	over := c.countQueue()
+	w.signal()
+	w.mu.Unlock()
+	if over {
+		c.overBudget()
+	}
+}
+
+// writeOn sends a large message, and what is pending before it, by one system call
+// from the caller's memory. Only what the socket does not take is copied. It is
+// called with mu held and releases it.
+func (c *Conn) writeOn(head *[]byte, p []byte) error {
+	w := &c.out
+	w.flushing = true
+	w.pending, w.inflight, w.again = nil, len(*head)+len(p), false
+	w.mu.Unlock()
+	n, err := c.desc.Write(*head, p)
+	w.mu.Lock()
+	w.inflight = 0
+	if err != nil {
+		putBuffer(head)
+		return c.writeBroken(c.opError("write", err))
+	}
+	if n == len(*head)+len(p) {
+		putBuffer(head)
+		c.flushOn()
+		return nil
+	}
+	rest := p[max(0, n-len(*head)):]
+	*head = append((*head)[:0], (*head)[min(n, len(*head)):]...)
+	c.putBack(head, rest)
+	if w.again {
+		c.flushOn()
+	} else {
+		c.stall(n > 0)
+	}
+	return nil
+}
+
+// opError describes a failed call on the socket as package net would.
+func (c *Conn) opError(op string, err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	nc := c.link()
+	local, remote := nc.LocalAddr(), nc.RemoteAddr()
+	return &net.OpError{Op: op, Net: local.Network(), Source: local, Addr: remote, Err: os.NewSyscallError(op, err)}
+}
