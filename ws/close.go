@@ -46,6 +46,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)
 	defer cancel()
 	if c.read.watch.begin(ctx, (*reading)(c)) {
+		c.read.lend()
 		var err error
 		for err == nil && c.ended.Load() == nil {
 			err = c.discardMessage()
@@ -242,9 +243,10 @@ func (c *Conn) finish(ce *CloseError) bool {
 // caller owns the reading direction, for good.
 func (c *Conn) depart() {
 	r := &c.read
-	r.watch.mu.Lock() // from here on, no context interrupts
+	on := r.watch.watching()
+	on.mu.Lock() // from here on, no context interrupts
 	r.watch.state.Store(alone)
-	r.watch.mu.Unlock()
+	on.mu.Unlock()
 	if !c.gone.Load() && !c.departQuickly() {
 		if r.attached {
 			c.linger()
@@ -271,9 +273,9 @@ func (c *Conn) departQuickly() bool {
 		return false
 	}
 	c.out.mu.Lock()
-	empty := c.out.pending == nil && !c.out.flushing
+	empty := c.out.pending == nil && c.out.tail == nil && !c.out.flushing
 	c.out.mu.Unlock()
-	return empty && (r.eof || !c.unread())
+	return empty && (r.eof || r.polled && r.drained || !c.unread())
 }
 
 // linger lets the queue drain, ends our half of the stream, and reads until the
@@ -282,11 +284,12 @@ func (c *Conn) departQuickly() bool {
 func (c *Conn) linger() {
 	deadline := time.Now().Add(c.set.CloseTimeout)
 	w := &c.out.watch
-	w.mu.Lock()
+	on := w.watching()
+	on.mu.Lock()
 	if w.state.Load() != fired { // a Write that its context ends must wake first
 		c.stream.SetWriteDeadline(deadline)
 	}
-	w.mu.Unlock()
+	on.mu.Unlock()
 	if !c.drainQueue(deadline) {
 		return
 	}

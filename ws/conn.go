@@ -24,8 +24,8 @@ type Conn struct {
 	stream net.Conn       // where the bytes come from and go to; see link
 	socket *engine.Socket // the same, where it is a plain socket; see plain
 	opened atomic.Uint32  // 0: not tried yet
+	seat   int32          // index in the wheel's list, owned by the wheel
 	wheel  *Engine
-	seat   int // index in the wheel's list, owned by the wheel
 
 	events atomic.Bool // the engine has the socket, as desc
 	killed atomic.Bool // events: close the stream without ceremony
@@ -60,6 +60,9 @@ type extra struct {
 	cancel context.CancelCauseFunc
 	gone   chan struct{} // closed with the stream
 	pings  []*pingWait
+
+	behind    []*Prepared // of Groups, for the end of a Writer's message
+	behindLen int
 }
 
 // birth is what a handshake hands over.
@@ -110,13 +113,7 @@ func NewConn(stream io.ReadWriteCloser, p Params) *Conn {
 }
 
 func newConn(b birth) *Conn {
-	c := &Conn{
-		set:         b.set,
-		wheel:       b.set.Engine,
-		client:      b.client,
-		subprotocol: b.subprotocol,
-		onGone:      b.onGone,
-	}
+	c := &Conn{}
 	nc, ok := b.stream.(net.Conn)
 	if !ok {
 		nc = newPlainStream(b.stream)
@@ -124,6 +121,14 @@ func newConn(b birth) *Conn {
 	c.stream = nc
 	c.patient = !interruptsSafely(nc)
 	_, c.slowFirst = nc.(*tls.Conn)
+	c.begin(&b)
+	return c
+}
+
+// begin makes a connection of c, which has a stream.
+func (c *Conn) begin(b *birth) {
+	c.set, c.wheel = b.set, b.set.Engine
+	c.client, c.subprotocol, c.onGone = b.client, b.subprotocol, b.onGone
 	c.read.frames.Role = frame.Server
 	if b.client {
 		c.read.frames.Role = frame.Client
@@ -144,7 +149,6 @@ func newConn(b birth) *Conn {
 	count.opened.Add(1)
 	count.open.Add(1)
 	c.wheel.join(c)
-	return c
 }
 
 // interruptsSafely reports whether a deadline may end a write and the stream be

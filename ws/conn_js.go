@@ -19,7 +19,7 @@ type Conn struct {
 	set         *settings
 	socket      socket
 	wheel       *Engine
-	seat        int // index in the wheel's list, owned by the wheel; -1: none
+	seat        int32 // index in the wheel's list, owned by the wheel; -1: none
 	subprotocol string
 	remote      address
 

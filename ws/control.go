@@ -13,7 +13,7 @@ import (
 // controlRate counts control frames by the second.
 type controlRate struct {
 	second uint32
-	n      int
+	n      int32
 }
 
 // maxPongQueue is how many bytes may wait before further pings go unanswered: a
@@ -29,7 +29,7 @@ func (c *Conn) controlFrame(op frame.Opcode, p []byte) error {
 		if second != r.control.second {
 			r.control = controlRate{second: second}
 		}
-		if r.control.n++; r.control.n > limit {
+		if r.control.n++; int(r.control.n) > limit {
 			return c.refuse(StatusPolicyViolation, ErrControlFlood)
 		}
 	}

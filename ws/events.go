@@ -25,6 +25,8 @@ const (
 	stageReading              // messages are delivered
 	stageClosed               // the connection has ended, Closed has been or is being called
 	stageDepart               // the last bytes leave, and the stream is closed
+	stageGreet                // Server: the handshake is not over
+	stageGone                 // Server: it came to nothing
 )
 
 // evented is a Conn as the engine sees it.
@@ -71,6 +73,13 @@ func (c *Conn) toEngine() bool {
 // readable reads and delivers what has come. See engine.Events.
 func (c *Conn) readable(shared bool) bool {
 	r := &c.read
+	if r.stage >= stageGreet {
+		if r.stage == stageGone || !c.greet(c.handler.(*greeting)) {
+			return true
+		}
+	} else {
+		r.drained = false
+	}
 	if r.inside { // runtime.Goexit in a handler cut the pass of before short
 		r.inside = false
 		if r.stage <= stageReading {
@@ -85,20 +94,20 @@ func (c *Conn) readable(shared bool) bool {
 		return true
 	}
 	r.inside = true
+	r.lend()
 	h := c.handler
 	if r.stage == stageNew {
 		r.stage = stageReading
 		c.guard(func() { h.Opened(c) })
 	}
 	c.out.apart = !shared
-	r.drained = false
 	done, err := c.pass(func(typ MessageType, p []byte) bool {
 		c.guard(func() { h.Message(c, typ, p) })
 		return true
 	})
 	c.uncork()
 	if !done {
-		r.Wait()
+		r.giveBack()
 		r.inside = false
 		return true
 	}
@@ -145,7 +154,7 @@ func (c *Conn) departOn() {
 	}
 	w := &c.out
 	w.mu.Lock()
-	pending := w.flushing || w.pending != nil
+	pending := w.flushing || w.pending != nil || w.tail != nil
 	w.mu.Unlock()
 	if pending {
 		return // flushed comes back to it
@@ -171,7 +180,7 @@ func (c *Conn) departOn() {
 		if n == 0 || err != nil {
 			break
 		}
-		r.dropped += n
+		r.dropped += int32(n)
 	}
 	c.vanish()
 }
@@ -225,7 +234,7 @@ func (c *Conn) writable() {
 func (c *Conn) flushOn() {
 	w := &c.out
 	for round := 0; ; round++ {
-		if w.pending == nil {
+		if w.pending == nil && w.tail == nil {
 			c.desc.Sated()
 			c.flushed()
 			return
@@ -238,31 +247,94 @@ func (c *Conn) flushOn() {
 			}()
 			return
 		}
-		b := w.pending
-		w.pending, w.inflight, w.again = nil, len(*b), false
-		if round > 0 {
-			w.signal()
-		}
-		w.mu.Unlock()
-		n, err := c.desc.Write(*b, nil)
-		w.mu.Lock()
-		w.inflight = 0
-		if err != nil {
-			putBuffer(b)
-			c.writeBroken(c.opError("write", err))
+		if !c.flushRound(nil) {
 			return
 		}
-		if n == len(*b) {
+	}
+}
+
+// flushRound takes what is pending and then p to the socket. It is called as the
+// flusher with mu held, and reports whether to go on; otherwise it has given the
+// duty back and released mu.
+func (c *Conn) flushRound(p []byte) bool {
+	w := &c.out
+	b, tail := w.pending, w.tail
+	w.inflight = w.queued() + len(p)
+	w.pending, w.tail, w.again = nil, nil, false
+	w.signal()
+	w.mu.Unlock()
+	var n int
+	var err error
+	if tail == nil && p == nil {
+		n, err = c.desc.Write(*b)
+	} else {
+		n, err = c.sendPieces(b, tail, p)
+	}
+	w.mu.Lock()
+	total := w.inflight
+	w.inflight = 0
+	if err != nil {
+		if b != nil {
 			putBuffer(b)
-			continue
 		}
-		*b = append((*b)[:0], (*b)[n:]...)
-		c.putBack(b, nil)
-		if w.again {
-			continue
+		c.writeBroken(c.opError("write", err))
+		return false
+	}
+	if n == total {
+		if b != nil {
+			putBuffer(b)
 		}
-		c.stall(n > 0)
-		return
+		return true
+	}
+	c.takeBack(b, tail, p, n)
+	if w.again {
+		return true
+	}
+	c.stall(n > 0)
+	return false
+}
+
+// sendPieces writes what has several pieces.
+func (c *Conn) sendPieces(b *[]byte, tail *sharedTail, p []byte) (int, error) {
+	var room [16][]byte
+	pieces := room[:0]
+	if b != nil {
+		pieces = append(pieces, *b)
+	}
+	if tail != nil {
+		pieces = append(pieces, tail.frames...)
+	}
+	if p != nil {
+		pieces = append(pieces, p)
+	}
+	return c.desc.WriteAll(pieces)
+}
+
+// takeBack puts what flushRound has taken back in front of the queue, without the n
+// bytes that have left. Called with mu held.
+func (c *Conn) takeBack(b *[]byte, tail *sharedTail, p []byte, n int) {
+	w := &c.out
+	if b != nil {
+		k := min(n, len(*b))
+		n -= k
+		if *b = append((*b)[:0], (*b)[k:]...); len(*b) == 0 {
+			putBuffer(b)
+			b = nil
+		}
+	}
+	tail, n = tail.after(n)
+	p = p[max(0, min(n, len(p))):]
+	if tail != nil && (len(p) > 0 || w.pending != nil) { // bytes come behind it
+		b, tail = tail.appendTo(b), nil
+	}
+	if len(p) > 0 && b == nil {
+		b = getBuffer(len(p))
+	}
+	if b != nil {
+		c.putBack(b, p)
+	}
+	if tail != nil {
+		w.tail = tail.join(w.tail)
 	}
 }
 
@@ -285,30 +357,10 @@ func (c *Conn) stall(moved bool) {
 // writeOn sends a large message, and what is pending before it, by one system call
 // from the caller's memory. Only what the socket does not take is copied. It is
 // called with mu held and releases it.
-func (c *Conn) writeOn(head *[]byte, p []byte) error {
-	w := &c.out
-	w.flushing = true
-	w.pending, w.inflight, w.again = nil, len(*head)+len(p), false
-	w.mu.Unlock()
-	n, err := c.desc.Write(*head, p)
-	w.mu.Lock()
-	w.inflight = 0
-	if err != nil {
-		putBuffer(head)
-		return c.writeBroken(c.opError("write", err))
-	}
-	if n == len(*head)+len(p) {
-		putBuffer(head)
+func (c *Conn) writeOn(p []byte) error {
+	c.out.flushing = true
+	if c.flushRound(p) {
 		c.flushOn()
-		return nil
-	}
-	rest := p[max(0, n-len(*head)):]
-	*head = append((*head)[:0], (*head)[min(n, len(*head)):]...)
-	c.putBack(head, rest)
-	if w.again {
-		c.flushOn()
-	} else {
-		c.stall(n > 0)
 	}
 	return nil
 }

@@ -252,6 +252,7 @@ func (c *Conn) writeBroken(err error) error {
 		putBuffer(w.pending)
 		w.pending = nil
 	}
+	w.tail = nil
 	if ce := c.ended.Load(); ce != nil {
 		c.flushed()
 		return ce
@@ -334,7 +335,7 @@ func (c *Conn) flushLater() {
 		w.mu.Unlock()
 		return
 	}
-	if w.flushing || w.stalled || w.pending == nil {
+	if w.flushing || w.stalled || w.pending == nil && w.tail == nil {
 		over := c.countQueue()
 		w.mu.Unlock()
 		if over {
@@ -410,7 +411,8 @@ func (c *Conn) dropQueue() {
 		putBuffer(w.pending)
 		w.pending = nil
 	}
-	held := w.history
+	w.tail = nil
+	held := int(w.history)
 	w.history = 0
 	if !w.flushing {
 		held += w.held

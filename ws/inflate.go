@@ -32,9 +32,9 @@ func (c *Conn) inflated(dst, p []byte, view bool) ([]byte, error) {
 	if view && cap(out) > 0 {
 		*r.view = out
 	}
-	if held := r.inflate.Held(); held != r.window {
-		more := held - r.window
-		r.window = held
+	if held := r.inflate.Held(); held != int(r.window) {
+		more := held - int(r.window)
+		r.window = int32(held)
 		if herr := c.hold(more); herr != nil {
 			return nil, herr
 		}

@@ -20,9 +20,9 @@ type tickState struct {
 
 	looked uint32 // heard, plus one, when the socket was last looked at for a reset; owned by the wheel
 	paused uint32 // since when nobody reads a message that has begun; owned by the reader
-	unsent int    // bytes in the socket's queue at the last look; owned by the wheel
 	pinged uint32 // the last keepalive ping; owned by the wheel
-	missed int    // unanswered in a row; owned by the wheel
+	unsent int32  // bytes in the socket's queue at the last look; owned by the wheel
+	missed int32  // unanswered in a row; owned by the wheel
 }
 
 // excuse takes time in which nobody read off the message that has begun.
@@ -89,8 +89,8 @@ func (c *Conn) tend(now uint32) {
 		} else {
 			q = c.socket.Unsent()
 		}
-		if q != t.unsent {
-			t.unsent = q
+		if int32(q) != t.unsent {
+			t.unsent = int32(q)
 			t.stuck.CompareAndSwap(stuck, moment(now))
 		}
 	}
@@ -119,7 +119,7 @@ func (c *Conn) tend(now uint32) {
 	} else if c.waits() {
 		// Only while somebody reads does silence prove anything: the pong may
 		// lie unread behind a busy handler.
-		if t.missed++; t.missed >= c.set.PingMisses {
+		if t.missed++; int(t.missed) >= c.set.PingMisses {
 			count.silent.Add(1)
 			c.finish(&CloseError{By: Network, Code: StatusAbnormalClosure, Cause: ErrSilent})
 			c.killApart()
@@ -150,7 +150,7 @@ func (c *Conn) killApart() {
 
 // retryRead has the loop inside Socket.Wakes read once more.
 func (c *Conn) retryRead() {
-	w := &c.read.watch
+	w := c.read.watch.watching()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.inWakes.Load() {
@@ -161,7 +161,7 @@ func (c *Conn) retryRead() {
 
 // retries takes the wheel's wish for another read, and its deadline, back.
 func (c *Conn) retries() bool {
-	w := &c.read.watch
+	w := c.read.watch.watching()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	again := c.ticks.retry.Swap(false)

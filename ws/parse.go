@@ -3,6 +3,8 @@
 package ws
 
 import (
+	"sync"
+
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/frame"
 )
@@ -12,8 +14,7 @@ import (
 type readState struct {
 	watch watch
 
-	buf  *[]byte // pooled; nil while nothing is buffered
-	rest []byte  // what is not parsed yet: a part of *buf, or memory of its own
+	*intake // lent while somebody reads, and while something has begun to arrive
 
 	frames frame.State
 	left   int64 // payload of the current frame still to come
@@ -26,30 +27,61 @@ type readState struct {
 	typ        MessageType
 	size       int64 // payload bytes of the message so far, as on the wire
 	text       frame.UTF8
-	parts      assembly
 	inflate    *deflate.Decompressor
-	window     int // bytes that inflate holds, as counted against the budget
+	window     int32 // bytes that inflate holds, as counted against the budget
 
 	stream  *messageReader // the Reader that was handed out last
-	view    *[]byte        // pooled; where the last view lies, if not in buf
 	control controlRate
 
 	eof      bool // the peer has ended its half of the stream
 	failed   bool // the stream is of no more use
 	answered bool // both close frames have passed
 
-	into     []byte   // where the next read goes; nil: behind rest
-	peek     [16]byte // what a TLS stream is waited for with
-	looping  bool     // Attach or Messages reads
-	attached bool     // Attach reads, on a goroutine of its own
-	polled   bool     // inside Socket.Wakes: never wait
-	drained  bool     // polled, and the kernel said that nothing is left
-	fd       uintptr
+	looping  bool // Attach or Messages reads
+	attached bool // Attach reads, on a goroutine of its own
+	polled   bool // inside Socket.Wakes: never wait
+	drained  bool // polled, and the kernel said that nothing is left
 
 	stage   stage // of an evented connection
 	inside  bool  // evented: readable has not returned
 	halved  bool  // evented: our half of the stream is ended
-	dropped int   // evented: bytes thrown away since
+	dropped int32 // evented: bytes thrown away since
+}
+
+// intake is what a connection needs to read, and not while it is idle. Its buf
+// stays with it while it is in the pool.
+type intake struct {
+	buf   *[]byte // pooled; nil while nothing is buffered
+	rest  []byte  // what is not parsed yet: a part of *buf, or memory of its own
+	parts assembly
+	view  *[]byte  // pooled; where the last view lies, if not in buf
+	into  []byte   // where the next read goes; nil: behind rest
+	peek  [16]byte // what a TLS stream is waited for with
+	fd    uintptr  // inside Socket.Wakes
+}
+
+var intakes = sync.Pool{New: func() any { return new(intake) }}
+
+// lend gives the reader its intake.
+func (r *readState) lend() {
+	if r.intake == nil {
+		r.intake = intakes.Get().(*intake)
+	}
+}
+
+// giveBack takes the intake from a reader that is done for now, or if something has
+// begun to arrive, what it need not hold.
+func (r *readState) giveBack() {
+	in := r.intake
+	switch {
+	case in == nil:
+	case len(in.rest) > 0 || in.parts.n > 0 || in.view != nil:
+		r.Wait()
+	case in.parts.chunks == nil:
+		in.rest, in.into = nil, nil
+		r.intake = nil
+		intakes.Put(in)
+	}
 }
 
 // Space implements engine.Source: bytes go behind those not parsed yet.
@@ -61,7 +93,7 @@ func (r *readState) Space() []byte {
 		b := getBuffer(max(readBuffer, len(r.rest)+smallBuffer))
 		*b = append(*b, r.rest...)
 		r.buf, r.rest = b, *b
-	} else if len(r.rest) == 0 {
+	} else if len(r.rest) == 0 { // also in an intake from the pool
 		*r.buf = (*r.buf)[:0]
 		r.rest = *r.buf
 	} else if cap(r.rest)-len(r.rest) < smallBuffer/4 {
@@ -86,20 +118,22 @@ func (r *readState) Wait() {
 }
 
 // keep takes a copy of bytes that were read before the connection was made.
-func (r *readState) keep(p []byte) { r.rest = append([]byte(nil), p...) }
+func (r *readState) keep(p []byte) {
+	r.lend()
+	r.rest = append([]byte(nil), p...)
+}
 
 // drop gives everything back, at the end.
 func (r *readState) drop(c *Conn) {
-	if r.buf != nil {
-		putBuffer(r.buf)
-		r.buf = nil
+	if r.intake != nil {
+		r.rest = nil
+		r.parts.release(c)
+		c.dropView()
+		r.giveBack()
 	}
-	r.rest = nil
-	r.parts.release(c)
-	c.dropView()
 	if r.inflate != nil {
 		r.inflate.Release()
-		c.unhold(r.window)
+		c.unhold(int(r.window))
 		r.inflate, r.window = nil, 0
 	}
 	r.watch.drop()

@@ -75,11 +75,86 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 		return err
 	}
 	w := &c.out
+	if err := c.appendPrepared(m); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	if w.flushing || w.corked || w.attached || c.patient && ctx.Done() != nil {
+		c.flushLater()
+		return nil
+	}
+	return c.flush(ctx, false)
+}
+
+// queueAll queues the messages of a batch in order, without waiting, and has them
+// leave together. It returns those for which there was no room under RefuseWrite,
+// and whether the connection takes nothing any more.
+func (c *Conn) queueAll(batch []*Prepared) (refused []*Prepared, ended bool) {
+	w := &c.out
+	w.mu.Lock()
+	for _, m := range batch {
+		if c.cannotWrite() != nil {
+			w.mu.Unlock()
+			return nil, true
+		}
+		if w.message && c.putBehind(m) {
+			continue
+		}
+		if w.message || !w.room(c, len(m.payload)) {
+			w.full = true
+			if c.set.QueuePolicy == RefuseWrite {
+				refused = append(refused, m)
+				continue
+			}
+			c.flushLater()
+			c.refuse(StatusTryAgainLater, ErrSlowPeer)
+			return nil, true
+		}
+		if err := c.appendPrepared(m); err != nil {
+			w.mu.Unlock()
+			return nil, true
+		}
+	}
+	c.flushLater()
+	return refused, false
+}
+
+// putBehind queues a prepared message for the end of the message that a Writer is in
+// the middle of, if there is room. Called with out.mu held.
+func (c *Conn) putBehind(m *Prepared) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.more()
+	if x.behindLen += len(m.payload); x.behindLen+c.out.queued() > c.set.WriteQueue && len(x.behind) > 0 {
+		x.behindLen -= len(m.payload)
+		return false
+	}
+	x.behind = append(x.behind, m)
+	return true
+}
+
+// takeBehind appends what putBehind has queued. Called with out.mu held.
+func (c *Conn) takeBehind() {
+	c.mu.Lock()
+	var behind []*Prepared
+	if x := c.extra; x != nil {
+		behind, x.behind, x.behindLen = x.behind, nil, 0
+	}
+	c.mu.Unlock()
+	for _, m := range behind {
+		if c.cannotWrite() != nil || c.appendPrepared(m) != nil {
+			return
+		}
+	}
+}
+
+// appendPrepared appends a prepared message. Called with mu held.
+func (c *Conn) appendPrepared(m *Prepared) error {
+	w := &c.out
 	rsv, payload, whole := byte(0), m.payload, m.plain
 	if w.deflate != nil && w.deflate.Wants(len(m.payload)) {
 		z := m.compressed(c.set.Compression, w.deflate.Window())
 		if z.err != nil {
-			w.mu.Unlock()
 			return prefixed(z.err)
 		}
 		rsv, payload, whole = frame.RSV1, z.payload, z.frame
@@ -89,13 +164,11 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	}
 	if c.client {
 		c.appendFrame(frame.Header{Fin: true, RSV: rsv, Opcode: frame.Opcode(m.typ)}, payload)
+	} else if len(whole) >= sharedFrom && (w.stalled || w.tail != nil) {
+		w.tail = w.tail.add(whole)
 	} else {
 		b := w.grow(len(whole))
 		*b = append(*b, whole...)
 	}
-	if w.flushing || w.corked || w.attached || c.patient && ctx.Done() != nil {
-		c.flushLater()
-		return nil
-	}
-	return c.flush(ctx, false)
+	return nil
 }

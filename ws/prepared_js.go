@@ -34,3 +34,20 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	c.mu.Unlock()
 	return nil
 }
+
+// queueAll queues the messages of a batch in order, without waiting.
+func (c *Conn) queueAll(batch []*Prepared) (refused []*Prepared, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range batch {
+		if c.cannotWrite() != nil {
+			return nil, true
+		}
+		if c.out.message || !c.room(m.size) {
+			refused = append(refused, m)
+			continue
+		}
+		c.post(m.data, m.size)
+	}
+	return refused, false
+}

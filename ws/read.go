@@ -46,8 +46,10 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	}
 	if err != nil {
 		c.endRead()
+		return err
 	}
-	return err
+	c.read.lend()
+	return nil
 }
 
 // awaitPeer completes a closing handshake that a Close began while another
@@ -59,6 +61,7 @@ func (c *Conn) awaitPeer() {
 		return
 	}
 	go func() {
+		c.read.lend()
 		for c.ended.Load() == nil {
 			if err := c.discardMessage(); err != nil && c.ended.Load() == nil {
 				c.broken(err)
@@ -108,9 +111,7 @@ func (c *Conn) ownContext(ctx context.Context) context.Context {
 // hold. The reader that saw the end sees to the stream.
 func (c *Conn) endRead() {
 	r := &c.read
-	if len(r.rest) == 0 && r.buf != nil {
-		r.Wait()
-	}
+	r.giveBack()
 	if c.ended.Load() == nil {
 		if c.ticks.begun.Load() != 0 {
 			c.ticks.paused = moment(c.wheel.now.Load())

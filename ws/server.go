@@ -87,6 +87,9 @@ type Server struct {
 	cut       bool                      // Close was called
 	pending   map[net.Conn]bool         // in their handshake; true while the request is being read
 	accepting int                       // handshakes through ServeHTTP
+	acceptors map[*acceptor]struct{}    // of listeners that the engine watches
+	silent    map[*Conn]*greeting       // accepted by the engine, and have said nothing yet
+	silence   *time.Timer               // for silent
 	conns     map[*Conn]struct{}        // open
 	onGone    func(*Conn)
 	web       *http.Server // serves HTTP; nil if there is none
@@ -109,6 +112,8 @@ func (s *Server) start() {
 	s.slots = make(chan struct{}, n)
 	s.listeners = map[net.Listener]struct{}{}
 	s.pending = map[net.Conn]bool{}
+	s.acceptors = map[*acceptor]struct{}{}
+	s.silent = map[*Conn]*greeting{}
 	s.conns = map[*Conn]struct{}{}
 	s.onGone = s.remove
 }
@@ -232,7 +237,14 @@ func (s *Server) adopt(c *Conn, h Handler) {
 		c.CloseNow()
 		return
 	}
+	s.enlist(c)
+}
+
+// enlist remembers an attached connection. Where the Server is being closed, so is
+// the connection.
+func (s *Server) enlist(c *Conn) {
 	s.mu.Lock()
+	delete(s.silent, c)
 	s.conns[c] = struct{}{}
 	if c.gone.Load() { // onGone may have come before
 		delete(s.conns, c)
@@ -256,7 +268,7 @@ func (s *Server) remove(c *Conn) {
 
 // checkDrained notes when nothing is left to wait for; the caller holds mu.
 func (s *Server) checkDrained() {
-	if s.isClosing() && len(s.conns)+len(s.pending)+s.accepting == 0 {
+	if s.isClosing() && len(s.conns)+len(s.silent)+len(s.pending)+s.accepting == 0 {
 		select {
 		case <-s.drained:
 		default:

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 )
 
@@ -83,13 +82,17 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 		delete(s.listeners, ln)
 		s.mu.Unlock()
 	}()
+	if config == nil {
+		if handled, err := s.serveEvents(ln); handled {
+			return err
+		}
+	}
 
-	var pause time.Duration
-	var logged time.Time
+	var gate acceptGate
 	for {
 		nc, err := ln.Accept()
 		if err == nil {
-			pause = 0
+			gate.pause = 0
 			select {
 			case s.slots <- struct{}{}:
 			case <-s.closing:
@@ -98,7 +101,7 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 			}
 			nc.SetDeadline(time.Now().Add(s.timeout()))
 			if s.begin(nc) {
-				go s.greet(nc, config)
+				go s.greet(nc, config, getBuffer(smallBuffer))
 				continue
 			}
 			nc.Close()
@@ -109,16 +112,9 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 			return ErrServerClosed
 		default:
 		}
-		if t, ok := errors.AsType[interface {
-			error
-			Temporary() bool
-		}](err); !ok || !t.Temporary() {
+		pause, ok := gate.retry(s, err)
+		if !ok {
 			return prefixed(err)
-		}
-		pause = min(max(2*pause, minPause), maxPause)
-		if now := time.Now(); logged.IsZero() || now.Sub(logged) > logPause {
-			logged = now
-			s.logger().Error("websocket server cannot accept, and goes on trying", "error", err)
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -143,16 +139,25 @@ func (s *Server) begin(nc net.Conn) bool {
 
 // end forgets a connection whose handshake is over.
 func (s *Server) end(nc net.Conn) {
-	<-s.slots
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.pending, nc)
 	s.checkDrained()
+	s.mu.Unlock()
+	s.release()
 }
 
-// greet sees a fresh connection to its Handler, or to HTTP. Its deadline is set.
-func (s *Server) greet(raw net.Conn, config *tls.Config) {
-	defer s.end(raw)
+// greet sees a fresh connection to its Handler, or to HTTP. Its deadline is set. b
+// holds what has been read from it.
+func (s *Server) greet(raw net.Conn, config *tls.Config, b *[]byte) {
+	c, h := s.handshake(raw, config, b)
+	s.end(raw)
+	if c != nil {
+		s.adopt(c, h)
+	}
+}
+
+// handshake returns the connection that came of raw, if it became one.
+func (s *Server) handshake(raw net.Conn, config *tls.Config, b *[]byte) (c *Conn, h Handler) {
 	nc := raw
 	returned := false
 	defer func() {
@@ -163,26 +168,27 @@ func (s *Server) greet(raw net.Conn, config *tls.Config) {
 		if v == nil {
 			v = errExited // runtime.Goexit comes here too
 		}
-		s.logger().Error("websocket server panicked in Accept",
-			"remote", raw.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+		s.panicked(raw.RemoteAddr(), v)
 		(&Refusal{Status: http.StatusInternalServerError}).send(nc)
 	}()
 	if config != nil {
 		t := tls.Server(raw, config)
 		if err := t.Handshake(); err != nil {
+			putBuffer(b)
 			s.failTLS(raw, err)
 			returned = true
-			return
+			return nil, nil
 		}
 		nc = t
 	}
-	s.receive(raw, nc)
+	c, h = s.receive(raw, nc, b)
 	returned = true
+	return c, h
 }
 
 // receive reads a request from nc, which is raw or TLS over it, and answers it.
-func (s *Server) receive(raw, nc net.Conn) {
-	b, end, err := readHead(nc, getBuffer(smallBuffer), s.maxHeader(), "")
+func (s *Server) receive(raw, nc net.Conn, b *[]byte) (*Conn, Handler) {
+	b, end, err := readHead(nc, b, s.maxHeader(), "")
 	defer putBuffer(b)
 	s.mu.Lock()
 	s.pending[raw] = false // Shutdown sets no deadline from here on
@@ -194,7 +200,7 @@ func (s *Server) receive(raw, nc net.Conn) {
 		} else {
 			failHead(nc, err, len(*b), "Server")
 		}
-		return
+		return nil, nil
 	}
 	h := &hello{}
 	fields, ref := h.fromHead((*b)[:end])
@@ -202,7 +208,7 @@ func (s *Server) receive(raw, nc net.Conn) {
 		// What is malformed goes there too: how lenient to be with ordinary
 		// requests is for net/http to say.
 		s.passOn(nc, *b)
-		return
+		return nil, nil
 	}
 	if ref == nil {
 		ref = h.check()
@@ -220,13 +226,13 @@ func (s *Server) receive(raw, nc net.Conn) {
 	}
 	if ref != nil {
 		ref.send(nc)
-		return
+		return nil, nil
 	}
 	c, err := openConn(nc, h, &d, o.Header, birth{buffered: (*b)[end:], set: set, onGone: s.onGone})
 	if err != nil {
-		return
+		return nil, nil
 	}
-	s.adopt(c, handler)
+	return c, handler
 }
 
 // failTLS gives up a connection that did not get through its TLS handshake.

@@ -76,6 +76,12 @@ func (s *Server) beginClose(cut bool) ([]*Conn, *http.Server) {
 			nc.SetReadDeadline(longAgo) // a request that has arrived is answered
 		}
 	}
+	for c := range s.silent { // a request that has arrived is answered
+		if cut {
+			c.desc.Shutdown()
+		}
+		c.desc.Kick()
+	}
 	conns := make([]*Conn, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)

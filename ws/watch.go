@@ -17,9 +17,21 @@ import (
 // comes, so that a loop over one context pays once.
 type watch struct {
 	state atomic.Uint32
-	mu    sync.Mutex // guards done and stop, and orders fire against clear
-	done  <-chan struct{}
-	stop  func() bool
+	on    atomic.Pointer[watching] // nil: no context that can end has come yet
+}
+
+type watching struct {
+	mu   sync.Mutex // guards done and stop, and orders fire against clear
+	done <-chan struct{}
+	stop func() bool
+}
+
+// watching returns what on holds, made on first use.
+func (w *watch) watching() *watching {
+	if w.on.Load() == nil {
+		w.on.CompareAndSwap(nil, new(watching))
+	}
+	return w.on.Load()
 }
 
 const (
@@ -42,14 +54,14 @@ func (w *watch) begin(ctx context.Context, s interruptible) bool {
 	if done == nil {
 		return true
 	}
-	if done != w.done {
-		w.mu.Lock()
-		if w.stop != nil {
-			w.stop()
+	if on := w.watching(); done != on.done {
+		on.mu.Lock()
+		if on.stop != nil {
+			on.stop()
 		}
-		w.done = done
-		w.stop = context.AfterFunc(ctx, func() { w.fire(done, s) })
-		w.mu.Unlock()
+		on.done = done
+		on.stop = context.AfterFunc(ctx, func() { w.fire(done, s) })
+		on.mu.Unlock()
 	}
 	// Only now: until done was replaced, the context of before could still fire.
 	w.state.Store(watched)
@@ -58,9 +70,10 @@ func (w *watch) begin(ctx context.Context, s interruptible) bool {
 
 // fire interrupts, if the direction is busy on behalf of that context.
 func (w *watch) fire(done <-chan struct{}, s interruptible) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.done == done && w.state.CompareAndSwap(watched, fired) {
+	on := w.watching()
+	on.mu.Lock()
+	defer on.mu.Unlock()
+	if on.done == done && w.state.CompareAndSwap(watched, fired) {
 		s.interrupt(longAgo)
 	}
 }
@@ -70,19 +83,24 @@ func (w *watch) end(s interruptible) {
 	if w.state.CompareAndSwap(watched, idle) || w.state.CompareAndSwap(alone, idle) {
 		return
 	}
-	w.mu.Lock() // fire may be about to set its deadline still
+	on := w.watching()
+	on.mu.Lock() // fire may be about to set its deadline still
 	s.interrupt(time.Time{})
-	w.mu.Unlock()
+	on.mu.Unlock()
 	w.state.Store(idle)
 }
 
 // drop stops watching, once the connection has ended.
 func (w *watch) drop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.stop != nil {
-		w.stop()
-		w.stop = nil
+	on := w.on.Load()
+	if on == nil {
+		return
+	}
+	on.mu.Lock()
+	defer on.mu.Unlock()
+	if on.stop != nil {
+		on.stop()
+		on.stop = nil
 	}
 }
 

@@ -55,7 +55,7 @@ func NewEngine() *Engine { return &Engine{born: time.Now()} }
 func (e *Engine) join(c *Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.seat = len(e.conns)
+	c.seat = int32(len(e.conns))
 	e.conns = append(e.conns, c)
 	if len(e.conns) > 1 {
 		return

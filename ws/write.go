@@ -16,14 +16,14 @@ import (
 // busy leaves its frame to the flusher.
 type writeState struct {
 	mu       sync.Mutex
-	pending  *[]byte // pooled; nil when empty
-	inflight int     // bytes that the flusher has taken
+	pending  *[]byte     // pooled; nil when empty
+	tail     *sharedTail // evented: behind pending; nil when empty
+	inflight int         // bytes that the flusher has taken
+	held     int         // bytes counted against the budget
 	flushing bool
 	corked   bool          // a reading loop is draining its buffer and will flush
-	corks    uint32        // counts corkings, for the monitor
 	noted    bool          // the monitor knows of this corking
 	full     bool          // a handler is owed a Drained
-	telling  int           // calls of Drained under way
 	apart    bool          // evented: the reading pass is not on a worker; the reader's
 	stalled  bool          // evented: the socket takes no more, until writable
 	again    bool          // evented: writable came while somebody was flushing
@@ -32,9 +32,10 @@ type writeState struct {
 	changed  chan struct{} // closed and dropped when a waiter should look again
 	closing  *CloseError   // set when our close frame is queued
 	failed   *CloseError   // set when the stream takes nothing more
-	history  int           // bytes that deflate holds, as counted against the budget
 	deflate  *deflate.Compressor
-	held     int // bytes counted against the budget
+	corks    uint32 // counts corkings, for the monitor
+	telling  int32  // calls of Drained under way
+	history  int32  // bytes that deflate holds, as counted against the budget
 	watch    watch
 }
 
@@ -77,7 +78,7 @@ func (w *writeState) wait(ctx context.Context) error {
 // queued returns the bytes that have not reached the stream. Called with mu
 // held.
 func (w *writeState) queued() int {
-	n := w.inflight
+	n := w.inflight + w.tail.len()
 	if w.pending != nil {
 		n += len(*w.pending)
 	}
@@ -208,7 +209,7 @@ func (c *Conn) writeLocked(ctx context.Context, typ MessageType, p []byte) error
 		(w.deflate == nil || !w.deflate.Wants(len(p))) {
 		head := w.grow(frame.MaxHeaderSize)
 		*head = frame.AppendHeader(*head, frame.Header{Fin: true, Opcode: frame.Opcode(typ), Length: int64(len(p))})
-		return c.writeOn(head, p)
+		return c.writeOn(p)
 	}
 	if w.flushing || w.corked || w.attached || c.patient && ctx.Done() != nil {
 		if err := c.appendMessage(typ, p); err != nil {
@@ -239,6 +240,9 @@ func (w *writeState) pendingLen() int {
 
 // grow makes room in pending for n more bytes.
 func (w *writeState) grow(n int) *[]byte {
+	if w.tail != nil {
+		w.pending, w.tail = w.tail.appendTo(w.pending), nil
+	}
 	if w.pending == nil {
 		w.pending = getBuffer(n)
 	} else {
@@ -272,8 +276,8 @@ func (c *Conn) appendMessage(typ MessageType, p []byte) error {
 // Called with mu held: what no longer fits shows when a buffer is asked for next.
 func (c *Conn) countHistory() {
 	w := &c.out
-	if n := w.deflate.Held() - w.history; n != 0 {
-		w.history += n
+	if n := w.deflate.Held() - int(w.history); n != 0 {
+		w.history += int32(n)
 		c.set.Budget.add(c, int64(n))
 	}
 }
@@ -306,7 +310,7 @@ func (c *Conn) appendClose(code StatusCode, reason string) {
 // whether overBudget must be called once mu is released. Called with out.mu held.
 func (c *Conn) countQueue() bool {
 	w := &c.out
-	queued := w.queued()
+	queued := w.queued() - w.tail.len() // what is shared is not this connection's
 	if queued < smallBuffer {
 		queued = 0 // not worth the budget's lock, with every message
 	}

@@ -107,8 +107,9 @@ func (w *Writer) release(err error) {
 	out.mu.Lock()
 	out.message = false
 	out.signal()
+	w.c.takeBehind()
 	drained := w.c.owesDrained()
-	out.mu.Unlock()
+	w.c.flushLater()
 	if drained {
 		w.c.drained()
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 	"unique"
+
+	"golang.org/x/sys/unix"
 )
 
 var errEvents = errors.New("engine: reading and writing are by events")
@@ -41,7 +43,17 @@ func (c *Conn) LocalAddr() net.Addr {
 	if c.other != nil {
 		return c.other[0]
 	}
-	return net.TCPAddrFromAddrPort(c.local.Value())
+	local := c.local.Value()
+	if local.Addr().IsUnspecified() && c.d.use() { // the listener's
+		defer c.d.done()
+		switch a, _ := unix.Getsockname(int(c.d.fd)); a := a.(type) {
+		case *unix.SockaddrInet4:
+			return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+		case *unix.SockaddrInet6:
+			return &net.TCPAddr{IP: a.Addr[:], Port: a.Port, Zone: local.Addr().Zone()}
+		}
+	}
+	return net.TCPAddrFromAddrPort(local)
 }
 
 // RemoteAddr returns the address of the other end.

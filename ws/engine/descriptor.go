@@ -32,16 +32,26 @@ type Events interface {
 // any more, so that no call ever meets a number that has been given to another
 // file.
 type Descriptor struct {
-	ref  atomic.Uint32 // closedBit, and userUnit for each user
-	busy atomic.Uint32 // not 0: somebody reads; counts what came meanwhile
-	fd   int32
-	gen  uint32 // tells it from others that had the same number
-	hup  atomic.Bool
-	want atomic.Bool   // a Write was not taken whole
-	slow atomic.Uint32 // how many more events get a goroutine of their own
-	loop *loop
-	ev   Events
+	ref   atomic.Uint32 // closedBit, and userUnit for each user
+	busy  atomic.Uint32 // not 0: somebody reads; counts what came meanwhile
+	fd    int32
+	gen   uint32 // tells it from others that had the same number
+	title title
+	hup   atomic.Bool
+	want  atomic.Bool   // a Write was not taken whole
+	slow  atomic.Uint32 // how many more events get a goroutine of their own
+	loop  *loop
+	ev    Events
 }
+
+// title says what is the Descriptor's to end.
+type title uint8
+
+const (
+	copied   title = iota // a copy of a file descriptor that may have others
+	accepted              // the only one: closing ends its registration too
+	borrowed              // somebody else's to close
+)
 
 const (
 	closedBit = 1
@@ -67,22 +77,19 @@ func (d *Descriptor) done() {
 	}
 }
 
-// Close closes the socket once nobody uses it, and wakes those who do. It may be
-// called at any time and any number of times.
+// Close closes the socket once nobody uses it: no call waits, so that is soon,
+// unless a handler takes its time (see Shutdown). It may be called at any time and
+// any number of times.
 func (d *Descriptor) Close() {
 	for {
 		r := d.ref.Load()
 		if r == 0 || r&closedBit != 0 {
 			return
 		}
-		if !d.ref.CompareAndSwap(r, r|closedBit) {
-			continue
+		if d.ref.CompareAndSwap(r, r|closedBit) {
+			d.done()
+			return
 		}
-		if r > userUnit {
-			unix.Shutdown(int(d.fd), unix.SHUT_RDWR)
-		}
-		d.done()
-		return
 	}
 }
 
@@ -98,45 +105,65 @@ func (d *Descriptor) Read(p []byte) (n int, more bool, err error) {
 	return n, n == len(p) || d.hup.Load(), err
 }
 
-// Write writes what the socket takes without waiting: head, and then rest. When
-// that is not all, Writable is called once it takes more.
-func (d *Descriptor) Write(head, rest []byte) (int, error) {
+// Write writes what the socket takes without waiting. When that is not all, Writable
+// is called once it takes more.
+func (d *Descriptor) Write(p []byte) (int, error) {
 	if !d.use() {
 		return 0, net.ErrClosed
 	}
+	defer d.done()
 	sent := 0
-	var err error
-	for len(head)+len(rest) > 0 {
-		var n int
-		switch {
-		case len(rest) == 0:
-			n, err = write(d.fd, head)
-		case len(head) == 0:
-			n, err = write(d.fd, rest)
-		default:
-			n, err = writev(int(d.fd), head, rest)
+	for sent < len(p) {
+		n, err := write(d.fd, p[sent:])
+		sent += max(n, 0)
+		if again, err := d.goesOn(err); !again {
+			return sent, err
 		}
-		if err == unix.EINTR {
-			continue
-		}
-		if err == unix.EAGAIN {
-			err = nil
-			// The edge may come between the failure and the wish to hear of it:
-			// then this second try finds room.
-			if d.want.Swap(true) {
-				break
-			}
-			continue
-		}
-		if err != nil {
-			break
-		}
-		sent += n
-		k := min(n, len(head))
-		head, rest = head[k:], rest[n-k:]
 	}
-	d.done()
-	return sent, err
+	return sent, nil
+}
+
+// WriteAll is Write for several pieces, which leave by one system call where the
+// socket takes them. The slice of them is changed, what they hold is not.
+func (d *Descriptor) WriteAll(pieces [][]byte) (int, error) {
+	if !d.use() {
+		return 0, net.ErrClosed
+	}
+	defer d.done()
+	sent := 0
+	for {
+		for len(pieces) > 0 && len(pieces[0]) == 0 {
+			pieces = pieces[1:]
+		}
+		if len(pieces) == 0 {
+			return sent, nil
+		}
+		n, err := writev(d.fd, pieces)
+		sent += max(n, 0)
+		if again, err := d.goesOn(err); !again {
+			return sent, err
+		}
+		for n > 0 {
+			k := min(n, len(pieces[0]))
+			if pieces[0] = pieces[0][k:]; len(pieces[0]) == 0 {
+				pieces = pieces[1:]
+			}
+			n -= k
+		}
+	}
+}
+
+// goesOn says whether to write again after a system call.
+func (d *Descriptor) goesOn(err error) (bool, error) {
+	switch err {
+	case nil, unix.EINTR:
+		return true, nil
+	case unix.EAGAIN:
+		// The edge may come between the failure and the wish to hear of it: then
+		// a second try finds room.
+		return !d.want.Swap(true), nil
+	}
+	return false, err
 }
 
 // Sated ends the wish to hear of the next room for a Write.

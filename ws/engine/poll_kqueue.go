@@ -112,6 +112,21 @@ func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
 	return int32(ev.Ident), uint32(*mark(ev)), what
 }
 
+func accept(fd int) (int, unix.Sockaddr, error) {
+	n, from, err := unix.Accept(fd)
+	if err == nil {
+		unix.CloseOnExec(n)
+		if err = unix.SetNonblock(n, true); err != nil {
+			unix.Close(n)
+			return -1, nil, err
+		}
+	}
+	return n, from, err
+}
+
+// keepAlive switches it on; the times are the system's.
+func keepAlive(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
+
 func read(fd int32, p []byte) (int, error) {
 	for {
 		n, err := unix.Read(int(fd), p)
@@ -125,3 +140,6 @@ func write(fd int32, p []byte) (int, error) {
 	n, err := unix.Write(int(fd), p)
 	return max(n, 0), err
 }
+
+// writev writes the first piece.
+func writev(fd int32, pieces [][]byte) (int, error) { return write(fd, pieces[0]) }

@@ -83,6 +83,18 @@ func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
 	return ev.Fd, uint32(ev.Pad), what
 }
 
+func accept(fd int) (int, unix.Sockaddr, error) {
+	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+}
+
+// keepAlive sets what package net sets by default.
+func keepAlive(fd int) {
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
+}
+
 // rawLimit is up to which size a read or a write is made without telling Go's
 // scheduler, which costs more than the copying: they never wait.
 const rawLimit = 64 << 10
@@ -98,14 +110,40 @@ func read(fd int32, p []byte) (int, error) {
 
 func write(fd int32, p []byte) (int, error) { return call(unix.SYS_WRITE, fd, p) }
 
-func call(trap uintptr, fd int32, p []byte) (int, error) {
-	var n uintptr
-	var e unix.Errno
-	if len(p) <= rawLimit {
-		n, _, e = unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	} else {
-		n, _, e = unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+// writev writes the first pieces by one system call.
+func writev(fd int32, pieces [][]byte) (int, error) {
+	var iov [64]unix.Iovec
+	n, total := 0, 0
+	for _, p := range pieces {
+		if len(p) == 0 {
+			continue
+		}
+		if n == len(iov) {
+			break
+		}
+		iov[n].Base = unsafe.SliceData(p)
+		iov[n].SetLen(len(p))
+		total += len(p)
+		n++
 	}
+	return result(system(unix.SYS_WRITEV, fd, unsafe.Pointer(&iov), n, total))
+}
+
+func call(trap uintptr, fd int32, p []byte) (int, error) {
+	return result(system(trap, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), len(p)))
+}
+
+// system moves so many bytes.
+func system(trap uintptr, fd int32, p unsafe.Pointer, n, bytes int) (uintptr, unix.Errno) {
+	if bytes <= rawLimit {
+		r, _, e := unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+		return r, e
+	}
+	r, _, e := unix.Syscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+	return r, e
+}
+
+func result(n uintptr, e unix.Errno) (int, error) {
 	switch e {
 	case 0:
 		return int(n), nil

@@ -53,38 +53,56 @@ func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events) (net.Conn, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	c := newConn(d, nc)
-	d.fd, d.gen, d.ev = int32(fd), p.gen.Add(1), ev
-	d.busy.Store(1)
-	d.ref.Store(userUnit)
-	p.mu.Lock()
-	if p.loop == nil {
-		if p.loop, err = newLoop(p); err != nil {
-			p.loop = nil
-			p.mu.Unlock()
-			d.ref.Store(0)
-			unix.Close(fd)
-			return nil, err
-		}
-	}
-	d.loop = p.loop
-	d.loop.open++
-	p.mu.Unlock()
-	p.table.set(fd, d)
-	if err := d.loop.kernel.add(fd, d.gen); err != nil {
-		d.ref.Store(closedBit)
-		d.loop.remove(d)
+	if err := p.watch(d, fd, ev, 1); err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
 	nc.Close()
 	return c, nil
 }
 
+// watch makes d the owner of fd. busy is 1 where reading is the caller's.
+func (p *Poller) watch(d *Descriptor, fd int, ev Events, busy uint32) error {
+	d.fd, d.gen, d.ev = int32(fd), p.gen.Add(1), ev
+	d.busy.Store(busy)
+	p.mu.Lock()
+	if p.loop == nil {
+		l, err := newLoop(p)
+		if err != nil {
+			p.mu.Unlock()
+			return err
+		}
+		p.loop = l
+	}
+	d.loop = p.loop
+	d.loop.open++
+	p.mu.Unlock()
+	d.ref.Store(userUnit)
+	p.table.set(fd, d)
+	if err := d.loop.kernel.add(fd, d.gen); err != nil {
+		d.ref.Store(closedBit)
+		p.table.clear(fd, d)
+		d.loop.leave()
+		return err
+	}
+	return nil
+}
+
 // remove closes a descriptor that nobody uses any more.
 func (l *loop) remove(d *Descriptor) {
+	l.poller.table.clear(int(d.fd), d)
+	if d.title == copied { // another copy would keep it registered
+		l.kernel.remove(int(d.fd))
+	}
+	if d.title != borrowed {
+		unix.Close(int(d.fd))
+	}
+	l.leave()
+}
+
+// leave counts a descriptor less.
+func (l *loop) leave() {
 	p := l.poller
-	p.table.clear(int(d.fd), d)
-	l.kernel.remove(int(d.fd)) // a copy elsewhere would keep it registered
-	unix.Close(int(d.fd))
 	p.mu.Lock()
 	l.open--
 	last := l.open == 0

@@ -46,7 +46,10 @@ func (d *Descriptor) Idle() bool { return false }
 func (d *Descriptor) Read([]byte) (n int, more bool, err error) { return 0, false, errNoSocket }
 
 // Write is never reached.
-func (d *Descriptor) Write(head, rest []byte) (int, error) { return 0, errNoSocket }
+func (d *Descriptor) Write([]byte) (int, error) { return 0, errNoSocket }
+
+// WriteAll is never reached.
+func (d *Descriptor) WriteAll([][]byte) (int, error) { return 0, errNoSocket }
 
 // Sated is never reached.
 func (d *Descriptor) Sated() {}
@@ -62,3 +65,32 @@ func (d *Descriptor) CloseWrite() error { return errNoSocket }
 
 // Shutdown is never reached.
 func (d *Descriptor) Shutdown() error { return errNoSocket }
+
+// Surrender is never reached.
+func (d *Descriptor) Surrender() (net.Conn, error) { return nil, errNoSocket }
+
+// Listener is never open on this platform.
+type Listener struct{}
+
+// Accepted is a connection that nobody watches yet.
+type Accepted struct{}
+
+// Listen takes nothing.
+func (p *Poller) Listen(*Listener, net.Listener, Events) error { return errNoSocket }
+
+// Adopt is never reached.
+func (p *Poller) Adopt(*Descriptor, *Listener, Accepted, Events, func(net.Conn)) error {
+	return errNoSocket
+}
+
+// Accept is never reached.
+func (l *Listener) Accept() (Accepted, error) { return Accepted{}, errNoSocket }
+
+// Open is never reached.
+func (l *Listener) Open() bool { return false }
+
+// Kick is never reached.
+func (l *Listener) Kick() {}
+
+// Close is never reached.
+func (l *Listener) Close() {}

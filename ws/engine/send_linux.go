@@ -2,8 +2,8 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-// writev writes a and then b by one system call. Neither is empty.
-func writev(fd int, a, b []byte) (int, error) {
+// writePair writes a and then b by one system call. Neither is empty.
+func writePair(fd int, a, b []byte) (int, error) {
 	iov := [2][]byte{a, b}
 	n, err := unix.Writev(fd, iov[:])
 	return max(n, 0), err

@@ -4,8 +4,8 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-// writev writes a; b is left for the next call.
-func writev(fd int, a, b []byte) (int, error) {
+// writePair writes a; b is left for the next call.
+func writePair(fd int, a, b []byte) (int, error) {
 	n, err := unix.Write(fd, a)
 	return max(n, 0), err
 }

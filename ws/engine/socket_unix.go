@@ -150,7 +150,7 @@ func (s *Socket) send(fd uintptr) bool {
 		var err error
 		switch {
 		case len(s.writeP) > 0 && len(s.behind) > 0:
-			n, err = writev(int(fd), s.writeP, s.behind)
+			n, err = writePair(int(fd), s.writeP, s.behind)
 		case len(s.writeP) > 0:
 			n, err = unix.Write(int(fd), s.writeP)
 		case len(s.behind) > 0:

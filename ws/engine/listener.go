@@ -1,0 +1,151 @@
+//go:build linux || ((darwin || dragonfly || freebsd || openbsd) && (amd64 || arm64))
+
+package engine
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"unique"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listener takes connections from a net.Listener by events, without a net.Conn for
+// each.
+type Listener struct {
+	d     Descriptor
+	raw   syscall.RawConn
+	addr  net.Addr
+	local unique.Handle[netip.AddrPort]
+	tcp   bool
+}
+
+// Accepted is a connection that nobody watches yet.
+type Accepted struct {
+	fd     int
+	remote netip.AddrPort
+}
+
+// Listen watches ln, if it is exactly a *net.TCPListener or a *net.UnixListener,
+// and calls ev's Readable when connections wait. ln stays open and the caller's;
+// closing it ends Accept, but is not an event. TCP_NODELAY and keepalive are
+// switched on as package net would for each connection.
+func (p *Poller) Listen(l *Listener, ln net.Listener, ev Events) error {
+	switch ln := ln.(type) {
+	case *net.TCPListener:
+		l.raw, _ = ln.SyscallConn()
+		l.tcp = true
+		if a, ok := ln.Addr().(*net.TCPAddr); ok {
+			l.local = unique.Make(a.AddrPort())
+		}
+	case *net.UnixListener:
+		if ln.Addr().Network() == "unix" {
+			l.raw, _ = ln.SyscallConn()
+		}
+	}
+	if l.raw == nil {
+		return errNoSocket
+	}
+	l.addr = ln.Addr()
+	l.d.title = borrowed
+	var err error
+	if e := l.raw.Control(func(fd uintptr) {
+		if l.tcp { // connections have what their listener has
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			keepAlive(int(fd))
+		}
+		err = p.watch(&l.d, int(fd), ev, 0)
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// Accept takes a connection without waiting.
+func (l *Listener) Accept() (Accepted, error) {
+	a := Accepted{fd: -1}
+	var err error
+	if e := l.raw.Control(func(fd uintptr) {
+		var from unix.Sockaddr
+		for {
+			a.fd, from, err = accept(int(fd))
+			if err != unix.EINTR && err != unix.ECONNABORTED {
+				break
+			}
+		}
+		switch from := from.(type) {
+		case *unix.SockaddrInet4:
+			a.remote = netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port))
+		case *unix.SockaddrInet6:
+			ip := netip.AddrFrom16(from.Addr)
+			if ip.Is4In6() {
+				ip = ip.Unmap()
+			} else if from.ZoneId != 0 {
+				if ifi, err := net.InterfaceByIndex(int(from.ZoneId)); err == nil {
+					ip = ip.WithZone(ifi.Name)
+				}
+			}
+			a.remote = netip.AddrPortFrom(ip, uint16(from.Port))
+		}
+	}); e != nil {
+		return a, e
+	}
+	if err != nil && !WouldBlock(err) {
+		err = &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: os.NewSyscallError("accept", err)}
+	}
+	return a, err
+}
+
+// Close closes a connection that nobody is to watch.
+func (a Accepted) Close() { unix.Close(a.fd) }
+
+// Open reports whether the net.Listener is open.
+func (l *Listener) Open() bool { return l.raw.Control(func(uintptr) {}) == nil }
+
+// Kick has Readable called once more.
+func (l *Listener) Kick() { l.d.Kick() }
+
+// Close ends the watching.
+func (l *Listener) Close() {
+	l.raw.Control(func(fd uintptr) { l.d.loop.kernel.remove(int(fd)) })
+	l.d.Close()
+}
+
+// Adopt watches a connection that l has accepted. Reading is nobody's: ev may be
+// called before Adopt returns, and finds nc, the Conn that stands for d, in place
+// because set is called with it first. On an error the connection is closed.
+func (p *Poller) Adopt(d *Descriptor, l *Listener, a Accepted, ev Events, set func(nc net.Conn)) error {
+	c := &Conn{d: d}
+	if l.tcp {
+		c.local, c.remote = l.local, a.remote
+	} else {
+		c.other = &[2]net.Addr{l.addr, &net.UnixAddr{Net: "unix"}}
+	}
+	set(c)
+	d.title = accepted
+	if err := p.watch(d, a.fd, ev, 0); err != nil {
+		unix.Close(a.fd)
+		return err
+	}
+	return nil
+}
+
+// Surrender gives the socket to package net, and closes the Descriptor. Reading
+// must be the caller's.
+func (d *Descriptor) Surrender() (net.Conn, error) {
+	if !d.use() {
+		return nil, net.ErrClosed
+	}
+	defer d.Close()
+	defer d.done()
+	fd, err := unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	d.title = copied
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	return net.FileConn(f)
+}

@@ -1,0 +1,156 @@
+package ws
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// Group is a set of connections that are sent the same messages: what a chat room
+// or a ticker is made of. The zero value is an empty Group. It is safe for
+// concurrent use.
+//
+// Send queues, and returns; goroutines that live for as long as there is something
+// to send deliver to the members, on all cores where there are many. What is sent
+// meanwhile goes out together: a member gets it by one write. No member waits for
+// another one that is slow.
+//
+// A member that has ended is dropped with the next message.
+type Group struct {
+	// Refused is called for a member that a message was not queued for because its
+	// queue is full, under RefuseWrite. It must not block. nil means that nobody
+	// wants to know. It must not change once the Group is used.
+	Refused func(c *Conn, m *Prepared)
+
+	mu      sync.Mutex // guards what follows
+	seats   map[*Conn]int
+	members []*Conn // replaced, not changed, while shared
+	shared  bool    // a delivery reads members
+	queue   []*Prepared
+	spare   []*Prepared
+	busy    bool
+}
+
+// Add makes c a member, unless it is one already. It gets the messages that are
+// sent from now on, and perhaps some that are under way.
+func (g *Group) Add(c *Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.seats[c]; ok {
+		return
+	}
+	if g.seats == nil {
+		g.seats = map[*Conn]int{}
+	}
+	g.own()
+	g.seats[c] = len(g.members)
+	g.members = append(g.members, c)
+}
+
+// Remove ends the membership of c, and reports whether it was a member. Messages
+// that were sent before may still come to it.
+func (g *Group) Remove(c *Conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.remove(c)
+}
+
+func (g *Group) remove(c *Conn) bool {
+	i, ok := g.seats[c]
+	if !ok {
+		return false
+	}
+	g.own()
+	last := len(g.members) - 1
+	g.members[i] = g.members[last]
+	g.seats[g.members[i]] = i
+	g.members[last] = nil
+	g.members = g.members[:last]
+	delete(g.seats, c)
+	return true
+}
+
+// own makes members changeable. The caller holds mu.
+func (g *Group) own() {
+	if g.shared {
+		g.members = slices.Clone(g.members)
+		g.shared = false
+	}
+}
+
+// Len returns the number of members.
+func (g *Group) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.members)
+}
+
+// Send sends m to every member, and does not wait. Messages of one Group reach a
+// member in the order of their Sends. It returns the error of a message that
+// cannot be sent to anybody; how a member fares is seen at that member: its queue
+// is bounded by ConnOptions.WriteQueue, and when that is full, QueuePolicy applies,
+// attached or not.
+func (g *Group) Send(m *Prepared) error {
+	if m.err != nil {
+		return m.err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.members) == 0 {
+		return nil
+	}
+	g.queue = append(g.queue, m)
+	if !g.busy {
+		g.busy = true
+		go g.deliver()
+	}
+	return nil
+}
+
+// share is how many members make another goroutine worth while: two cores that write
+// at once take more time together than one alone.
+const share = 512
+
+// deliver sends what is queued until nothing is.
+func (g *Group) deliver() {
+	for {
+		g.mu.Lock()
+		if len(g.queue) == 0 {
+			g.busy = false
+			g.mu.Unlock()
+			return
+		}
+		batch, members := g.queue, g.members
+		g.queue, g.spare = g.spare[:0], nil
+		g.shared = true
+		g.mu.Unlock()
+
+		var all sync.WaitGroup
+		parts := min(runtime.GOMAXPROCS(0), len(members)/share)
+		for i := 1; i < parts; i++ {
+			part := members[i*len(members)/parts : (i+1)*len(members)/parts]
+			all.Go(func() { g.sendTo(part, batch) })
+		}
+		g.sendTo(members[:len(members)/max(1, parts)], batch)
+		all.Wait()
+
+		clear(batch)
+		g.mu.Lock()
+		g.spare = batch[:0]
+		g.mu.Unlock()
+	}
+}
+
+func (g *Group) sendTo(members []*Conn, batch []*Prepared) {
+	for _, c := range members {
+		refused, ended := c.queueAll(batch)
+		if ended {
+			g.Remove(c)
+		}
+		if g.Refused != nil {
+			for _, m := range refused {
+				g.Refused(c, m)
+			}
+		}
+	}
+}
