@@ -10,4 +10,7 @@
 // In an open loop ([Plan.Rate]) messages are due at moments that do not
 // depend on the server, and a message's latency counts from the moment at which it was
 // due. What the generator itself was late by is reported beside it.
+//
+// With compression ([Plan.Compression]) the frames are compressed before the run as well, and what comes
+// back is inflated by klauspost/compress, not by this module's ws/deflate.
 package load

@@ -56,7 +56,7 @@ func (f *fan) publish(r *run, n int) {
 			break
 		}
 		f.mu.Lock()
-		m := r.mix.choose(from.shard)
+		m := from.choose()
 		now := r.now()
 		f.ring[f.total%fanWindow] = broadcast{sent{m, f.total, now, now}, len(f.alive)}
 		f.total++

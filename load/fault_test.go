@@ -22,6 +22,12 @@ import (
 // raw serves connections whose handshake is done and whose frames are f's own.
 func raw(t *testing.T, f func(c net.Conn, br *bufio.Reader)) string {
 	t.Helper()
+	return rawExtended(t, "", f)
+}
+
+// rawExtended is raw with lines more in the handshake's answer.
+func rawExtended(t *testing.T, lines string, f func(c net.Conn, br *bufio.Reader)) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,8 +47,8 @@ func raw(t *testing.T, f func(c net.Conn, br *bufio.Reader)) string {
 					return
 				}
 				sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-				fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-					base64.StdEncoding.EncodeToString(sum[:]))
+				fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+					base64.StdEncoding.EncodeToString(sum[:]), lines)
 				f(c, br)
 			})
 		}
@@ -66,7 +72,8 @@ func TestWrongServers(t *testing.T) {
 	hello := []byte("hello")
 	for want, f := range map[string]func(net.Conn, *bufio.Reader){
 		"masked a frame":           say(0x82, 0x81, 1, 2, 3, 4, 5),
-		"reserved bit":             say(0xc2, 0),
+		"set RSV1":                 say(0xc2, 0),
+		"reserved bit, or":         say(0xa2, 0),
 		"reserved opcode":          say(0x83, 0),
 		"rules of fragments":       say(0x80, 0),
 		"fragmented control frame": say(0x09, 0),
@@ -185,18 +192,25 @@ func TestPingsAndFragments(t *testing.T) {
 	}
 }
 
-// readFrame reads a short frame of a client's.
+// readFrame reads a frame of a client's, of no more than 65,535 bytes.
 func readFrame(br *bufio.Reader) (first byte, payload []byte, err error) {
-	var h [6]byte
-	if _, err := io.ReadFull(br, h[:]); err != nil {
+	var h [8]byte
+	if _, err := io.ReadFull(br, h[:6]); err != nil {
 		return 0, nil, err
 	}
-	p := make([]byte, h[1]&0x7f)
+	size, key := int(h[1]&0x7f), h[2:6]
+	if size == 126 {
+		if _, err := io.ReadFull(br, h[6:]); err != nil {
+			return 0, nil, err
+		}
+		size, key = int(h[2])<<8|int(h[3]), h[4:]
+	}
+	p := make([]byte, size)
 	if _, err := io.ReadFull(br, p); err != nil {
 		return 0, nil, err
 	}
 	for i := range p {
-		p[i] ^= h[2+i&3]
+		p[i] ^= key[i&3]
 	}
 	return h[0], p, nil
 }

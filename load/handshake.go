@@ -63,6 +63,9 @@ func (r *run) upgrade(c net.Conn) (rest []byte, err error) {
 	if err := r.plan.Header.Write(&b); err != nil {
 		return nil, err
 	}
+	if offer := r.plan.Compression.offer(); offer != "" {
+		b.WriteString("Sec-WebSocket-Extensions: " + offer + "\r\n")
+	}
 	b.WriteString("\r\n")
 	if _, err := c.Write(b.Bytes()); err != nil {
 		return nil, err
@@ -92,8 +95,9 @@ func (r *run) upgrade(c net.Conn) (rest []byte, err error) {
 		return nil, errors.New("the handshake's answer has no Upgrade: websocket")
 	case resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]):
 		return nil, errors.New("the handshake's answer has a wrong Sec-WebSocket-Accept")
-	case resp.Header.Get("Sec-WebSocket-Extensions") != "":
-		return nil, errors.New("the handshake's answer has an extension, and none was offered")
+	}
+	if err := r.plan.Compression.confirm(resp.Header.Values("Sec-WebSocket-Extensions")); err != nil {
+		return nil, err
 	}
 	rest, _ = br.Peek(br.Buffered())
 	return bytes.Clone(rest), nil

@@ -12,6 +12,9 @@ type message struct {
 	payload []byte // unmasked, with the number 0
 	frame   []byte // with header and mask
 	header  int    // bytes of frame before the payload
+	// prepared is there if the message is compressed. It then has no number: it is
+	// told from the others of its cycle by what it says.
+	prepared *prepared
 }
 
 const stampSize = 8
@@ -31,13 +34,18 @@ func newMessage(size int, text bool) *message {
 	if text {
 		first = 0x81
 	}
-	m.frame = appendHeader(nil, first, size)
-	m.header = len(m.frame)
-	m.frame = append(m.frame, m.payload...)
-	for i := range size {
-		m.frame[m.header+i] ^= maskKey[i&3]
-	}
+	m.frame = newFrame(first, m.payload)
+	m.header = len(m.frame) - size
 	return m
+}
+
+// newFrame is a whole masked frame.
+func newFrame(first byte, payload []byte) []byte {
+	b := appendHeader(make([]byte, 0, 14+len(payload)), first, len(payload))
+	for i, c := range payload {
+		b = append(b, c^maskKey[i&3])
+	}
+	return b
 }
 
 // appendHeader appends the header of a masked frame.
@@ -87,7 +95,10 @@ func (m *message) matches(p []byte, at int, n stamp) bool {
 	if at+len(p) > len(m.payload) {
 		return false
 	}
-	s := n.part(len(m.payload))
+	var s []byte
+	if m.prepared == nil {
+		s = n.part(len(m.payload))
+	}
 	for len(p) > 0 && at < len(s) {
 		if p[0] != s[at] {
 			return false

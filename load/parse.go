@@ -13,6 +13,7 @@ type parser struct {
 	open    bool   // a frame's header is complete
 	message bool   // a message has begun
 	control []byte
+	deflate bool // compression was agreed on
 	frame
 }
 
@@ -22,11 +23,13 @@ type frame struct {
 	fin    bool
 	begins bool // the frame is its message's first one
 	done   bool // this part is the frame's last one
+	packed bool // the message that the frame begins is compressed
 }
 
 var (
 	errMasked   = errors.New("the server masked a frame")
 	errReserved = errors.New("the server set a reserved bit, or used a reserved opcode")
+	errRSV1     = errors.New("the server set RSV1, the reserved bit of compressed messages, where there can be none")
 	errFragment = errors.New("the server broke the rules of fragments")
 	errControl  = errors.New("the server sent a long or fragmented control frame")
 )
@@ -82,7 +85,9 @@ func (in *parser) begin() error {
 	switch {
 	case in.header[1]&0x80 != 0:
 		return errMasked
-	case in.header[0]&0x70 != 0, op > 2 && op < 8, op > 10:
+	case in.header[0]&0x40 != 0 && (!in.deflate || op == 0 || op > 2):
+		return errRSV1
+	case in.header[0]&0x30 != 0, op > 2 && op < 8, op > 10:
 		return errReserved
 	}
 	switch n := in.header[1] & 0x7f; n {
@@ -105,7 +110,7 @@ func (in *parser) begin() error {
 	if in.message != (op == 0) {
 		return errFragment
 	}
-	data := frame{op: op, fin: fin, begins: op != 0}
+	data := frame{op: op, fin: fin, begins: op != 0, packed: in.header[0]&0x40 != 0}
 	in.message = true
 	in.frame = data
 	return nil

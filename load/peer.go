@@ -27,13 +27,19 @@ type peer struct {
 	number  stamp  // of the next message
 	ending  bool   // the close frame is queued
 	over    bool
+	start   stamp // compression: where in the cycle it began
+	window  int   // compression: the bytes sent, up to a window
 
 	// Of the reader alone.
-	in    parser
-	at    int   // bytes of the message that has begun
-	next  stamp // fan-out: the message that is expected
-	free  int   // fan-out: messages that everybody has now
-	ended chan struct{}
+	in      parser
+	at      int    // bytes of the message that has begun
+	packed  bool   // it is compressed
+	parts   []byte // of it, if it is compressed and came in several
+	volume  Volume // of the message that is whole, if it was compressed
+	replies replies
+	next    stamp // fan-out: the message that is expected
+	free    int   // fan-out: messages that everybody has now
+	ended   chan struct{}
 }
 
 // sent is a message that is under way. Moments are nanoseconds since the run began.
@@ -51,7 +57,19 @@ func (r *run) newPeer(c net.Conn, n int) *peer {
 	if tcp, ok := c.(*net.TCPConn); ok && rawSockets {
 		p.raw, _ = tcp.SyscallConn()
 	}
+	p.in.deflate = r.plan.Compression != ""
+	if r.cycle != nil {
+		p.start = r.cycle.start(n)
+	}
 	return p
+}
+
+// choose is the message that is sent next. Called with mu held.
+func (p *peer) choose() *message {
+	if c := p.run.cycle; c != nil {
+		return c.at(p.start + p.number)
+	}
+	return p.run.mix.choose(p.shard)
 }
 
 // queue appends a message. Called with mu held.
@@ -70,9 +88,23 @@ func (p *peer) queue(m *message, due int64) {
 	if p.run.fan == nil {
 		p.flight = append(p.flight, sent{m, p.number, due, now})
 	}
-	p.out = m.appendTo(p.out, p.number)
+	if m.prepared != nil {
+		p.queuePrepared(m)
+	} else {
+		p.out = m.appendTo(p.out, p.number)
+		p.shard.sent.Add(1)
+	}
 	p.number++
-	p.shard.sent.Add(1)
+}
+
+func (p *peer) queuePrepared(m *message) {
+	use := &m.prepared.after
+	if p.window < p.run.cycle.full {
+		use = &m.prepared.alone
+		p.window += len(m.payload)
+	}
+	p.out = append(p.out, use.frame...)
+	p.shard.ask(len(m.payload), use.size)
 }
 
 // flush writes what is queued: at once where the socket takes it, by a goroutine
@@ -320,18 +352,30 @@ func (p *peer) data(f *frame, part []byte, now int64) error {
 	if f.begins && f.op != p.run.op {
 		return fmt.Errorf("the server sent opcode %d, expected %d", f.op, p.run.op)
 	}
-	if !m.matches(part, p.at, m.n) {
-		return errors.New("a message came back changed, or in the wrong order")
+	if f.begins {
+		p.packed = f.packed
+	}
+	whole := f.done && f.fin
+	if p.packed {
+		if err := p.unpack(m.message, part, whole); err != nil {
+			return err
+		}
+	} else if !m.matches(part, p.at, m.n) {
+		return errChanged
 	}
 	p.at += len(part)
-	if !f.done || !f.fin {
+	if !whole {
 		return nil
 	}
-	if p.at != len(m.payload) {
-		return errors.New("a message came back cut short")
+	if !p.packed && p.at != len(m.payload) {
+		return errShort
 	}
 	p.at = 0
-	p.shard.record(p.run, now, m.due, m.sent)
+	if p.run.plan.Compression == Takeover {
+		p.replies.add(p.run.cycle, m.message, p.packed)
+	}
+	p.shard.record(p.run, now, m.due, m.sent, p.volume)
+	p.volume = Volume{}
 	if p.run.fan != nil {
 		p.next++
 		p.free += p.run.fan.delivered(m.n)
@@ -342,7 +386,30 @@ func (p *peer) data(f *frame, part []byte, now int64) error {
 		p.flight, p.head = p.flight[:0], 0
 	}
 	if p.run.sending.Load() && p.run.plan.Rate == 0 {
-		p.queue(p.run.mix.choose(p.shard), 0)
+		p.queue(p.choose(), 0)
+	}
+	return nil
+}
+
+// unpack takes a part of a compressed message, and checks the message when it is whole.
+func (p *peer) unpack(m *message, part []byte, whole bool) error {
+	if len(p.parts)+len(part) > maxPacked(len(m.payload)) {
+		return errOverlarge
+	}
+	if !whole || len(p.parts) > 0 {
+		p.parts = append(p.parts, part...)
+		part = p.parts
+	}
+	if !whole {
+		return nil
+	}
+	if err := p.inflate(m, part); err != nil {
+		return err
+	}
+	p.volume = Volume{1, int64(len(m.payload)), int64(len(part))}
+	p.parts = p.parts[:0]
+	if cap(p.parts) > 256<<10 {
+		p.parts = nil
 	}
 	return nil
 }

@@ -45,6 +45,10 @@ type Plan struct {
 	Sizes Sizes
 	// Text sends text messages instead of binary ones.
 	Text bool
+	// Compression negotiates permessage-deflate and sends compressed messages: records of
+	// JSON, in a round whose sizes follow Sizes. Empty or "off" means none. A server that does not
+	// agree to just this is an error.
+	Compression Compression
 
 	Ramp     time.Duration // over which the connections are opened; 0 means as fast as it goes
 	Warmup   time.Duration // before the measurement begins; 0 means none
@@ -155,7 +159,12 @@ func (p Plan) complete() (Plan, target, error) {
 		}
 		to.tls.NextProtos = []string{"http/1.1"}
 	}
+	if p.Compression == "off" {
+		p.Compression = ""
+	}
 	switch {
+	case !slices.Contains([]Compression{"", NoTakeover, Takeover}, p.Compression):
+		return p, to, fmt.Errorf("load: there is no compression %q", p.Compression)
 	case !slices.Contains(Scenarios, p.Scenario):
 		return p, to, fmt.Errorf("load: there is no scenario %q", p.Scenario)
 	case p.Rate < 0 || p.Rate > 1e7:

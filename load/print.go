@@ -46,6 +46,9 @@ func (r *Report) Print(w io.Writer) error {
 	default:
 		line("messages", "%d came back, %.0f/s, %.1f MB/s", r.Received, float64(r.Received)/seconds, float64(r.Bytes)/seconds/1e6)
 		line("latency", "%s", r.Latency)
+		if r.Compression != "" {
+			line("compression", "%s", r.compressed())
+		}
 	}
 	if r.Rate > 0 {
 		line("", "the same from when each was really sent: %s", r.Service)
@@ -76,13 +79,33 @@ func (r *Report) plan() string {
 	s := fmt.Sprintf("%s, %d connections", r.Scenario, r.Connections)
 	switch {
 	case r.Scenario == Idle || r.Scenario == Upgrade:
+		if r.Compression != "" {
+			s += fmt.Sprintf(", compression agreed on (%s)", r.Compression)
+		}
 		return s
 	case r.Rate > 0:
 		s += fmt.Sprintf(", open loop of %g messages a second", r.Rate)
 	default:
 		s += fmt.Sprintf(", closed loop with %d in flight", r.Depth)
 	}
-	return s + fmt.Sprintf(", %s bytes", r.Sizes)
+	s += fmt.Sprintf(", %s bytes", r.Sizes)
+	if r.Compression != "" {
+		s += fmt.Sprintf(", compressed (%s)", r.Compression)
+	}
+	return s
+}
+
+// compressed says in words what compression did.
+func (r *Report) compressed() string {
+	s := fmt.Sprintf("%d messages went compressed", r.SentCompressed.Messages)
+	if r.SentCompressed.Plain > 0 {
+		s += fmt.Sprintf(", at %.1f%% of their size", 100*r.SentCompressed.Ratio())
+	}
+	if r.ReceivedCompressed.Messages == 0 {
+		return s + "; none came back compressed"
+	}
+	share := 100 * float64(r.ReceivedCompressed.Messages) / float64(max(1, r.Received))
+	return s + fmt.Sprintf("; %.4g%% came back compressed, at %.1f%%", share, 100*r.ReceivedCompressed.Ratio())
 }
 
 func (r *Report) faults() string {

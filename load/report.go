@@ -9,24 +9,28 @@ import (
 
 // Report is what a run has measured. It is also the form of the JSON.
 type Report struct {
-	Tool        string    `json:"tool,omitempty"`
-	Start       time.Time `json:"start"`
-	Go          string    `json:"go"`
-	Platform    string    `json:"platform"`
-	Cores       int       `json:"cores"`
-	URL         string    `json:"url"`
-	Scenario    Scenario  `json:"scenario"`
-	Connections int       `json:"connections"`
-	Depth       int       `json:"depth,omitempty"`
-	Rate        float64   `json:"rate,omitempty"` // a second; 0 is a closed loop
-	Sizes       Sizes     `json:"sizes"`
+	Tool        string      `json:"tool,omitempty"`
+	Start       time.Time   `json:"start"`
+	Go          string      `json:"go"`
+	Platform    string      `json:"platform"`
+	Cores       int         `json:"cores"`
+	URL         string      `json:"url"`
+	Scenario    Scenario    `json:"scenario"`
+	Connections int         `json:"connections"`
+	Depth       int         `json:"depth,omitempty"`
+	Rate        float64     `json:"rate,omitempty"` // a second; 0 is a closed loop
+	Sizes       Sizes       `json:"sizes"`
+	Compression Compression `json:"compression,omitempty"`
 
 	Seconds  float64 `json:"seconds"` // measured
 	Opened   int64   `json:"opened"`  // connections, in all
 	Sent     int64   `json:"sent"`
 	Received int64   `json:"received"` // messages that came back right; in the scenario upgrade, connections made
 	Bytes    int64   `json:"bytes"`    // that arrived
-	Lost     int64   `json:"lost"`     // messages that had not come back when the run ended
+	// SentCompressed and ReceivedCompressed are those of Sent and Received that went, and came back, compressed.
+	SentCompressed     Volume `json:"sent_compressed,omitzero"`
+	ReceivedCompressed Volume `json:"received_compressed,omitzero"`
+	Lost               int64  `json:"lost"` // messages that had not come back when the run ended
 	// Errors counts each kind over the whole run.
 	Errors map[string]int64 `json:"errors,omitempty"`
 
@@ -66,19 +70,20 @@ type Quantile struct {
 
 // Window is what happened in one second, or in what there was of it.
 type Window struct {
-	At        float64 `json:"at"`               // seconds since the run began, at the window's end
-	Seconds   float64 `json:"seconds"`          // its length
-	Warmup    bool    `json:"warmup,omitempty"` // it does not count
-	Open      int64   `json:"open"`             // connections
-	Sent      int64   `json:"sent"`
-	Received  int64   `json:"received"`
-	Bytes     int64   `json:"bytes"`
-	Errors    int64   `json:"errors"`
-	P50       int64   `json:"p50"` // nanoseconds
-	P99       int64   `json:"p99"`
-	Max       int64   `json:"max"`
-	CPU       float64 `json:"cpu_seconds"`
-	ServerCPU float64 `json:"server_cpu_seconds,omitempty"`
+	At         float64 `json:"at"`               // seconds since the run began, at the window's end
+	Seconds    float64 `json:"seconds"`          // its length
+	Warmup     bool    `json:"warmup,omitempty"` // it does not count
+	Open       int64   `json:"open"`             // connections
+	Sent       int64   `json:"sent"`
+	Received   int64   `json:"received"`
+	Bytes      int64   `json:"bytes"`
+	Compressed Volume  `json:"compressed,omitzero"` // what was received compressed
+	Errors     int64   `json:"errors"`
+	P50        int64   `json:"p50"` // nanoseconds
+	P99        int64   `json:"p99"`
+	Max        int64   `json:"max"`
+	CPU        float64 `json:"cpu_seconds"`
+	ServerCPU  float64 `json:"server_cpu_seconds,omitempty"`
 }
 
 func latencyOf(h *hdrhistogram.Histogram, curve bool) Latency {
@@ -99,7 +104,7 @@ func (r *run) newReport() *Report {
 	p := r.plan
 	return &Report{
 		Start: r.start, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
-		URL: p.URL, Scenario: p.Scenario, Connections: p.Connections, Depth: p.Depth, Rate: p.Rate, Sizes: p.Sizes,
+		URL: p.URL, Scenario: p.Scenario, Connections: p.Connections, Depth: p.Depth, Rate: p.Rate, Sizes: p.Sizes, Compression: p.Compression,
 		Errors: make(map[string]int64),
 	}
 }

@@ -18,7 +18,8 @@ type run struct {
 	plan  Plan
 	to    target
 	mix   *mix
-	op    byte // of the messages
+	cycle *cycle // with compression, instead of the mix
+	op    byte   // of the messages
 	start time.Time
 	fan   *fan // of the scenario fan-out
 
@@ -48,12 +49,22 @@ func Run(ctx context.Context, plan Plan) (*Report, error) {
 		return nil, err
 	}
 	r := &run{
-		plan: plan, to: to, mix: newMix(plan.Sizes, plan.Text), op: 2, start: time.Now(),
+		plan: plan, to: to, op: 2,
 		handshake: newHistogram(), lag: newHistogram(), emptied: make(chan struct{}),
 	}
 	if plan.Text {
 		r.op = 1
 	}
+	switch {
+	case plan.Scenario == Upgrade || plan.Scenario == Idle:
+	case plan.Compression == "":
+		r.mix = newMix(plan.Sizes, plan.Text)
+	default:
+		if r.cycle, err = newCycle(plan.Sizes, plan.Text, plan.Compression == Takeover); err != nil {
+			return nil, err
+		}
+	}
+	r.start = time.Now()
 	for i := range 4 * runtime.GOMAXPROCS(0) {
 		r.shards = append(r.shards, newShard(uint64(i)))
 	}
@@ -204,7 +215,7 @@ func (r *run) begin(ctx context.Context) {
 		for _, p := range r.peers {
 			p.mu.Lock()
 			for range r.plan.Depth {
-				p.queue(r.mix.choose(p.shard), 0)
+				p.queue(p.choose(), 0)
 			}
 			p.flush()
 			p.mu.Unlock()
@@ -235,7 +246,7 @@ func (r *run) arrive(ctx context.Context) {
 			p.mu.Unlock()
 			continue
 		}
-		p.queue(r.mix.choose(p.shard), due)
+		p.queue(p.choose(), due)
 		p.flush()
 		p.mu.Unlock()
 		due += int64(rng.ExpFloat64() * float64(time.Second) / r.plan.Rate)
@@ -277,7 +288,7 @@ func (r *run) measure(ctx context.Context, report *Report, clock *clock, total *
 			s.take(sum)
 		}
 		w := Window{At: now.Sub(r.start).Seconds(), Seconds: now.Sub(last).Seconds(), Warmup: last.Before(warm), Open: r.open.Load(),
-			Sent: sum.sent, Received: sum.received, Bytes: sum.bytes, Errors: sum.errors()}
+			Sent: sum.sent, Received: sum.received, Bytes: sum.bytes, Compressed: sum.answered, Errors: sum.errors()}
 		w.CPU, w.ServerCPU = clock.lap()
 		l := latencyOf(sum.latency, false)
 		w.P50, w.P99, w.Max = l.P50, l.P99, l.Max
@@ -301,6 +312,7 @@ func (r *run) measure(ctx context.Context, report *Report, clock *clock, total *
 		}
 	}
 	report.Sent, report.Received, report.Bytes = total.sent, total.received, total.bytes
+	report.SentCompressed, report.ReceivedCompressed = total.asked, total.answered
 	report.Latency = latencyOf(total.latency, true)
 	report.Service = report.Latency
 	if r.plan.Rate > 0 {
@@ -419,7 +431,7 @@ func (r *run) churn(ctx context.Context, report *Report, clock *clock) {
 				}
 				now := r.now()
 				r.record(r.handshake, took)
-				s.record(r, now, now-took, now-took)
+				s.record(r, now, now-took, now-took, Volume{})
 				p := r.newPeer(c, n)
 				p.finish()
 				closed := time.AfterFunc(r.plan.Timeout, func() {

@@ -11,9 +11,11 @@ import (
 
 // shard counts for some of the connections, so that they do not wait for each other.
 type shard struct {
-	sent, bytes atomic.Int64
+	sent, bytes atomic.Int64 // of sent, those that went uncompressed
 
 	mu       sync.Mutex
+	asked    Volume // compressed messages to the server
+	answered Volume // compressed messages from it
 	received int64
 	latency  *hdrhistogram.Histogram // from when a message was due
 	service  *hdrhistogram.Histogram // from when it was sent
@@ -40,11 +42,19 @@ func (s *shard) fraction() float64 {
 	return s.random.Float64()
 }
 
-// record notes a message that has come back.
-func (s *shard) record(r *run, now, due, sent int64) {
+// ask notes a compressed message that is sent.
+func (s *shard) ask(plain, packed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked.add(Volume{1, int64(plain), int64(packed)})
+}
+
+// record notes a message that has come back, and what it was compressed to.
+func (s *shard) record(r *run, now, due, sent int64, packed Volume) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received++
+	s.answered.add(packed)
 	s.latency.RecordValue(min(now-due, longest))
 	if r.plan.Rate > 0 { // else it is the same
 		s.service.RecordValue(min(now-sent, longest))
@@ -69,6 +79,10 @@ func (s *shard) take(t *tally) {
 	t.bytes += s.bytes.Swap(0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.sent += s.asked.Messages
+	t.asked.add(s.asked)
+	t.answered.add(s.answered)
+	s.asked, s.answered = Volume{}, Volume{}
 	t.received += s.received
 	s.received = 0
 	t.latency.Merge(s.latency)
@@ -84,6 +98,7 @@ func (s *shard) take(t *tally) {
 // tally is a sum over shards and time.
 type tally struct {
 	sent, received, bytes int64
+	asked, answered       Volume
 	latency, service      *hdrhistogram.Histogram
 	faults                map[string]int64
 }
@@ -96,6 +111,8 @@ func (t *tally) add(o *tally) {
 	t.sent += o.sent
 	t.received += o.received
 	t.bytes += o.bytes
+	t.asked.add(o.asked)
+	t.answered.add(o.answered)
 	t.latency.Merge(o.latency)
 	t.service.Merge(o.service)
 	for why, n := range o.faults {

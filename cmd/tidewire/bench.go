@@ -25,6 +25,7 @@ func (*benchCommand) Help() string {
 
   tidewire bench ws://127.0.0.1:9001/ -c 64
   tidewire bench ws://127.0.0.1:9001/ -c 64 --depth 32 --json a.json
+  tidewire bench ws://127.0.0.1:9001/ -c 64 --size 1024 --compress takeover
   tidewire bench ws://127.0.0.1:9001/ -c 1000 --rate 20000 --html report.html
   tidewire bench compare a.json b.json
 
@@ -45,6 +46,7 @@ type benchRun struct {
 	Depth       int           `help:"Messages in flight per connection, in a closed loop." default:"1"`
 	Rate        float64       `help:"Open loop: messages due per second, over all connections; 0 means a closed loop." default:"0"`
 	Size        string        `help:"Bytes of a message, or a distribution: sizes with weights, such as 16:70,1024:25,65536:5." default:"125"`
+	Compress    string        `help:"Negotiate permessage-deflate and send compressed messages: ${enum}. With takeover, messages refer to earlier ones, both ways." enum:"off,no-takeover,takeover" default:"off"`
 	Text        bool          `help:"Send text messages instead of binary ones."`
 	Duration    time.Duration `short:"d" help:"How long to measure." default:"10s"`
 	Warmup      time.Duration `help:"How long to load the server before that." default:"1s"`
@@ -102,6 +104,7 @@ func (b *benchRun) Run(ctx context.Context, std stdio) error {
 	plan := load.Plan{
 		URL: b.Target, Scenario: load.Scenario(b.Scenario), Connections: b.Connections, Depth: b.Depth, Rate: b.Rate, Text: b.Text,
 		Duration: b.Duration, Warmup: b.Warmup, Ramp: b.Ramp, Timeout: b.Timeout, PID: b.PID, Header: b.header(),
+		Compression: load.Compression(b.Compress),
 	}
 	if plan.Sizes, err = load.ParseSizes(b.Size); err != nil {
 		return err

@@ -44,6 +44,13 @@ func TestBench(t *testing.T) {
 	if code, _, stderr := bench(t, "run", url, "-q", "--rate=500", "-d", "1100ms", "--warmup=0s", "--json", b); code != exitDone || stderr != "" {
 		t.Errorf("an open loop: exit status %d: %s", code, stderr)
 	}
+	code, stdout, stderr = bench(t, url, "-q", "-c2", "-d", "300ms", "--warmup=0s", "--size=1000", "--compress=takeover")
+	if code != exitDone || !regexp.MustCompile(`1000 bytes, compressed \(takeover\)\n(?s:.*)\ncompression \d+ messages went compressed, at [2-4]\d\.\d% of their size; 100% came back compressed, at [2-5]\d`).MatchString(stdout) {
+		t.Errorf("with compression: exit status %d: %s\n%s", code, stderr, stdout)
+	}
+	if code, _, stderr := bench(t, "ws://"+serve(t).host+"/chat", "-q", "--compress=no-takeover", "-d", "300ms"); code != exitFailed || !strings.Contains(stderr, "declined compression") {
+		t.Errorf("declined: exit status %d: %s", code, stderr)
+	}
 	code, stdout, stderr = bench(t, "compare", a, b)
 	if code != exitDone || !strings.Contains(stdout, "The runs differ in connections: 8 and 1.") || !strings.Contains(stdout, "latency p99") {
 		t.Errorf("compare: exit status %d: %s\n%s", code, stderr, stdout)
