@@ -355,7 +355,7 @@ func (r *run) watch(over <-chan struct{}) {
 func (r *run) settle(ctx context.Context) int64 {
 	deadline := time.Now().Add(r.plan.Timeout)
 	for {
-		lost := int64(0)
+		lost, dead := int64(0), int64(0)
 		if r.fan != nil {
 			lost = int64(r.fan.pending())
 			if soon := time.Now().Add(time.Second); r.fan.orphaned() && soon.Before(deadline) {
@@ -364,10 +364,14 @@ func (r *run) settle(ctx context.Context) int64 {
 		}
 		for _, p := range r.peers {
 			p.mu.Lock()
-			lost += int64(len(p.flight) - p.head)
+			n := int64(len(p.flight) - p.head)
+			lost += n
+			if p.over {
+				dead += n // nothing more comes there
+			}
 			p.mu.Unlock()
 		}
-		if lost == 0 || r.open.Load() == 0 || time.Now().After(deadline) || !pause(ctx, 5*time.Millisecond) {
+		if lost == dead || r.open.Load() == 0 || time.Now().After(deadline) || !pause(ctx, 5*time.Millisecond) {
 			return lost
 		}
 	}

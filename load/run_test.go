@@ -221,16 +221,18 @@ func TestStopped(t *testing.T) {
 
 func TestBadPlans(t *testing.T) {
 	for want, p := range map[string]load.Plan{
-		"no ws or wss URL":      {URL: "http://127.0.0.1/"},
-		"missing protocol":      {URL: ":"},
-		`no scenario "dance"`:   {URL: "ws://x", Scenario: "dance"},
-		"a rate of -1":          {URL: "ws://x", Rate: -1},
-		"is for the scenario":   {URL: "ws://x", Rate: 1, Scenario: load.Idle},
-		"is negative":           {URL: "ws://x", Ramp: -1},
-		"the size -1":           {URL: "ws://x", Sizes: load.Sizes{{-1, 1}}},
-		"depth of 128 at most":  {URL: "ws://x", Scenario: load.Fanout, Depth: 129},
-		"clock of":              {URL: "ws://x", PID: 1 << 30},
-		"no connection: connec": {URL: "ws://127.0.0.1:1/"},
+		"no ws or wss URL":       {URL: "http://127.0.0.1/"},
+		"missing protocol":       {URL: ":"},
+		`no scenario "dance"`:    {URL: "ws://x", Scenario: "dance"},
+		"a rate of -1":           {URL: "ws://x", Rate: -1},
+		"is for the scenario":    {URL: "ws://x", Rate: 1, Scenario: load.Idle},
+		"is negative":            {URL: "ws://x", Ramp: -1},
+		"the size -1":            {URL: "ws://x", Sizes: load.Sizes{{-1, 1}}},
+		"depth of 128 at most":   {URL: "ws://x", Scenario: load.Fanout, Depth: 129},
+		`compression "zip"`:      {URL: "ws://x", Compression: "zip"},
+		"cannot hold the size 1": {URL: "ws://x", Compression: load.Takeover, Sizes: load.Sizes{{1, 1}, {1000, 1e9}}},
+		"clock of":               {URL: "ws://x", PID: 1 << 30},
+		"no connection: connec":  {URL: "ws://127.0.0.1:1/"},
 	} {
 		if _, err := load.Run(context.Background(), p); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, expected %q", err, want)
