@@ -18,10 +18,11 @@ var (
 )
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"short":  func(ns int64) string { return short(time.Duration(ns)) },
-	"plan":   (*Report).plan,
-	"faults": (*Report).faults,
-	"rate":   func(r *Report) string { return thousands(int64(float64(r.Received) / max(r.Seconds, 1e-9))) },
+	"short":      func(ns int64) string { return short(time.Duration(ns)) },
+	"plan":       (*Report).plan,
+	"faults":     (*Report).faults,
+	"compressed": (*Report).compressed,
+	"rate":       func(r *Report) string { return thousands(int64(float64(r.Received) / max(r.Seconds, 1e-9))) },
 	"each": func(r *Report, cpu float64) string {
 		return short(time.Duration(cpu / float64(max(1, r.Received)) * 1e9))
 	},

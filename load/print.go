@@ -104,8 +104,7 @@ func (r *Report) compressed() string {
 	if r.ReceivedCompressed.Messages == 0 {
 		return s + "; none came back compressed"
 	}
-	share := 100 * float64(r.ReceivedCompressed.Messages) / float64(max(1, r.Received))
-	return s + fmt.Sprintf("; %.4g%% came back compressed, at %.1f%%", share, 100*r.ReceivedCompressed.Ratio())
+	return s + fmt.Sprintf("; %.4g%% came back compressed, at %.1f%%", 100*float64(r.ReceivedCompressed.Messages)/float64(max(1, r.Received)), 100*r.ReceivedCompressed.Ratio())
 }
 
 func (r *Report) faults() string {
