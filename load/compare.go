@@ -12,7 +12,7 @@ import (
 // Change is one figure of two runs.
 type Change struct {
 	Name string
-	Unit string // "ns", "s", "/s" or ""
+	Unit string // "ns", "/s", "B" or ""
 	A, B float64
 	// Noise is how far apart A and B may be by chance, relative to A: three standard errors of
 	// their difference, as the seconds of each run scatter. 0 where that is not known.
@@ -44,6 +44,8 @@ func Compare(a, b *Report) (changes []Change, differences []string) {
 	differ("depth", a.Depth, b.Depth)
 	differ("rate", a.Rate, b.Rate)
 	differ("sizes", a.Sizes, b.Sizes)
+	differ("compression", named(a.Compression), named(b.Compression))
+	differ("text messages", a.Text, b.Text)
 	differ("cores", a.Cores, b.Cores)
 	differ("platform", a.Platform, b.Platform)
 	differ("Go", a.Go, b.Go)
@@ -55,9 +57,12 @@ func Compare(a, b *Report) (changes []Change, differences []string) {
 			return
 		}
 		c := Change{Name: name, Unit: unit, A: ma, B: mb}
-		if na > 1 && nb > 1 && ma != 0 {
-			c.Noise = 3 * math.Sqrt(ea*ea+eb*eb) / math.Abs(ma)
-			c.Moved = math.Abs(c.Relative()) > max(c.Noise, 0.01)
+		if na > 1 && nb > 1 {
+			noise := 3 * math.Sqrt(ea*ea+eb*eb)
+			if ma != 0 {
+				c.Noise = noise / math.Abs(ma)
+			}
+			c.Moved = math.Abs(mb-ma) > max(noise, 0.01*math.Abs(ma))
 			c.Better = c.Moved && (mb < ma) == lowerIsBetter
 		}
 		changes = append(changes, c)
@@ -68,6 +73,13 @@ func Compare(a, b *Report) (changes []Change, differences []string) {
 		}
 	}
 	add("messages", "/s", false, func(w Window) (float64, bool) { return float64(w.Received) / w.Seconds, w.Seconds > 0 })
+	add("bytes per message", "B", true, func(w Window) (float64, bool) {
+		return float64(w.Bytes) / float64(max(1, w.Received)), w.Received > 0 && w.Bytes > 0
+	})
+	add("replies compressed", "", false, func(w Window) (float64, bool) {
+		return float64(w.Compressed.Messages) / float64(max(1, w.Received)), w.Received > 0 && a.Compression != "" && b.Compression != ""
+	})
+	add("their size, compressed", "", true, func(w Window) (float64, bool) { return w.Compressed.Ratio(), w.Compressed.Plain > 0 })
 	add("latency p50", "ns", true, func(w Window) (float64, bool) { return float64(w.P50), w.P50 > 0 })
 	add("latency p99", "ns", true, func(w Window) (float64, bool) { return float64(w.P99), w.P99 > 0 })
 	add("latency max", "ns", true, func(w Window) (float64, bool) { return float64(w.Max), w.Max > 0 })
@@ -75,6 +87,13 @@ func Compare(a, b *Report) (changes []Change, differences []string) {
 	add("generator CPU per message", "ns", true, perMessage(func(w Window) float64 { return w.CPU }))
 	add("errors", "/s", true, func(w Window) (float64, bool) { return float64(w.Errors) / w.Seconds, w.Seconds > 0 })
 	return changes, differences
+}
+
+func named(c Compression) Compression {
+	if c == "" {
+		return "off"
+	}
+	return c
 }
 
 // scatter is the mean of a figure over the windows that count, its standard error,
@@ -111,14 +130,18 @@ func PrintChanges(w io.Writer, changes []Change, differences []string) error {
 	for _, c := range changes {
 		verdict := "within the noise"
 		switch {
-		case c.Noise == 0 && c.A != c.B:
-			verdict = "noise unknown"
 		case c.Moved && c.Better:
 			verdict = "better"
 		case c.Moved:
 			verdict = "worse"
+		case c.Noise == 0 && c.A != c.B:
+			verdict = "noise unknown"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%+.1f%%\t±%.1f%%\t%s\t\n", c.Name, c.text(c.A), c.text(c.B), 100*c.Relative(), 100*c.Noise, verdict)
+		change := fmt.Sprintf("%+.1f%%", 100*c.Relative())
+		if c.A == 0 && c.B != 0 {
+			change = "from 0"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t±%.1f%%\t%s\t\n", c.Name, c.text(c.A), c.text(c.B), change, 100*c.Noise, verdict)
 	}
 	t.Flush()
 	_, err := io.WriteString(w, b.String())
@@ -129,7 +152,16 @@ func (c Change) text(v float64) string {
 	if c.Unit == "ns" {
 		return short(time.Duration(v))
 	}
-	return fmt.Sprintf("%.4g%s", v, c.Unit)
+	scale := ""
+	for _, s := range []string{"k", "M", "G"} {
+		if c.Unit == "B" && v >= 1000 {
+			v, scale = v/1000, s
+		}
+	}
+	if v >= 1000 {
+		return thousands(int64(math.Round(v))) + c.Unit
+	}
+	return fmt.Sprintf("%.4g%s%s", v, scale, c.Unit)
 }
 
 // short writes a duration with three digits.

@@ -21,7 +21,10 @@ func (w Window) String() string {
 	} else {
 		s += ", no errors"
 	}
-	if w.Warmup {
+	switch {
+	case w.Connecting:
+		s += " (connecting)"
+	case w.Warmup:
 		s += " (warming up)"
 	}
 	return s

@@ -20,6 +20,7 @@ type Report struct {
 	Depth       int         `json:"depth,omitempty"`
 	Rate        float64     `json:"rate,omitempty"` // a second; 0 is a closed loop
 	Sizes       Sizes       `json:"sizes"`
+	Text        bool        `json:"text,omitempty"`
 	Compression Compression `json:"compression,omitempty"`
 
 	Seconds  float64 `json:"seconds"` // measured
@@ -70,10 +71,11 @@ type Quantile struct {
 
 // Window is what happened in one second, or in what there was of it.
 type Window struct {
-	At         float64 `json:"at"`               // seconds since the run began, at the window's end
-	Seconds    float64 `json:"seconds"`          // its length
-	Warmup     bool    `json:"warmup,omitempty"` // it does not count
-	Open       int64   `json:"open"`             // connections
+	At         float64 `json:"at"`                   // seconds since the run began, at the window's end
+	Seconds    float64 `json:"seconds"`              // its length
+	Warmup     bool    `json:"warmup,omitempty"`     // it does not count
+	Connecting bool    `json:"connecting,omitempty"` // nor does it, as connections are still being opened
+	Open       int64   `json:"open"`                 // connections
 	Sent       int64   `json:"sent"`
 	Received   int64   `json:"received"`
 	Bytes      int64   `json:"bytes"`
@@ -104,7 +106,7 @@ func (r *run) newReport() *Report {
 	p := r.plan
 	return &Report{
 		Start: r.start, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
-		URL: p.URL, Scenario: p.Scenario, Connections: p.Connections, Depth: p.Depth, Rate: p.Rate, Sizes: p.Sizes, Compression: p.Compression,
+		URL: p.URL, Scenario: p.Scenario, Connections: p.Connections, Depth: p.Depth, Rate: p.Rate, Sizes: p.Sizes, Text: p.Text, Compression: p.Compression,
 		Errors: make(map[string]int64),
 	}
 }

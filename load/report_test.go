@@ -73,10 +73,43 @@ func TestCompare(t *testing.T) {
 	if err := load.PrintChanges(&out, changes, differences); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"The runs differ in connections: 64 and 65.", "1001/s", "-99.9%", "worse"} {
+	for _, want := range []string{"The runs differ in connections: 64 and 65.", "1,001/s", "-99.9%", "worse"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it lacks %q:\n%s", want, out.String())
 		}
+	}
+	// Compression, and errors where there were none.
+	a, b = measured(1000, 1001, 1002), measured(1000, 1002, 1001)
+	for i := range b.Windows {
+		a.Windows[i].Bytes, b.Windows[i].Bytes = 1000*a.Windows[i].Received, 400*b.Windows[i].Received
+		b.Windows[i].Compressed = load.Volume{Messages: b.Windows[i].Received, Plain: 1000, Packed: 400}
+		b.Windows[i].Errors = 3
+	}
+	b.Compression = load.Takeover
+	changes, differences = load.Compare(a, b)
+	if c := find(changes, "bytes per message"); !c.Moved || !c.Better || c.A != 1000 || c.B != 400 || c.Noise != 0 {
+		t.Errorf("%+v", c)
+	}
+	if c := find(changes, "errors"); !c.Moved || c.Better {
+		t.Errorf("%+v", c)
+	}
+	out.Reset()
+	load.PrintChanges(&out, changes, differences)
+	for _, want := range []string{"differ in compression: off and takeover.", "3/s  from 0  ±0.0%             worse", "1kB     400B  -60.0%  ±0.0%            better"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, out.String())
+		}
+	}
+	a.Compression = load.Takeover
+	for i := range a.Windows {
+		a.Windows[i].Compressed = load.Volume{Messages: a.Windows[i].Received / 2, Plain: 1000, Packed: 500}
+	}
+	changes, _ = load.Compare(a, b)
+	if c := find(changes, "replies compressed"); math.Abs(c.A-0.5) > 0.01 || c.B != 1 || !c.Better {
+		t.Errorf("%+v", c)
+	}
+	if c := find(changes, "their size, compressed"); math.Abs(c.A-0.5) > 1e-9 || math.Abs(c.B-0.4) > 1e-9 || !c.Better {
+		t.Errorf("%+v", c)
 	}
 	if changes, _ := load.Compare(measured(5), measured(6)); find(changes, "messages").Moved {
 		t.Error("a single second each is taken for a proof")

@@ -113,8 +113,13 @@ func (r *run) record(h *hdrhistogram.Histogram, v int64) {
 
 // hold opens the connections, loads them and ends them.
 func (r *run) hold(ctx context.Context, report *Report, clock *clock) error {
-	r.connect(ctx)
 	total := newTally()
+	connected := make(chan struct{})
+	r.group.Go(func() {
+		defer close(connected)
+		r.connect(ctx)
+	})
+	r.accompany(connected, report, clock, total)
 	if len(r.peers) > 0 && ctx.Err() == nil {
 		for _, s := range r.shards {
 			s.take(total) // the handshakes' errors
@@ -135,9 +140,7 @@ func (r *run) hold(ctx context.Context, report *Report, clock *clock) error {
 	for _, s := range r.shards {
 		late := newTally()
 		s.take(late)
-		for why, n := range late.faults {
-			total.faults[why] += n
-		}
+		total.addFaults(late)
 	}
 	report.Errors = total.faults
 	if len(r.peers) == 0 {
@@ -256,69 +259,6 @@ func (r *run) arrive(ctx context.Context) {
 // maxFlight bounds what an open loop keeps in mind for a connection that does not
 // answer.
 const maxFlight = 10_000
-
-// measure lets the run go on for its time and looks at it every second.
-func (r *run) measure(ctx context.Context, report *Report, clock *clock, total *tally) {
-	begin := time.Now()
-	end := begin.Add(r.plan.Warmup + r.plan.Duration)
-	last := begin
-	clock.lap()
-	for {
-		next := last.Add(time.Second)
-		warm := begin.Add(r.plan.Warmup)
-		if last.Before(warm) && next.After(warm) {
-			next = warm
-		}
-		if next.After(end) {
-			next = end
-		}
-		ended := false
-		t := time.NewTimer(time.Until(next))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			ended = true
-		case <-r.emptied:
-			ended = true
-		}
-		t.Stop()
-		now := time.Now()
-		sum := newTally()
-		for _, s := range r.shards {
-			s.take(sum)
-		}
-		w := Window{At: now.Sub(r.start).Seconds(), Seconds: now.Sub(last).Seconds(), Warmup: last.Before(warm), Open: r.open.Load(),
-			Sent: sum.sent, Received: sum.received, Bytes: sum.bytes, Compressed: sum.answered, Errors: sum.errors()}
-		w.CPU, w.ServerCPU = clock.lap()
-		l := latencyOf(sum.latency, false)
-		w.P50, w.P99, w.Max = l.P50, l.P99, l.Max
-		if w.Warmup {
-			for why, n := range sum.faults {
-				total.faults[why] += n
-			}
-		} else {
-			total.add(sum)
-			report.Seconds += w.Seconds
-			report.CPU += w.CPU
-			report.ServerCPU += w.ServerCPU
-		}
-		report.Windows = append(report.Windows, w)
-		if r.plan.Progress != nil {
-			r.plan.Progress(w)
-		}
-		last = now
-		if ended || !now.Before(end) {
-			break
-		}
-	}
-	report.Sent, report.Received, report.Bytes = total.sent, total.received, total.bytes
-	report.SentCompressed, report.ReceivedCompressed = total.asked, total.answered
-	report.Latency = latencyOf(total.latency, true)
-	report.Service = report.Latency
-	if r.plan.Rate > 0 {
-		report.Service = latencyOf(total.service, true)
-	}
-}
 
 // look is how often the connections are looked at, and how late a message must be
 // for its connection to get a closer look.

@@ -170,7 +170,7 @@ func TestUpgrade(t *testing.T) {
 func TestIdle(t *testing.T) {
 	r := run(t, load.Plan{URL: serve(t, echo), Scenario: load.Idle, Connections: 200})
 	clean(t, r)
-	if w := r.Windows[0]; w.Open != 200 || w.Received != 0 {
+	if w := r.Windows[len(r.Windows)-1]; w.Open != 200 || w.Received != 0 {
 		t.Errorf("%+v", w)
 	}
 }
@@ -216,6 +216,19 @@ func TestStopped(t *testing.T) {
 	r, err := load.Run(ctx, p)
 	if err != nil || !r.Stopped || len(r.Errors) > 0 || r.Received == 0 {
 		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+// While a ramp goes on, every second is shown, and none of them counts.
+func TestRampIsShown(t *testing.T) {
+	var lines []string
+	r := run(t, load.Plan{URL: serve(t, echo), Connections: 12, Ramp: 2500 * time.Millisecond, Progress: func(w load.Window) { lines = append(lines, w.String()) }})
+	clean(t, r)
+	if len(lines) < 3 || len(lines) != len(r.Windows) || !strings.Contains(lines[0], " open, no errors (connecting)") || strings.Contains(lines[len(lines)-1], "connecting") {
+		t.Errorf("%q", lines)
+	}
+	if w := r.Windows[0]; !w.Connecting || !w.Warmup || w.Received != 0 || w.Open == 0 || r.Windows[1].Open < w.Open {
+		t.Errorf("%+v", r.Windows)
 	}
 }
 

@@ -115,6 +115,10 @@ func (t *tally) add(o *tally) {
 	t.answered.add(o.answered)
 	t.latency.Merge(o.latency)
 	t.service.Merge(o.service)
+	t.addFaults(o)
+}
+
+func (t *tally) addFaults(o *tally) {
 	for why, n := range o.faults {
 		t.faults[why] += n
 	}
