@@ -1,18 +1,21 @@
 package load
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // fan is the traffic of a fan-out: messages of one sender, which every connection
 // gets.
 type fan struct {
 	mu    sync.Mutex
 	from  *peer
-	ring  [fanWindow]broadcast
+	ring  []broadcast
 	total stamp // messages sent
 	alive map[*peer]bool
 }
 
-// fanWindow bounds the messages that are on their way to somebody.
+// fanWindow bounds the messages that are on their way to somebody, in a closed loop.
 const fanWindow = 256
 
 type broadcast struct {
@@ -27,7 +30,7 @@ func (f *fan) message(n stamp) (sent, bool) {
 	if n >= f.total {
 		return sent{}, false
 	}
-	return f.ring[n%fanWindow].sent, true
+	return f.ring[n%stamp(len(f.ring))].sent, true
 }
 
 // delivered notes that one more connection has a message, and returns 1 if it was
@@ -39,15 +42,15 @@ func (f *fan) delivered(n stamp) int {
 }
 
 func (f *fan) drop(n stamp) int {
-	b := &f.ring[n%fanWindow]
+	b := &f.ring[n%stamp(len(f.ring))]
 	if b.left--; b.left == 0 {
 		return 1
 	}
 	return 0
 }
 
-// publish sends so many messages.
-func (f *fan) publish(r *run, n int) {
+// publish sends so many messages. In a closed loop they are due now, and due is 0.
+func (f *fan) publish(r *run, n int, due int64) {
 	from := f.from
 	from.mu.Lock()
 	defer from.mu.Unlock()
@@ -56,9 +59,18 @@ func (f *fan) publish(r *run, n int) {
 			break
 		}
 		f.mu.Lock()
+		place := &f.ring[f.total%stamp(len(f.ring))]
+		if place.left > 0 {
+			f.mu.Unlock()
+			from.fail(fmt.Sprintf("%d messages had not come to everybody", len(f.ring)))
+			return
+		}
 		m := from.choose()
 		now := r.now()
-		f.ring[f.total%fanWindow] = broadcast{sent{m, f.total, now, now}, len(f.alive)}
+		if due == 0 {
+			due = now
+		}
+		*place = broadcast{sent{m, f.total, due, now}, len(f.alive)}
 		f.total++
 		f.mu.Unlock()
 		from.queue(m, now)

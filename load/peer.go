@@ -292,7 +292,9 @@ func (p *peer) feed(b []byte) error {
 	}
 	p.mu.Unlock()
 	if p.free > 0 {
-		p.run.fan.publish(p.run, p.free)
+		if p.run.plan.Rate == 0 {
+			p.run.fan.publish(p.run, p.free, 0)
+		}
 		p.free = 0
 	}
 	return err

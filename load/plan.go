@@ -39,7 +39,8 @@ type Plan struct {
 	// flight in a closed loop; 0 means 1.
 	Depth int
 	// Rate makes the loop an open one: how many messages are due a second, over all
-	// connections, at random (exponential) intervals. 0 means a closed loop. It is for Echo.
+	// connections (in Fanout: from the sender), at random (exponential) intervals. 0 means a
+	// closed loop. It is for Echo and Fanout.
 	Rate float64
 	// Sizes are the sizes of the messages; none means 125 bytes.
 	Sizes Sizes
@@ -169,8 +170,8 @@ func (p Plan) complete() (Plan, target, error) {
 		return p, to, fmt.Errorf("load: there is no scenario %q", p.Scenario)
 	case p.Rate < 0 || p.Rate > 1e7:
 		return p, to, fmt.Errorf("load: a rate of %g a second", p.Rate)
-	case p.Rate > 0 && p.Scenario != Echo:
-		return p, to, errors.New("load: a rate is for the scenario echo")
+	case p.Rate > 0 && p.Scenario != Echo && p.Scenario != Fanout:
+		return p, to, errors.New("load: a rate is for the scenarios echo and fanout")
 	case p.Ramp < 0 || p.Warmup < 0 || p.Duration < 0 || p.Timeout < 0:
 		return p, to, errors.New("load: a duration is negative")
 	}

@@ -72,7 +72,10 @@ func Run(ctx context.Context, plan Plan) (*Report, error) {
 		if plan.Depth > fanWindow/2 {
 			return nil, fmt.Errorf("load: a fan-out has a depth of %d at most", fanWindow/2)
 		}
-		r.fan = &fan{alive: make(map[*peer]bool)}
+		r.fan = &fan{alive: make(map[*peer]bool), ring: make([]broadcast, fanWindow)}
+		if plan.Rate > 0 {
+			r.fan.ring = make([]broadcast, maxFlight)
+		}
 	}
 	report := r.newReport()
 	clock, err := newClock(plan.PID)
@@ -208,12 +211,12 @@ func (r *run) handshaken(ctx context.Context) (c net.Conn, rest []byte, took int
 // begin sends the first messages.
 func (r *run) begin(ctx context.Context) {
 	switch {
-	case r.fan != nil:
-		if r.fan.from != nil {
-			r.fan.publish(r, r.plan.Depth)
-		}
 	case r.plan.Rate > 0:
 		r.group.Go(func() { r.arrive(ctx) })
+	case r.fan != nil:
+		if r.fan.from != nil {
+			r.fan.publish(r, r.plan.Depth, 0)
+		}
 	default:
 		for _, p := range r.peers {
 			p.mu.Lock()
@@ -237,6 +240,14 @@ func (r *run) arrive(ctx context.Context) {
 			continue
 		}
 		r.record(r.lag, r.now()-due)
+		if r.fan != nil {
+			if r.fan.from == nil {
+				return
+			}
+			r.fan.publish(r, 1, due)
+			due += r.interval(rng)
+			continue
+		}
 		p := r.peers[i%len(r.peers)]
 		i++
 		p.mu.Lock()
@@ -252,8 +263,13 @@ func (r *run) arrive(ctx context.Context) {
 		p.queue(p.choose(), due)
 		p.flush()
 		p.mu.Unlock()
-		due += int64(rng.ExpFloat64() * float64(time.Second) / r.plan.Rate)
+		due += r.interval(rng)
 	}
+}
+
+// interval is how long after a message the next one is due.
+func (r *run) interval(rng *rand.Rand) int64 {
+	return int64(rng.ExpFloat64() * float64(time.Second) / r.plan.Rate)
 }
 
 // maxFlight bounds what an open loop keeps in mind for a connection that does not
@@ -351,8 +367,8 @@ func (r *run) gone(p *peer) {
 		switch {
 		case last:
 			r.once.Do(func() { close(r.emptied) })
-		case free > 0:
-			r.group.Go(func() { r.fan.publish(r, free) })
+		case free > 0 && r.plan.Rate == 0:
+			r.group.Go(func() { r.fan.publish(r, free, 0) })
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tidewire/tidewire/load"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/deflate"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -156,6 +157,27 @@ func TestFanout(t *testing.T) {
 		if r.Received < 25*r.Sent {
 			t.Errorf("%d messages to 50 connections came %d times", r.Sent, r.Received)
 		}
+	}
+}
+
+// In a fan-out as well, an open loop sends what is due while a message has not come to everybody.
+func TestFanoutAtARate(t *testing.T) {
+	for _, c := range []load.Compression{"", load.Takeover} {
+		url := serveCompressed(t, deflate.Options{}, newBroadcast(nil))
+		r := run(t, load.Plan{URL: url, Scenario: load.Fanout, Connections: 8, Rate: 100, Duration: 500 * time.Millisecond, Compression: c})
+		clean(t, r)
+		if r.Sent == 0 || r.Sent > r.Lag.Count || r.Received < 2*r.Sent || r.Lag.Count == 0 || r.Service.Count != r.Latency.Count || r.Service.Mean >= r.Latency.Mean {
+			t.Errorf("%d sent, %d received, service %v, latency %v", r.Sent, r.Received, r.Service, r.Latency)
+		}
+	}
+	deaf := serve(t, func(ctx context.Context, c *ws.Conn) error {
+		for range c.Messages(ctx) {
+		}
+		return nil
+	})
+	r := run(t, load.Plan{URL: deaf, Scenario: load.Fanout, Connections: 3, Rate: 1e6, Duration: time.Hour, Timeout: time.Minute})
+	if r.Errors["10000 messages had not come to everybody"] != 1 || r.Lost != 20_000 {
+		t.Errorf("%d lost, errors %v", r.Lost, r.Errors)
 	}
 }
 

@@ -44,7 +44,7 @@ type benchRun struct {
 	Scenario    string        `help:"What connections do: ${enum}." enum:"echo,fanout,upgrade,idle" default:"echo"`
 	Connections int           `short:"c" help:"Connections at once." default:"1"`
 	Depth       int           `help:"Messages in flight per connection, in a closed loop." default:"1"`
-	Rate        float64       `help:"Open loop: messages due per second, over all connections; 0 means a closed loop." default:"0"`
+	Rate        float64       `help:"Open loop: messages due per second, over all connections, or from the sender of a fanout; 0 means a closed loop." default:"0"`
 	Size        string        `help:"Bytes of a message, or a distribution: sizes with weights, such as 16:70,1024:25,65536:5." default:"125"`
 	Compress    string        `help:"Negotiate permessage-deflate and send compressed messages: ${enum}. With takeover, messages refer to earlier ones, both ways." enum:"off,no-takeover,takeover" default:"off"`
 	Text        bool          `help:"Send text messages instead of binary ones."`
