@@ -261,6 +261,8 @@ func TestFanoutLosesOne(t *testing.T) {
 }
 
 func FuzzServer(f *testing.F) {
+	f.Add([]byte("\xc2\x0a\x00\x08\x00\xf7\xffabcde\xc2\x05\x01\x00\x00\xff\xff"))
+	f.Add([]byte("\x42\x03\x02\x02\x00\x89\x00\x00\x00\x80\x02\xf2\x48\x88\x02\x03\xe8"))
 	f.Add([]byte("\x82\x08abcdefgh\x89\x00\x88\x02\x03\xe8"))
 	f.Add([]byte("\x02\x03abc\x80\x05defgh\x82\x7e\x00\x05"))
 	f.Add(bytes.Repeat([]byte("\x89\x02hi"), 50))
@@ -277,10 +279,10 @@ func FuzzServer(f *testing.F) {
 			}
 			sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 			go io.Copy(io.Discard, br)
-			fmt.Fprintf(far, "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n%s", base64.StdEncoding.EncodeToString(sum[:]), stream)
+			fmt.Fprintf(far, "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: %s\r\n\r\n%s", base64.StdEncoding.EncodeToString(sum[:]), stream)
 		}()
 		load.Run(context.Background(), load.Plan{
-			URL: "ws://pipe/", Duration: time.Millisecond, Timeout: time.Second, Sizes: load.Sizes{{8, 1}},
+			URL: "ws://pipe/", Duration: time.Millisecond, Timeout: 100 * time.Millisecond, Sizes: load.Sizes{{600, 1}}, Compression: load.Takeover,
 			Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 		})
 		near.Close()
