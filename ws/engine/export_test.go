@@ -1,0 +1,24 @@
+//go:build linux || ((darwin || dragonfly || freebsd || openbsd) && (amd64 || arm64))
+
+package engine
+
+// Ticking reports whether the watchdog's timer runs; false where there is no loop.
+func (p *Poller) Ticking() bool {
+	l := p.current()
+	return l != nil && l.watchdog.ticking.Load()
+}
+
+// Dispatching reports whether every event gets a goroutine.
+func (p *Poller) Dispatching() bool {
+	l := p.current()
+	return l != nil && l.watchdog.dispatching.Load()
+}
+
+// Living reports whether there is a loop.
+func (p *Poller) Living() bool { return p.current() != nil }
+
+func (p *Poller) current() *loop {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.loop
+}
