@@ -8,6 +8,13 @@ func (p *Poller) Ticking() bool {
 	return l != nil && l.watchdog.ticking.Load()
 }
 
+// Tick has the watchdog look now.
+func (p *Poller) Tick() {
+	if l := p.current(); l != nil {
+		l.watchdog.tick()
+	}
+}
+
 // Dispatching reports whether every event gets a goroutine.
 func (p *Poller) Dispatching() bool {
 	l := p.current()
