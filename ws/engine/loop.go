@@ -11,8 +11,8 @@ import (
 // queue of events, and the worker that takes events from it.
 //
 // The worker calls the owners itself. word says how far it is in the batch that it
-// has fetched: its generation, and the index of the next event, or waiting. It
-// claims each event by moving word on. When a handler blocks, the watchdog moves
+// has fetched: its generation, and its place, which is the batch and the index of the
+// next event, or waiting. It claims each event by moving word on. When a handler blocks, the watchdog moves
 // word to the next generation instead and starts another worker on a copy of the
 // batch, which goes on at the next event; the old one finds that out when its
 // handler returns, and ends.
@@ -30,11 +30,15 @@ type loop struct {
 }
 
 const (
-	waiting   = 1<<32 - 1 // the index of a worker that waits for the kernel
+	waiting   = 1<<32 - 1 // the place of a worker that waits for the kernel
 	batchSize = 128
+	indexBits = 8 // of a place; the rest counts batches
 )
 
-func wordOf(gen, next uint32) uint64 { return uint64(gen)<<32 | uint64(next) }
+func wordOf(gen, place uint32) uint64 { return uint64(gen)<<32 | uint64(place) }
+
+// indexOf returns the index of the next event.
+func indexOf(place uint32) uint32 { return place & (1<<indexBits - 1) }
 
 // worker is a goroutine that handles a batch at a time. Its events do not change
 // until it has claimed them all.
@@ -42,6 +46,7 @@ type worker struct {
 	loop   *loop
 	gen    uint32
 	n      uint32
+	begin  uint32 // the place of the batch's first event
 	events events
 }
 
@@ -83,7 +88,9 @@ func (w *worker) wait() {
 			continue
 		}
 		w.n = uint32(n)
-		l.word.Store(wordOf(w.gen, 0))
+		// The watchdog must not take a place in this batch for one in the last.
+		w.begin += 1 << indexBits
+		l.word.Store(wordOf(w.gen, w.begin))
 		l.watchdog.wakeUp()
 		if !w.batch(0) {
 			return
@@ -116,7 +123,7 @@ func (w *worker) batch(next uint32) bool {
 	}()
 	for ; next < w.n; next++ {
 		fd, gen, what := w.events.at(int(next))
-		if !l.word.CompareAndSwap(wordOf(w.gen, next), wordOf(w.gen, next+1)) {
+		if !l.word.CompareAndSwap(wordOf(w.gen, w.begin+next), wordOf(w.gen, w.begin+next+1)) {
 			whole = true
 			w.retire()
 			return false
@@ -126,7 +133,7 @@ func (w *worker) batch(next uint32) bool {
 		}
 	}
 	whole = true
-	if !l.word.CompareAndSwap(wordOf(w.gen, w.n), wordOf(w.gen, waiting)) {
+	if !l.word.CompareAndSwap(wordOf(w.gen, w.begin+w.n), wordOf(w.gen, waiting)) {
 		w.retire()
 		return false
 	}
@@ -142,17 +149,17 @@ func (w *worker) replace() {
 	}
 }
 
-// succeed puts another worker in the place of one that has claimed all events
-// before next and none after, and reports whether that was still so.
-func (l *loop) succeed(w *worker, next uint32) bool {
+// succeed puts another worker in the stead of one that is at that place, and reports
+// whether it was still there.
+func (l *loop) succeed(w *worker, place uint32) bool {
 	heir := &worker{loop: l, gen: w.gen + 1}
-	if !l.word.CompareAndSwap(wordOf(w.gen, next), wordOf(heir.gen, next)) {
+	if !l.word.CompareAndSwap(wordOf(w.gen, place), wordOf(heir.gen, place)) {
 		return false
 	}
 	// w cannot touch its batch before its next claim, which fails.
-	heir.n, heir.events = w.n, w.events
+	heir.n, heir.begin, heir.events = w.n, w.begin, w.events
 	l.worker.Store(heir)
-	go heir.resume(next)
+	go heir.resume(indexOf(place))
 	return true
 }
 

@@ -114,13 +114,13 @@ func (g *watchdog) tick() {
 func (g *watchdog) takeOver(word uint64) {
 	l := g.loop
 	w := l.worker.Load()
-	next := uint32(word)
+	place := uint32(word)
 	if w.gen != uint32(word>>32) {
 		return // it is being replaced
 	}
 	g.blocked.Add(1)
 	l.poller.stats.Apart.Add(1)
-	if !l.succeed(w, next) {
+	if !l.succeed(w, place) {
 		g.blocked.Add(-1)
 		l.poller.stats.Apart.Add(-1)
 		return
@@ -130,6 +130,7 @@ func (g *watchdog) takeOver(word uint64) {
 	if until := time.Now().Add(dispatchShort); until.After(g.until) {
 		g.until = until
 	}
+	next := indexOf(place)
 	if next == 0 {
 		return
 	}

@@ -175,6 +175,37 @@ func TestGoexitInAHandler(t *testing.T) {
 	}
 }
 
+// A worker that is busy whenever the watchdog looks, but in another batch each
+// time, is not taken for one that is held up.
+func TestBusyIsNotBlocked(t *testing.T) {
+	nothingLeft(t)
+	// The timer ticks too, and a machine that has no time for us makes a worker look
+	// blocked: one run of several must be right.
+	for range 10 {
+		var p engine.Poller
+		o := watched(t, &p, "tcp")
+		left := 20
+		over := make(chan struct{})
+		o.onByte(func() {
+			p.Tick()
+			if left--; left > 0 {
+				o.peer.Write([]byte("x"))
+			} else {
+				close(over)
+			}
+		})
+		o.Resume()
+		o.peer.Write([]byte("x"))
+		<-over
+		n := p.Stats().Takeovers.Load()
+		o.Close()
+		if n == 0 {
+			return
+		}
+	}
+	t.Error("its worker was replaced")
+}
+
 // Reading that a handler passed on stays with whom it was passed to.
 func TestReadingIsPassedOnAndResumed(t *testing.T) {
 	nothingLeft(t)
