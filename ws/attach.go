@@ -32,7 +32,13 @@ func (c *Conn) endLoop() {
 	r.polled, r.looping = false, false
 	c.inWakes.Store(false)
 	c.ticks.waiting.Store(false)
-	c.dropView()
+	if r.begun {
+		if err := r.settle(c); err != nil { // the connection has ended with it
+			c.dropView()
+		}
+	} else {
+		c.dropView()
+	}
 	c.uncork()
 	c.loop.Store(false)
 	c.endRead()

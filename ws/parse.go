@@ -55,6 +55,7 @@ type intake struct {
 	rest  []byte  // what is not parsed yet: a part of *buf, or memory of its own
 	parts assembly
 	view  *[]byte  // pooled; where the last view lies, if not in buf
+	begun bool     // view holds the beginning of a message
 	into  []byte   // where the next read goes; nil: behind rest
 	peek  [16]byte // what a TLS stream is waited for with
 	fd    uintptr  // inside Socket.Wakes

@@ -19,17 +19,28 @@ var pools [len(classes)]sync.Pool
 
 // getBuffer returns an empty buffer with room for at least n bytes.
 func getBuffer(n int) *[]byte {
-	for i, size := range classes {
+	if b := findBuffer(n); b != nil {
+		return b
+	}
+	for _, size := range classes {
 		if n <= size {
-			if b, ok := pools[i].Get().(*[]byte); ok {
-				return b
-			}
-			b := make([]byte, 0, size)
-			return &b
+			n = size
+			break
 		}
 	}
 	b := make([]byte, 0, n)
 	return &b
+}
+
+// findBuffer is getBuffer where one lies ready; otherwise it returns nil.
+func findBuffer(n int) *[]byte {
+	for i, size := range classes {
+		if n <= size {
+			b, _ := pools[i].Get().(*[]byte)
+			return b
+		}
+	}
+	return nil
 }
 
 // putBuffer gives a buffer back. Its owner must not touch it again.

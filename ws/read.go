@@ -152,6 +152,13 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 	r := &c.read
 	base := len(dst)
 	direct := false // the message's bytes are in dst, not in r.parts
+	if r.begun && view {
+		dst, direct = *r.view, true
+	} else if r.begun {
+		if err := r.settle(c); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		ev, err := c.parse()
 		if err != nil {
@@ -163,8 +170,8 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 			if int64(k) == r.left && r.fin && r.size == 0 {
 				return c.single(dst, r.rest[:k], view)
 			}
-			if !direct && !view {
-				dst, direct = c.goDirect(dst)
+			if !direct {
+				dst, direct = c.goDirect(dst, view)
 			}
 			if direct {
 				n := len(dst)
@@ -188,8 +195,8 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 			}
 		case evMore:
 			if len(r.rest) == 0 && r.left >= smallBuffer {
-				if !direct && !view {
-					dst, direct = c.goDirect(dst)
+				if !direct {
+					dst, direct = c.goDirect(dst, view)
 				}
 				dst, err = c.fillMessage(dst, direct)
 			} else {
@@ -199,7 +206,12 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 			return c.complete(dst, direct, view)
 		}
 		if err != nil {
-			if direct {
+			if direct && view {
+				*r.view = dst
+				if herr := c.holdView(); herr != nil {
+					return nil, herr
+				}
+			} else if direct {
 				// The caller's memory is the caller's again.
 				if kerr := r.parts.add(c, dst[base:]); kerr != nil {
 					return nil, kerr
@@ -244,9 +256,9 @@ func (c *Conn) single(dst, p []byte, view bool) ([]byte, error) {
 	return dst, c.endMessage(true)
 }
 
-// goDirect moves a message into dst, where its end is in sight: the rest fits
-// what dst has, or is small enough to allocate ahead.
-func (c *Conn) goDirect(dst []byte) ([]byte, bool) {
+// goDirect moves a message into dst, or into the view, where its end is in sight:
+// the rest fits what dst has, or is small enough to allocate ahead.
+func (c *Conn) goDirect(dst []byte, view bool) ([]byte, bool) {
 	r := &c.read
 	if r.compressed || !r.fin {
 		return dst, false
@@ -255,10 +267,22 @@ func (c *Conn) goDirect(dst []byte) ([]byte, bool) {
 	if int64(cap(dst)-len(dst)) < total {
 		// An announced length is worth no more than a few times what has come.
 		come := max(smallBuffer, 4*(r.parts.n+len(r.rest)))
-		if r.left > int64(min(chunkBuffer, come)) {
+		if far := r.left > int64(min(chunkBuffer, come)); far && view && come >= chunkBuffer && total <= maxPooled {
+			// Memory that is there already: nothing is allocated on the peer's word.
+			b := findBuffer(int(total))
+			if b == nil {
+				return dst, false
+			}
+			c.dropView()
+			r.view = b
+			dst = *b
+		} else if far {
 			return dst, false
+		} else if view {
+			dst = *c.viewBuffer(int(total))
+		} else {
+			dst = append(make([]byte, 0, len(dst)+int(total)), dst...)
 		}
-		dst = append(make([]byte, 0, len(dst)+int(total)), dst...)
 	}
 	return r.parts.appendTo(c, dst), true
 }
@@ -307,6 +331,9 @@ func (c *Conn) complete(dst []byte, direct, view bool) ([]byte, error) {
 		b := c.viewBuffer(r.parts.n)
 		*b = r.parts.appendTo(c, *b)
 		dst = *b
+	case direct && view:
+		*r.view = dst
+		c.unholdView()
 	case !direct:
 		dst = r.parts.appendTo(c, slices.Grow(dst, r.parts.n))
 	}
@@ -321,9 +348,34 @@ func (c *Conn) viewBuffer(n int) *[]byte {
 	return r.view
 }
 
+// settle moves a message that has begun to arrive in the view where any other way of
+// reading goes on with it.
+func (r *readState) settle(c *Conn) error {
+	err := r.parts.add(c, *r.view)
+	c.dropView()
+	return err
+}
+
+// holdView counts the view against the budget while a message is incomplete in it.
+func (c *Conn) holdView() error {
+	if r := &c.read; !r.begun {
+		r.begun = true
+		return c.hold(cap(*r.view))
+	}
+	return nil
+}
+
+func (c *Conn) unholdView() {
+	if r := &c.read; r.begun {
+		r.begun = false
+		c.unhold(cap(*r.view))
+	}
+}
+
 // dropView gives back the buffer of the last view.
 func (c *Conn) dropView() {
 	if r := &c.read; r.view != nil {
+		c.unholdView()
 		putBuffer(r.view)
 		r.view = nil
 	}
