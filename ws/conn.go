@@ -20,38 +20,40 @@ import (
 //
 // One goroutine at a time may read; any number may write, ping and close.
 type Conn struct {
+	// What a write touches comes first, in few cache lines: a fan-out meets each
+	// connection cold.
+	out    writeState
+	desc   engine.Descriptor
 	set    *settings
+	ended  atomic.Pointer[CloseError] // set once, by whoever notices first
+	events atomic.Bool                // the engine has the socket, as desc
+	killed atomic.Bool                // events: close the stream without ceremony
+	client bool
+	ticks  tickState
+
 	stream net.Conn       // where the bytes come from and go to; see link
 	socket *engine.Socket // the same, where it is a plain socket; see plain
 	opened atomic.Uint32  // 0: not tried yet
 	seat   int32          // index in the wheel's list, owned by the wheel
 	wheel  *Engine
 
-	events atomic.Bool // the engine has the socket, as desc
-	killed atomic.Bool // events: close the stream without ceremony
-	desc   engine.Descriptor
-
-	client      bool
 	patient     bool // a write under way must not be interrupted (TLS, plain streams)
 	slowFirst   bool // read a few bytes before taking a buffer (TLS)
+	vanished    bool // closeStream is done
 	subprotocol string
 
 	read    readState
-	out     writeState
 	handler Handler
 	loop    atomic.Bool // Attach or Messages owns reading
 	quiet   atomic.Bool // that loop is CloseRead's: no user code runs inside
 	inWakes atomic.Bool // that loop is inside Socket.Wakes
 
-	ended    atomic.Pointer[CloseError] // set once, by whoever notices first
-	gone     atomic.Bool                // the stream is closed
-	mu       sync.Mutex                 // guards extra, vanished and, for link, stream
-	extra    *extra                     // what few connections need
-	rtt      atomic.Int64               // nanoseconds
-	pinged   atomic.Int64               // the mark of the latest ping
-	ticks    tickState
-	vanished bool        // closeStream is done
-	onGone   func(*Conn) // called once, when the stream is closed
+	gone   atomic.Bool  // the stream is closed
+	mu     sync.Mutex   // guards extra, vanished and, for link, stream
+	extra  *extra       // what few connections need
+	rtt    atomic.Int64 // nanoseconds
+	pinged atomic.Int64 // the mark of the latest ping
+	onGone func(*Conn)  // called once, when the stream is closed
 }
 
 // extra is allocated for the connections that use it.

@@ -125,13 +125,14 @@ func (g *Group) deliver() {
 		g.shared = true
 		g.mu.Unlock()
 
+		joined := join(batch)
 		var all sync.WaitGroup
 		parts := min(runtime.GOMAXPROCS(0), len(members)/share)
 		for i := 1; i < parts; i++ {
 			part := members[i*len(members)/parts : (i+1)*len(members)/parts]
-			all.Go(func() { g.sendTo(part, batch) })
+			all.Go(func() { g.sendTo(part, batch, joined) })
 		}
-		g.sendTo(members[:len(members)/max(1, parts)], batch)
+		g.sendTo(members[:len(members)/max(1, parts)], batch, joined)
 		all.Wait()
 
 		clear(batch)
@@ -141,9 +142,9 @@ func (g *Group) deliver() {
 	}
 }
 
-func (g *Group) sendTo(members []*Conn, batch []*Prepared) {
+func (g *Group) sendTo(members []*Conn, batch []*Prepared, joined []byte) {
 	for _, c := range members {
-		refused, ended := c.queueAll(batch)
+		refused, ended := c.queueAll(batch, joined)
 		if ended {
 			g.Remove(c)
 		}

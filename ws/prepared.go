@@ -86,12 +86,40 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	return c.flush(ctx, false)
 }
 
+// maxJoined bounds what is joined for all members of a Group.
+const maxJoined = chunkBuffer
+
+// join returns the frames of a batch as they leave where nothing is compressed or
+// masked, or nil if that is much.
+func join(batch []*Prepared) []byte {
+	if len(batch) == 1 {
+		return batch[0].plain
+	}
+	n := 0
+	for _, m := range batch {
+		n += len(m.plain)
+	}
+	if n > maxJoined {
+		return nil
+	}
+	joined := make([]byte, 0, n)
+	for _, m := range batch {
+		joined = append(joined, m.plain...)
+	}
+	return joined
+}
+
 // queueAll queues the messages of a batch in order, without waiting, and has them
-// leave together. It returns those for which there was no room under RefuseWrite,
-// and whether the connection takes nothing any more.
-func (c *Conn) queueAll(batch []*Prepared) (refused []*Prepared, ended bool) {
+// leave together. joined is what join made of them. It returns those for which
+// there was no room under RefuseWrite, and whether the connection takes nothing
+// any more.
+func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, ended bool) {
 	w := &c.out
 	w.mu.Lock()
+	if joined != nil && c.takesAtOnce(len(joined)) {
+		c.writeJoined(joined)
+		return nil, false
+	}
 	for _, m := range batch {
 		if c.cannotWrite() != nil {
 			w.mu.Unlock()
@@ -117,6 +145,38 @@ func (c *Conn) queueAll(batch []*Prepared) (refused []*Prepared, ended bool) {
 	}
 	c.flushLater()
 	return refused, false
+}
+
+// takesAtOnce reports whether so many bytes may go to the socket as they are, past
+// the queue. Called with mu held.
+func (c *Conn) takesAtOnce(n int) bool {
+	w := &c.out
+	return c.events.Load() && !w.flushing && !w.stalled && !w.corked && !w.message && w.pending == nil && w.tail == nil &&
+		w.deflate == nil && !c.client && n <= c.set.WriteQueue && c.cannotWrite() == nil
+}
+
+// writeJoined writes shared memory, and queues a reference to what the socket does
+// not take. It is called with mu held, and releases it.
+func (c *Conn) writeJoined(joined []byte) {
+	w := &c.out
+	w.flushing, w.inflight, w.again = true, len(joined), false
+	w.mu.Unlock()
+	n, err := c.desc.Write(joined)
+	w.mu.Lock()
+	w.inflight = 0
+	switch {
+	case err != nil:
+		c.writeBroken(c.opError("write", err))
+	case n == len(joined):
+		c.flushOn()
+	default:
+		c.takeBack(nil, (*sharedTail)(nil).add(joined), nil, n)
+		if w.again {
+			c.flushOn()
+		} else {
+			c.stall(n > 0)
+		}
+	}
 }
 
 // putBehind queues a prepared message for the end of the message that a Writer is in

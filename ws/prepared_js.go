@@ -35,8 +35,10 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	return nil
 }
 
+func join([]*Prepared) []byte { return nil }
+
 // queueAll queues the messages of a batch in order, without waiting.
-func (c *Conn) queueAll(batch []*Prepared) (refused []*Prepared, ended bool) {
+func (c *Conn) queueAll(batch []*Prepared, _ []byte) (refused []*Prepared, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range batch {
