@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/tidewire/tidewire/ws/engine"
 )
@@ -51,13 +52,44 @@ func (c *Conn) enter(h Handler) {
 func (c *Conn) toEngine() bool {
 	w := &c.out
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.flushing && c.ended.Load() == nil { // the stream is the flusher's
-		w.wait(context.Background())
-	}
-	if c.ended.Load() != nil {
+	stopped := w.flushing
+	if stopped && !c.stopFlusher() {
+		w.mu.Unlock()
 		return false
 	}
+	ok := c.ended.Load() == nil && c.changeStream()
+	if !stopped {
+		w.mu.Unlock()
+		return ok
+	}
+	w.stalled, w.flushing = false, true
+	if ok {
+		c.flushOn()
+	} else {
+		c.stream.SetWriteDeadline(time.Time{})
+		c.handOver()
+	}
+	return ok
+}
+
+// stopFlusher has whoever writes to the stream leave the rest to the caller: the peer
+// may not take it before we read. It reports whether the stream can be written to
+// without waiting. Called with out.mu held, which it lets go meanwhile.
+func (c *Conn) stopFlusher() bool {
+	if !c.plain() {
+		return false
+	}
+	w := &c.out
+	w.stalled = true
+	c.stream.SetWriteDeadline(longAgo)
+	for w.flushing {
+		w.wait(context.Background())
+	}
+	return true
+}
+
+// changeStream puts the engine's Conn in the stream's place. Called with out.mu held.
+func (c *Conn) changeStream() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	nc, err := c.wheel.poller.Add(&c.desc, c.stream, (*evented)(c))

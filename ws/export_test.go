@@ -7,3 +7,10 @@ import "time"
 func (e *Engine) Jump(d time.Duration) { e.now.Add(ticks(d)) }
 
 func (e *Engine) Ticks() uint32 { return e.now.Load() }
+
+// Open returns how many connections e has.
+func (e *Engine) Open() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.conns)
+}

@@ -61,10 +61,10 @@ func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error
 	return cerr
 }
 
-// interrupted reports whether err is no more than the end of ctx, so that what is
-// left can still be sent.
+// interrupted reports whether err is no more than the end of ctx, or the wish of
+// stopFlusher, so that what is left can still be sent. Called with mu held.
 func (c *Conn) interrupted(ctx context.Context, err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && (ctx.Err() != nil || c.ended.Load() == nil)
+	return errors.Is(err, os.ErrDeadlineExceeded) && (ctx.Err() != nil || c.ended.Load() == nil || c.out.stalled)
 }
 
 // putBack puts bytes that were taken but not written in front of pending. head
@@ -130,6 +130,9 @@ func (c *Conn) flushRest(ctx context.Context) error {
 			c.flushed()
 			return nil
 		}
+		if w.stalled {
+			break
+		}
 		b := w.pending
 		w.pending = nil
 		w.inflight = len(*b)
@@ -190,12 +193,18 @@ func (c *Conn) handOver() {
 		return
 	}
 	over := c.countQueue()
+	stopped := w.stalled // see stopFlusher
+	if stopped {
+		w.flushing = false
+	}
 	w.signal()
 	w.mu.Unlock()
 	if over {
 		c.overBudget()
 	}
-	go c.flushAll()
+	if !stopped {
+		go c.flushAll()
+	}
 }
 
 // flushAll is the goroutine of handOver.
@@ -212,6 +221,10 @@ func (c *Conn) flushAll() {
 			c.flushed()
 			return
 		}
+		if w.stalled {
+			c.handOver()
+			return
+		}
 		b := w.pending
 		w.pending = nil
 		w.inflight = len(*b)
@@ -221,6 +234,11 @@ func (c *Conn) flushAll() {
 
 		w.mu.Lock()
 		w.inflight = 0
+		if w.stalled && errors.Is(err, os.ErrDeadlineExceeded) {
+			*b = append((*b)[:0], (*b)[n:]...)
+			c.putBack(b, nil)
+			continue
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && c.ended.Load() == nil && (n > 0 || !late) {
 			late = n == 0
 			c.stream.SetWriteDeadline(time.Time{})
