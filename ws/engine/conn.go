@@ -82,9 +82,10 @@ func (r rawConn) Control(f func(fd uintptr)) error {
 func (r rawConn) Read(func(uintptr) bool) error  { return errEvents }
 func (r rawConn) Write(func(uintptr) bool) error { return errEvents }
 
-// Close closes the Descriptor.
+// Close ends the connection, and has the owner called, who then closes the
+// Descriptor.
 func (c *Conn) Close() error {
-	c.d.Close()
+	c.d.Shutdown()
 	return nil
 }
 

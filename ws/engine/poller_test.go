@@ -94,9 +94,7 @@ func watched(t *testing.T, p *engine.Poller, network string) *owner {
 // fd returns the number of a Descriptor.
 func fd(o *owner) int {
 	n := -1
-	raw, _ := o.conn.(interface {
-		SyscallConn() (syscall.RawConn, error)
-	}).SyscallConn()
+	raw, _ := o.conn.(syscall.Conn).SyscallConn()
 	raw.Control(func(fd uintptr) { n = int(fd) })
 	return n
 }
