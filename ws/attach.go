@@ -130,6 +130,7 @@ func (c *Conn) cork() {
 	w := &c.out
 	w.mu.Lock()
 	w.corked = true
+	w.apart = c.events.Load() && !c.desc.Watched() // looked at behind corked: see hurry
 	w.corks++
 	w.noted = false
 	w.mu.Unlock()

@@ -33,9 +33,9 @@ const (
 // evented is a Conn as the engine sees it.
 type evented Conn
 
-func (e *evented) Readable(shared bool) bool { return (*Conn)(e).readable(shared) }
-func (e *evented) Writable()                 { (*Conn)(e).writable() }
-func (e *evented) Blocked()                  { (*Conn)(e).hurry() }
+func (e *evented) Readable() bool { return (*Conn)(e).readable() }
+func (e *evented) Writable()      { (*Conn)(e).writable() }
+func (e *evented) Blocked()       { (*Conn)(e).hurry() }
 
 // enter drives an attached connection: by the engine where it can, and then it
 // returns soon; otherwise on the calling goroutine until the end.
@@ -103,7 +103,7 @@ func (c *Conn) changeStream() bool {
 }
 
 // readable reads and delivers what has come. See engine.Events.
-func (c *Conn) readable(shared bool) bool {
+func (c *Conn) readable() bool {
 	r := &c.read
 	if r.stage >= stageGreet {
 		if r.stage == stageGone || !c.greet(c.handler.(*greeting)) {
@@ -132,7 +132,6 @@ func (c *Conn) readable(shared bool) bool {
 		r.stage = stageReading
 		c.guard(func() { h.Opened(c) })
 	}
-	c.out.apart = !shared
 	done, err := c.pass(func(typ MessageType, p []byte) bool {
 		c.guard(func() { h.Message(c, typ, p) })
 		return true

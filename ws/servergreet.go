@@ -92,7 +92,7 @@ func (a *acceptor) fail(err error) {
 }
 
 // Readable implements engine.Events.
-func (a *acceptor) Readable(bool) bool {
+func (a *acceptor) Readable() bool {
 	s := a.s
 	for range acceptRound {
 		if !a.slot() {

@@ -24,7 +24,7 @@ type writeState struct {
 	corked   bool          // a reading loop is draining its buffer and will flush
 	noted    bool          // the monitor knows of this corking
 	full     bool          // a handler is owed a Drained
-	apart    bool          // evented: the reading pass is not on a worker; the reader's
+	apart    bool          // evented: nobody calls hurry if the reading pass takes long
 	stalled  bool          // evented: the socket takes no more, until writable
 	again    bool          // evented: writable came while somebody was flushing
 	attached bool          // Write never waits for the peer

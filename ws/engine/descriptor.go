@@ -13,15 +13,14 @@ import (
 type Events interface {
 	// Readable is called when there may be something to read, or Kick asked for
 	// it, by one goroutine at a time. It reads until Read says that it would
-	// block. shared says that it runs on a worker, where Blocked is called if it
-	// takes long. If it returns false, reading stays with whoever Readable handed
-	// it to, who gives it back with Resume.
-	Readable(shared bool) bool
+	// block. If it returns false, reading stays with whoever Readable handed it
+	// to, who gives it back with Resume.
+	Readable() bool
 	// Writable is called when the socket takes bytes again after a Write that it
 	// did not take whole. It may be called at any time, and must not block.
 	Writable()
-	// Blocked is called, from another goroutine, when a shared Readable has taken
-	// about a millisecond.
+	// Blocked is called, from another goroutine, when a Readable that is Watched
+	// has taken about a millisecond.
 	Blocked()
 }
 
@@ -40,6 +39,7 @@ type Descriptor struct {
 	hup   atomic.Bool
 	want  atomic.Bool   // a Write was not taken whole
 	slow  atomic.Uint32 // how many more events get a goroutine of their own
+	on    *worker // the reader's: the worker it runs on, if any
 	loop  *loop
 	ev    Events
 }
@@ -188,7 +188,7 @@ func (d *Descriptor) Kick() {
 // apart reads on a goroutine of its own. Its caller has used d.
 func (d *Descriptor) apart() {
 	defer d.done()
-	d.run(false)
+	d.run(nil)
 }
 
 // Resume reads on the calling goroutine, which has had reading since Add, or since
@@ -203,7 +203,7 @@ func (d *Descriptor) Resume() {
 func (d *Descriptor) Idle() bool { return d.busy.Load() == 0 }
 
 // run calls Readable until nothing has come meanwhile. Its caller has reading.
-func (d *Descriptor) run(shared bool) {
+func (d *Descriptor) run(w *worker) {
 	over := false
 	defer func() {
 		if !over && d.use() { // runtime.Goexit in user code: somebody must go on
@@ -211,11 +211,24 @@ func (d *Descriptor) run(shared bool) {
 		}
 	}()
 	for seen := d.busy.Load(); ; seen = d.busy.Load() {
-		if !d.ev.Readable(shared) || d.busy.CompareAndSwap(seen, 0) {
+		d.on = w
+		kept := d.ev.Readable()
+		if !kept {
+			over = true
+			return
+		}
+		d.on = nil
+		if d.busy.CompareAndSwap(seen, 0) {
 			over = true
 			return
 		}
 	}
+}
+
+// Watched reports whether Blocked is still to be called if the Readable under way,
+// which asks, takes long: it runs on the worker, and that has not been replaced.
+func (d *Descriptor) Watched() bool {
+	return d.on != nil && d.on.current()
 }
 
 // Unread reports whether bytes wait to be read.

@@ -129,7 +129,7 @@ func (w *worker) batch(next uint32) bool {
 			return false
 		}
 		if fd >= 0 {
-			l.handle(fd, gen, what)
+			w.handle(fd, gen, what)
 		}
 	}
 	whole = true
@@ -164,7 +164,8 @@ func (l *loop) succeed(w *worker, place uint32) bool {
 }
 
 // handle brings one event to its owner.
-func (l *loop) handle(fd int32, gen uint32, what uint8) {
+func (w *worker) handle(fd int32, gen uint32, what uint8) {
+	l := w.loop
 	d := l.poller.table.get(int(fd))
 	if d == nil || d.gen != gen || !d.use() {
 		l.poller.stats.Stale.Add(1)
@@ -188,7 +189,7 @@ func (l *loop) handle(fd int32, gen uint32, what uint8) {
 			return
 		}
 	}
-	d.run(true)
+	d.run(w)
 }
 
 // maxApart bounds the goroutines of events that are dispatched: past it, the
@@ -213,3 +214,6 @@ func (l *loop) dispatch(d *Descriptor) bool {
 	}()
 	return true
 }
+
+// current reports whether the worker has not been replaced.
+func (w *worker) current() bool { return uint32(w.loop.word.Load()>>32) == w.gen }

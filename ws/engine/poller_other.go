@@ -9,7 +9,7 @@ import (
 
 // Events is the owner of a Descriptor.
 type Events interface {
-	Readable(shared bool) bool
+	Readable() bool
 	Writable()
 	Blocked()
 }
@@ -41,6 +41,9 @@ func (d *Descriptor) Resume() {}
 
 // Idle is never reached.
 func (d *Descriptor) Idle() bool { return false }
+
+// Watched is never reached.
+func (d *Descriptor) Watched() bool { return false }
 
 // Read is never reached.
 func (d *Descriptor) Read([]byte) (n int, more bool, err error) { return 0, false, errNoSocket }

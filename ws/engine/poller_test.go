@@ -27,12 +27,12 @@ type owner struct {
 	engine.Descriptor
 	peer     net.Conn // the other end
 	conn     net.Conn // what Add returned
-	readable func(shared bool) bool
+	readable func() bool
 	writable func()
 	blocked  func()
 }
 
-func (o *owner) Readable(shared bool) bool { return o.readable == nil || o.readable(shared) }
+func (o *owner) Readable() bool { return o.readable == nil || o.readable() }
 
 func (o *owner) Writable() {
 	if o.writable != nil {
@@ -47,7 +47,7 @@ func (o *owner) Blocked() {
 }
 
 // echo answers what there is to read, and closes at the end of the stream.
-func (o *owner) echo(bool) bool {
+func (o *owner) echo() bool {
 	var b [4096]byte
 	for {
 		n, more, err := o.Read(b[:])
@@ -58,7 +58,7 @@ func (o *owner) echo(bool) bool {
 			o.Close()
 			return true
 		}
-		o.Write(b[:n], nil)
+		o.Write(b[:n])
 		if !more {
 			return true
 		}
@@ -67,7 +67,7 @@ func (o *owner) echo(bool) bool {
 
 // onByte has f called by the worker, once, when the first byte comes.
 func (o *owner) onByte(f func()) {
-	o.readable = func(bool) bool {
+	o.readable = func() bool {
 		var b [10]byte
 		if n, _, _ := o.Read(b[:]); n > 0 {
 			f()
@@ -219,7 +219,7 @@ func TestStaleEventNeverReachesTheNextConnection(t *testing.T) {
 				if fd(next) != number {
 					t.Error("the number did not come again")
 				}
-				next.readable = func(bool) bool { calls.Add(1); return true }
+				next.readable = func() bool { calls.Add(1); return true }
 				next.Resume()
 			})
 			first.onByte(func() {
@@ -252,7 +252,7 @@ func TestEndBehindTheLastBytes(t *testing.T) {
 				first, last := watched(t, &p, network), watched(t, &p, network)
 				got := make(chan string, 1)
 				all := ""
-				last.readable = func(bool) bool {
+				last.readable = func() bool {
 					var b [100]byte
 					for {
 						n, more, err := last.Read(b[:])

@@ -90,7 +90,7 @@ func TestBlockerComesBackToTheWorker(t *testing.T) {
 	release := make(chan struct{})
 	calls := make(chan bool, 1)
 	first := true
-	o.readable = func(shared bool) bool {
+	o.readable = func() bool {
 		var b [10]byte
 		if n, _, _ := o.Read(b[:]); n == 0 {
 			return true
@@ -99,7 +99,7 @@ func TestBlockerComesBackToTheWorker(t *testing.T) {
 			first = false
 			<-release
 		}
-		calls <- shared
+		calls <- o.Watched()
 		return true
 	}
 	o.Resume()
@@ -132,7 +132,7 @@ func TestGoexitInAHandler(t *testing.T) {
 			starter, other, o := watched(t, &p, "tcp"), echoes(t, &p, 1)[0], watched(t, &p, "tcp")
 			release := make(chan struct{})
 			var exits atomic.Int32
-			o.readable = func(shared bool) bool {
+			o.readable = func() bool {
 				var b [10]byte
 				n, _, _ := o.Read(b[:])
 				if n > 0 && b[0] == 'x' {
@@ -143,7 +143,7 @@ func TestGoexitInAHandler(t *testing.T) {
 					runtime.Goexit()
 				}
 				if n > 0 {
-					o.Write(b[:n], nil)
+					o.Write(b[:n])
 				}
 				return true
 			}
@@ -213,7 +213,7 @@ func TestReadingIsPassedOnAndResumed(t *testing.T) {
 	o := watched(t, &p, "tcp")
 	var reading atomic.Int32
 	passed := make(chan struct{}, 1)
-	o.readable = func(bool) bool {
+	o.readable = func() bool {
 		if reading.Add(1) != 1 {
 			t.Error("two read at once")
 		}
@@ -224,7 +224,7 @@ func TestReadingIsPassedOnAndResumed(t *testing.T) {
 			return false
 		}
 		if n > 0 {
-			o.Write(b[:n], nil)
+			o.Write(b[:n])
 		}
 		reading.Add(-1)
 		return true
