@@ -39,7 +39,7 @@ type Descriptor struct {
 	hup   atomic.Bool
 	want  atomic.Bool   // a Write was not taken whole
 	slow  atomic.Uint32 // how many more events get a goroutine of their own
-	on    *worker // the reader's: the worker it runs on, if any
+	on    *worker       // the reader's: the worker it runs on, if any
 	loop  *loop
 	ev    Events
 }

@@ -5,34 +5,50 @@ package engine
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // loop is the life of a Poller from its first descriptor to its last: the kernel's
-// queue of events, and the worker that takes events from it.
-//
-// The worker calls the owners itself. word says how far it is in the batch that it
-// has fetched: its generation, and its place, which is the batch and the index of the
-// next event, or waiting. It claims each event by moving word on. When a handler blocks, the watchdog moves
-// word to the next generation instead and starts another worker on a copy of the
-// batch, which goes on at the next event; the old one finds that out when its
-// handler returns, and ends.
+// queue of events, and the lanes on which they are handled. There is one, and more
+// where that pays; see crew.
 type loop struct {
 	poller *Poller
 	kernel kernel
 	open   int // descriptors; guarded by poller.mu
 
-	word     atomic.Uint64
-	worker   atomic.Pointer[worker]
+	alive    atomic.Int32 // lanes that use kernel
+	several  atomic.Bool  // there is more than one
 	stopping atomic.Bool
 	yields   bool // there is one processor only
 
 	watchdog watchdog
 }
 
+// lane has one worker at a time, which calls the owners itself. word says how far it
+// is in the batch that it has fetched: its generation, and its place, which is the
+// batch and the index of the next event, or waiting. It claims each event by moving
+// word on. When a handler blocks, the watchdog moves word to the next generation
+// instead and starts another worker on a copy of the batch, which goes on at the
+// next event; the old one finds that out when its handler returns, and ends.
+type lane struct {
+	loop   *loop
+	word   atomic.Uint64
+	worker atomic.Pointer[worker]
+	count  atomic.Int64 // events handled
+	extra  bool
+	stop   atomic.Bool // an extra one is to end
+
+	last uint64 // word at the watchdog's last tick
+	same int    // ticks for which it has been that; both are the watchdog's
+}
+
 const (
 	waiting   = 1<<32 - 1 // the place of a worker that waits for the kernel
 	batchSize = 128
 	indexBits = 8 // of a place; the rest counts batches
+
+	sharedBatch = 32                    // at most, where several lanes share the work
+	extraWait   = 50 * time.Millisecond // how long an extra lane waits before it looks about
 )
 
 func wordOf(gen, place uint32) uint64 { return uint64(gen)<<32 | uint64(place) }
@@ -43,7 +59,7 @@ func indexOf(place uint32) uint32 { return place & (1<<indexBits - 1) }
 // worker is a goroutine that handles a batch at a time. Its events do not change
 // until it has claimed them all.
 type worker struct {
-	loop   *loop
+	lane   *lane
 	gen    uint32
 	n      uint32
 	begin  uint32 // the place of the batch's first event
@@ -56,14 +72,24 @@ func newLoop(p *Poller) (*loop, error) {
 		return nil, err
 	}
 	l.watchdog.loop = l
-	l.word.Store(wordOf(0, waiting))
-	w := &worker{loop: l}
-	l.worker.Store(w)
-	go w.wait()
+	l.watchdog.crew.max = runtime.GOMAXPROCS(0)
+	l.watchdog.mu.Lock()
+	defer l.watchdog.mu.Unlock()
+	l.watchdog.lanes = append(l.watchdog.lanes, l.newLane(false))
 	return l, nil
 }
 
-// end has the worker end, which waits: nothing is open that could call anybody.
+func (l *loop) newLane(extra bool) *lane {
+	n := &lane{loop: l, extra: extra}
+	n.word.Store(wordOf(0, waiting))
+	w := &worker{lane: n}
+	n.worker.Store(w)
+	l.alive.Add(1)
+	go w.wait()
+	return n
+}
+
+// end has the workers end, which wait: nothing is open that could call anybody.
 func (l *loop) end() {
 	l.stopping.Store(true)
 	l.kernel.wake()
@@ -71,28 +97,46 @@ func (l *loop) end() {
 
 // wait fetches batch after batch. The word says waiting.
 func (w *worker) wait() {
-	l := w.loop
+	n, l := w.lane, w.lane.loop
+	patience := time.Duration(-1)
+	if n.extra {
+		patience = extraWait
+	}
 	for {
 		if l.yields || l.watchdog.dispatching.Load() {
 			// Waiting in the kernel keeps what is runnable on this processor from
 			// running until the scheduler takes it away.
 			runtime.Gosched()
 		}
-		n := l.kernel.wait(&w.events)
+		most := batchSize
+		if l.several.Load() {
+			most = sharedBatch
+		}
+		got := l.kernel.wait(&w.events, most, patience)
 		if l.stopping.Load() {
 			l.watchdog.end()
-			l.kernel.close()
+			if l.alive.Load() > 1 {
+				l.kernel.wake() // the next one
+			}
+			if l.alive.Add(-1) == 0 {
+				l.kernel.close()
+			}
 			return
 		}
-		if n == 0 {
-			continue
+		if got > 0 {
+			w.n = uint32(got)
+			// The watchdog must not take a place in this batch for one in the last.
+			w.begin += 1 << indexBits
+			n.word.Store(wordOf(w.gen, w.begin))
+			l.watchdog.wakeUp()
+			if !w.batch(0) {
+				return
+			}
 		}
-		w.n = uint32(n)
-		// The watchdog must not take a place in this batch for one in the last.
-		w.begin += 1 << indexBits
-		l.word.Store(wordOf(w.gen, w.begin))
-		l.watchdog.wakeUp()
-		if !w.batch(0) {
+		if n.stop.Load() {
+			if l.alive.Add(-1) == 0 {
+				l.kernel.close()
+			}
 			return
 		}
 	}
@@ -107,14 +151,15 @@ func (w *worker) resume(next uint32) {
 
 // retire counts a worker that was replaced as returned.
 func (w *worker) retire() {
-	w.loop.poller.stats.Apart.Add(-1)
-	w.loop.watchdog.blocked.Add(-1)
+	w.lane.loop.poller.stats.Apart.Add(-1)
+	w.lane.loop.watchdog.blocked.Add(-1)
 }
 
 // batch handles the events from next on, sets the word to waiting, and reports
 // whether the worker is still the one.
 func (w *worker) batch(next uint32) bool {
-	l := w.loop
+	n := w.lane
+	n.count.Add(int64(w.n - next))
 	whole := false
 	defer func() {
 		if !whole { // runtime.Goexit in user code
@@ -123,7 +168,7 @@ func (w *worker) batch(next uint32) bool {
 	}()
 	for ; next < w.n; next++ {
 		fd, gen, what := w.events.at(int(next))
-		if !l.word.CompareAndSwap(wordOf(w.gen, w.begin+next), wordOf(w.gen, w.begin+next+1)) {
+		if !n.word.CompareAndSwap(wordOf(w.gen, w.begin+next), wordOf(w.gen, w.begin+next+1)) {
 			whole = true
 			w.retire()
 			return false
@@ -133,7 +178,7 @@ func (w *worker) batch(next uint32) bool {
 		}
 	}
 	whole = true
-	if !l.word.CompareAndSwap(wordOf(w.gen, w.begin+w.n), wordOf(w.gen, waiting)) {
+	if !n.word.CompareAndSwap(wordOf(w.gen, w.begin+w.n), wordOf(w.gen, waiting)) {
 		w.retire()
 		return false
 	}
@@ -143,29 +188,29 @@ func (w *worker) batch(next uint32) bool {
 // replace starts a worker in place of one whose goroutine is ending in a handler,
 // unless the watchdog has.
 func (w *worker) replace() {
-	word := w.loop.word.Load()
-	if uint32(word>>32) != w.gen || !w.loop.succeed(w, uint32(word)) {
+	word := w.lane.word.Load()
+	if uint32(word>>32) != w.gen || !w.lane.succeed(w, uint32(word)) {
 		w.retire()
 	}
 }
 
 // succeed puts another worker in the stead of one that is at that place, and reports
 // whether it was still there.
-func (l *loop) succeed(w *worker, place uint32) bool {
-	heir := &worker{loop: l, gen: w.gen + 1}
-	if !l.word.CompareAndSwap(wordOf(w.gen, place), wordOf(heir.gen, place)) {
+func (n *lane) succeed(w *worker, place uint32) bool {
+	heir := &worker{lane: n, gen: w.gen + 1}
+	if !n.word.CompareAndSwap(wordOf(w.gen, place), wordOf(heir.gen, place)) {
 		return false
 	}
 	// w cannot touch its batch before its next claim, which fails.
 	heir.n, heir.begin, heir.events = w.n, w.begin, w.events
-	l.worker.Store(heir)
+	n.worker.Store(heir)
 	go heir.resume(indexOf(place))
 	return true
 }
 
 // handle brings one event to its owner.
 func (w *worker) handle(fd int32, gen uint32, what uint8) {
-	l := w.loop
+	l := w.lane.loop
 	d := l.poller.table.get(int(fd))
 	if d == nil || d.gen != gen || !d.use() {
 		l.poller.stats.Stale.Add(1)
@@ -216,4 +261,4 @@ func (l *loop) dispatch(d *Descriptor) bool {
 }
 
 // current reports whether the worker has not been replaced.
-func (w *worker) current() bool { return uint32(w.loop.word.Load()>>32) == w.gen }
+func (w *worker) current() bool { return uint32(w.lane.word.Load()>>32) == w.gen }

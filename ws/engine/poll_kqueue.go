@@ -4,6 +4,7 @@ package engine
 
 import (
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,9 +87,15 @@ func (evs *events) all() []unix.Kevent_t {
 	return unsafe.Slice((*unix.Kevent_t)(unsafe.Pointer(&evs.list)), batchSize)
 }
 
-func (k *kernel) wait(evs *events) int {
+// wait waits for events, or for so long; for ever if that is negative.
+func (k *kernel) wait(evs *events, most int, patience time.Duration) int {
 	evs.wake = uint32(k.out)
-	n, err := unix.Kevent(k.kq, nil, evs.all(), nil)
+	var until *unix.Timespec
+	if patience >= 0 {
+		t := unix.NsecToTimespec(patience.Nanoseconds())
+		until = &t
+	}
+	n, err := unix.Kevent(k.kq, nil, evs.all()[:most], until)
 	if err != nil {
 		return 0 // EINTR
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -60,8 +61,13 @@ func (k *kernel) wake() {
 // events is what wait fetches.
 type events [batchSize]unix.EpollEvent
 
-func (k *kernel) wait(evs *events) int {
-	n, err := unix.EpollWait(k.ep, evs[:], -1)
+// wait waits for events, or for so long; for ever if that is negative.
+func (k *kernel) wait(evs *events, most int, patience time.Duration) int {
+	timeout := -1
+	if patience >= 0 {
+		timeout = int(patience.Milliseconds())
+	}
+	n, err := unix.EpollWait(k.ep, evs[:most], timeout)
 	if err != nil {
 		return 0 // EINTR
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watchdog notices that the worker is held up in a handler. Its timer runs while
-// the worker is busy, and a few ticks longer.
+// watchdog notices that a worker is held up in a handler. Its timer runs while a
+// worker is busy, and a few ticks longer.
 type watchdog struct {
 	loop        *loop
 	ticking     atomic.Bool
@@ -19,9 +19,10 @@ type watchdog struct {
 	mu    sync.Mutex // guards what follows
 	timer *time.Timer
 	over  bool
-	word  uint64    // at the last tick
-	same  int       // ticks for which word has been that
-	quiet int       // ticks for which the worker has been waiting
+	lanes []*lane
+	gone  int64 // events handled by lanes that have ended
+	crew  crew
+	quiet int       // ticks for which all workers have been waiting
 	until time.Time // when dispatching ends
 }
 
@@ -44,7 +45,8 @@ func (g *watchdog) wakeUp() {
 	if g.ticking.Load() || g.over {
 		return
 	}
-	g.same, g.quiet, g.word = 0, 0, 0
+	g.quiet = 0
+	g.crew.rest(time.Now())
 	g.ticking.Store(true)
 	if g.timer == nil {
 		g.timer = time.AfterFunc(watchTick, g.tick)
@@ -69,24 +71,17 @@ func (g *watchdog) tick() {
 	if g.over {
 		return
 	}
-	l := g.loop
-	word := l.word.Load()
-	if uint32(word) == waiting {
-		g.quiet++
-		g.same = 0
-	} else {
-		g.quiet = 0
-		if word == g.word {
-			if g.same++; g.same >= 2 {
-				g.takeOver(word)
-				word = l.word.Load()
-				g.same = 0
-			}
-		} else {
-			g.same = 0
+	busy := 0
+	for _, n := range g.lanes {
+		if g.look(n) {
+			busy++
 		}
 	}
-	g.word = word
+	g.quiet++
+	if busy > 0 {
+		g.quiet = 0
+	}
+	g.adjust(busy)
 	if g.dispatching.Load() {
 		now := time.Now()
 		if g.blocked.Load() >= 2 {
@@ -100,9 +95,9 @@ func (g *watchdog) tick() {
 	}
 	if g.quiet >= watchQuiet {
 		g.ticking.Store(false)
-		// The worker looks at ticking behind its word, and we at its word behind
+		// A worker looks at ticking behind its word, and we at its word behind
 		// ticking: one of us sees the other.
-		if uint32(l.word.Load()) == waiting || !g.ticking.CompareAndSwap(false, true) {
+		if g.idle() || !g.ticking.CompareAndSwap(false, true) {
 			return
 		}
 		g.quiet = 0
@@ -110,17 +105,47 @@ func (g *watchdog) tick() {
 	g.timer.Reset(watchTick)
 }
 
+// idle reports whether all workers wait.
+func (g *watchdog) idle() bool {
+	for _, n := range g.lanes {
+		if uint32(n.word.Load()) != waiting {
+			return false
+		}
+	}
+	return true
+}
+
+// look replaces the worker of a lane that is where it was two ticks ago, and reports
+// whether it is busy.
+func (g *watchdog) look(n *lane) bool {
+	word := n.word.Load()
+	switch {
+	case uint32(word) == waiting:
+		n.same = 0
+	case word != n.last:
+		n.same = 0
+	default:
+		if n.same++; n.same >= 2 {
+			g.takeOver(n, word)
+			word = n.word.Load()
+			n.same = 0
+		}
+	}
+	n.last = word
+	return uint32(word) != waiting
+}
+
 // takeOver replaces the worker whose word this is.
-func (g *watchdog) takeOver(word uint64) {
+func (g *watchdog) takeOver(n *lane, word uint64) {
 	l := g.loop
-	w := l.worker.Load()
+	w := n.worker.Load()
 	place := uint32(word)
 	if w.gen != uint32(word>>32) {
 		return // it is being replaced
 	}
 	g.blocked.Add(1)
 	l.poller.stats.Apart.Add(1)
-	if !l.succeed(w, place) {
+	if !n.succeed(w, place) {
 		g.blocked.Add(-1)
 		l.poller.stats.Apart.Add(-1)
 		return
