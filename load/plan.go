@@ -68,6 +68,10 @@ type Plan struct {
 	PID int
 	// Progress is called every second, by one goroutine; nil means not at all.
 	Progress func(Window)
+	// Opened is called when the connections are open and before anything is sent, Settled when
+	// what was sent has come back and before the connections end; nil means not at all. The
+	// connections idle until they return. Upgrade calls neither.
+	Opened, Settled func()
 }
 
 // Sizes is a distribution of message sizes.

@@ -127,6 +127,9 @@ func (r *run) hold(ctx context.Context, report *Report, clock *clock) error {
 		for _, s := range r.shards {
 			s.take(total) // the handshakes' errors
 		}
+		if r.plan.Opened != nil {
+			r.plan.Opened()
+		}
 		if r.plan.Scenario != Idle {
 			r.sending.Store(true)
 			r.begin(ctx)
@@ -137,6 +140,9 @@ func (r *run) hold(ctx context.Context, report *Report, clock *clock) error {
 		r.sending.Store(false)
 		report.Lost = r.settle(ctx)
 		close(over)
+		if r.plan.Settled != nil {
+			r.plan.Settled()
+		}
 	}
 	r.finish()
 	r.group.Wait()

@@ -287,3 +287,21 @@ func TestParseSizes(t *testing.T) {
 		}
 	}
 }
+
+// A program may look at the server while the connections idle, before the first message and after the last.
+func TestOpenedAndSettled(t *testing.T) {
+	url := serve(t, echo)
+	for _, scenario := range []load.Scenario{load.Echo, load.Idle} {
+		var order []string
+		r := run(t, load.Plan{
+			URL: url, Scenario: scenario, Connections: 8,
+			Opened:   func() { order = append(order, "opened") },
+			Progress: func(load.Window) { order = append(order, "window") },
+			Settled:  func() { order = append(order, "settled") },
+		})
+		clean(t, r)
+		if got := strings.Join(order, " "); got != "opened window settled" {
+			t.Errorf("%s: %s", scenario, got)
+		}
+	}
+}
