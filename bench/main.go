@@ -1,0 +1,181 @@
+// Command bench measures Tidewire's servers beside those of other libraries. CONTRIBUTING.md and docs/benchmarks.md
+// say how it is used; `go run . -h` lists what can be chosen.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/tidewire/tidewire/bench/meter"
+	"github.com/tidewire/tidewire/bench/servers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the command line.
+type settings struct {
+	only, servers string
+	rounds        int
+	budget, each  time.Duration
+	quick, list   bool
+	write         string
+}
+
+func parse(args []string, stderr io.Writer) (s settings, err error) {
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&s.only, "only", "", "workloads, separated by commas; echo stands for all of echo-…; none means all")
+	f.StringVar(&s.servers, "server", "", "servers, separated by commas; none means all")
+	f.IntVar(&s.rounds, "rounds", 3, "rounds over all servers of a workload")
+	f.DurationVar(&s.budget, "budget", 0, "time for everything, which the runs are fitted into (9m, or with -quick 100s)")
+	f.DurationVar(&s.each, "each", 0, "how long each run measures, in place of a budget")
+	f.BoolVar(&s.quick, "quick", false, "one round, without the largest workloads and the variants of servers")
+	f.BoolVar(&s.list, "list", false, "list the workloads and the servers")
+	f.StringVar(&s.write, "write", "", "write benchmarks.md and its charts into this folder")
+	if err := f.Parse(args); err != nil {
+		return s, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return s, fmt.Errorf("there is no argument %q", f.Arg(0))
+	case s.rounds < 1 || s.budget < 0 || s.each < 0:
+		return s, errors.New("-rounds, -budget and -each must not be negative")
+	}
+	if s.quick {
+		s.rounds = 1
+	}
+	if s.budget == 0 {
+		s.budget = 9 * time.Minute
+		if s.quick {
+			s.budget = 100 * time.Second
+		}
+	}
+	return s, nil
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "serve" {
+		return meter.Serve(args[1:], stdin, stdout)
+	}
+	set, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if set.list {
+		return list(stdout)
+	}
+	missing := make(map[string]error)
+	for _, server := range servers.All() {
+		if !chosenServer(set.servers, server.Name) {
+			continue
+		}
+		if err := meter.Missing(server); err != nil {
+			missing[server.Name] = err
+			fmt.Fprintf(stderr, "%s is left out: %v\n", server.Name, err)
+		}
+	}
+	tables := tablesOf(set.only, set.servers, set.quick, missing)
+	if len(tables) == 0 {
+		return errors.New("nothing was chosen; -list shows what there is")
+	}
+	b, end, err := newBench()
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := meter.CanCount(); err != nil {
+		fmt.Fprintln(stderr, err)
+	} else {
+		b.counting = true
+	}
+	s := newSchedule(tables, set.rounds, set.budget)
+	if set.each > 0 {
+		s.rounds, s.length.measure, s.fixed = set.rounds, set.each, true
+	}
+	if err := s.watched(ctx, b, stderr); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := t.print(stdout); err != nil {
+			return err
+		}
+	}
+	return failures(tables)
+}
+
+// watched runs everything and shows how far it is.
+func (s *schedule) watched(ctx context.Context, b *bench, stderr io.Writer) error {
+	fmt.Fprintf(stderr, "%d runs, about %v each measured, some %v in all\n",
+		s.runs(), s.length.measure.Round(10*time.Millisecond), s.takes().Round(time.Second))
+	bar := progressbar.DefaultSilent(int64(s.runs()))
+	f, watched := stderr.(*os.File)
+	if watched = watched && term.IsTerminal(int(f.Fd())); watched {
+		bar = progressbar.NewOptions(s.runs(), progressbar.OptionSetWriter(stderr), progressbar.OptionShowCount(),
+			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
+	}
+	begun := time.Now()
+	err := s.run(ctx, b, func(t *table, c *cell) {
+		bar.Describe(fmt.Sprintf("%-16s %-13s", t.name, c.server.Name))
+	}, func(t *table, c *cell, last bool) {
+		bar.Add(1)
+		if last && !watched {
+			fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(begun).Seconds(), t.name)
+		}
+	})
+	bar.Clear()
+	return err
+}
+
+// failures are those of all runs, as one error.
+func failures(tables []*table) error {
+	var all []error
+	for _, t := range tables {
+		for _, c := range t.cells {
+			if c.failed != nil {
+				all = append(all, c.failed)
+			}
+		}
+	}
+	return errors.Join(all...)
+}
+
+func list(out io.Writer) error {
+	fmt.Fprintln(out, "workloads:")
+	for _, w := range workloads() {
+		fmt.Fprintf(out, "  %-17s %s\n", w.name, w.title)
+	}
+	fmt.Fprintln(out, "\nservers:")
+	for _, s := range servers.All() {
+		fmt.Fprintf(out, "  %-17s %s: %s\n", s.Name, s.Title, s.Note)
+	}
+	return nil
+}
+
+func chosenServer(list, name string) bool {
+	if list == "" {
+		return true
+	}
+	for want := range strings.SplitSeq(list, ",") {
+		if want == name || want == "floors" && strings.HasPrefix(name, "floor-") {
+			return true
+		}
+	}
+	return false
+}

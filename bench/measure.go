@@ -1,0 +1,210 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/tidewire/bench/meter"
+	"github.com/tidewire/tidewire/bench/servers"
+	"github.com/tidewire/tidewire/load"
+)
+
+// sample is what one run has measured. What a workload does not measure is 0.
+type sample struct {
+	CPU  float64 // of the server, seconds per unit
+	Rate float64 // units per second
+	P50  float64 // seconds
+	P99  float64
+	Load float64 // CPU of the load generator, seconds per unit
+
+	Counted             bool
+	Reads, Writes, Call float64 // system calls per unit, the last one all of them
+
+	// Bytes of memory per connection: once they are open, after a message each, and after a collection.
+	Open, Used, Collected float64
+}
+
+// bench is what all runs share.
+type bench struct {
+	self      string // the program, to be started as a server
+	cert, key string // PEM files
+	counting  bool
+}
+
+// length is how long the parts of a run take.
+type length struct{ warmup, measure time.Duration }
+
+// run starts a server, does the workload with it and ends it.
+func (b *bench) run(ctx context.Context, w workload, server servers.Server, l length) (s sample, err error) {
+	job := w.job
+	if w.tls {
+		job.Cert, job.Key = b.cert, b.key
+	}
+	p, err := meter.Start(b.self, server, job)
+	if err != nil {
+		return s, err
+	}
+	defer p.Stop()
+	plan := w.plan
+	plan.URL, plan.Timeout, plan.Dial = "ws://"+p.Address+"/", 20*time.Second, dialer(plan.Connections)
+	if runtime.GOOS == "linux" {
+		plan.PID = p.PID
+	}
+	if w.tls {
+		plan.URL, plan.TLS = "wss://"+p.Address+"/", &tls.Config{InsecureSkipVerify: true} // made for this run
+	}
+	if w.memory {
+		return b.idle(ctx, p, plan)
+	}
+	plan.Warmup, plan.Duration = l.warmup, l.measure
+	// Counting calls costs the server, so that they are counted during the warm-up.
+	var counter *meter.Counter
+	var calls meter.Calls
+	var during load.Window
+	var failed error
+	if plan.Scenario == load.Fanout {
+		plan.Opened = func() { time.Sleep(registered) }
+	}
+	if b.counting {
+		begin := func() { counter, failed = meter.Count(p.PID) }
+		if plan.Scenario == load.Upgrade {
+			// A server that has just begun makes threads, which would be missed.
+			first := plan
+			first.Duration = 50 * time.Millisecond
+			if _, err := load.Run(ctx, first); err != nil {
+				return s, err
+			}
+			begin()
+		} else {
+			opened := plan.Opened
+			plan.Opened = func() {
+				if opened != nil {
+					opened()
+				}
+				begin()
+			}
+		}
+		plan.Progress = func(w load.Window) {
+			if during = addWarm(during, w); counter != nil && lastOfWarmup(during, l.warmup) {
+				var err error
+				calls, err = counter.Stop()
+				failed, counter = cmp.Or(failed, err), nil
+			}
+		}
+	}
+	r, err := load.Run(ctx, plan)
+	if counter != nil {
+		counter.Stop()
+	}
+	if err := cmp.Or(err, failed, sound(r)); err != nil {
+		return s, err
+	}
+	n := float64(r.Received)
+	s = sample{CPU: r.ServerCPU / n, Rate: n / r.Seconds, Load: r.CPU / n, P50: float64(r.Latency.P50) / 1e9, P99: float64(r.Latency.P99) / 1e9}
+	if b.counting && during.Received > 0 {
+		n := float64(during.Received)
+		s.Counted, s.Reads, s.Writes, s.Call = true, float64(calls.Reads)/n, float64(calls.Writes)/n, float64(calls.All)/n
+	}
+	return s, nil
+}
+
+// registered is how long a server may take to know a connection of a fan-out, once it has answered its handshake.
+const registered = 50 * time.Millisecond
+
+// addWarm adds a window of the warm-up.
+func addWarm(sum, w load.Window) load.Window {
+	if w.Warmup {
+		sum.Received += w.Received
+		sum.Seconds += w.Seconds
+	}
+	return sum
+}
+
+// lastOfWarmup tells whether the warm-up is over.
+func lastOfWarmup(sum load.Window, warmup time.Duration) bool {
+	return sum.Seconds >= warmup.Seconds()-0.001
+}
+
+// sound says what went wrong in a run.
+func sound(r *load.Report) error {
+	switch {
+	case r == nil:
+		return nil
+	case r.Stopped:
+		return errors.New("stopped")
+	case !r.OK():
+		return fmt.Errorf("%d messages lost, errors: %v", r.Lost, r.Errors)
+	case r.Opened == 0 || r.Received == 0:
+		return errors.New("nothing was measured")
+	}
+	return nil
+}
+
+// idle holds connections and looks at the server's memory.
+func (b *bench) idle(ctx context.Context, p *meter.Process, plan load.Plan) (s sample, err error) {
+	n := float64(plan.Connections)
+	before, err := p.Memory()
+	if err != nil {
+		return s, err
+	}
+	var failed error
+	look := func() float64 {
+		now, err := p.Memory()
+		failed = cmp.Or(failed, err)
+		return float64(now-before) / n
+	}
+	// An open loop goes round the connections in order. A few more messages than there are
+	// connections, and each has had one.
+	plan.Rate = max(2000, min(n, 12_000))
+	plan.Duration = time.Duration((1.05*n + 100) / plan.Rate * float64(time.Second))
+	plan.Opened = func() { s.Open = look() }
+	plan.Settled = func() {
+		s.Used = look()
+		failed = cmp.Or(failed, p.Collect())
+		s.Collected = look()
+	}
+	r, err := load.Run(ctx, plan)
+	if err == nil && r.Received < int64(plan.Connections) && sound(r) == nil {
+		err = fmt.Errorf("only %d messages to %d connections", r.Received, plan.Connections)
+	}
+	return s, cmp.Or(err, failed, sound(r))
+}
+
+// dialer makes connections from as many addresses of the loopback as it takes.
+func dialer(connections int) func(context.Context, string, string) (net.Conn, error) {
+	const sources = 16
+	var dialled atomic.Int64
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		n := dialled.Add(1) - 1
+		d := net.Dialer{Control: lateBind}
+		if runtime.GOOS == "linux" { // others have 127.0.0.1 alone
+			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + n%sources)}), 0))
+		}
+		return d.DialContext(ctx, network, address)
+	}
+}
+
+// median returns the middle of the values, and half of their range as a part of it.
+func median(values []float64) (middle, spread float64) {
+	if len(values) == 0 {
+		return 0, 0
+	}
+	v := slices.Sorted(slices.Values(values))
+	middle = v[len(v)/2]
+	if len(v)%2 == 0 {
+		middle = (v[len(v)/2-1] + v[len(v)/2]) / 2
+	}
+	if middle > 0 {
+		spread = (v[len(v)-1] - v[0]) / 2 / middle
+	}
+	return middle, spread
+}

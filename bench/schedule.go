@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tidewire/tidewire/bench/servers"
+	"github.com/tidewire/tidewire/load"
+)
+
+// cell is a workload with a server and what was measured there.
+type cell struct {
+	server  servers.Server
+	samples []sample
+	failed  error // the first failure
+}
+
+// table is a workload with all its servers.
+type table struct {
+	workload
+	cells []*cell
+}
+
+// schedule is which runs there are, and how long they take.
+type schedule struct {
+	tables []*table
+	rounds int
+	length length
+	fixed  bool // the length was asked for
+	until  time.Time
+
+	// seen over expected is how far the guesses of what surrounds the measuring are off.
+	seen, expected time.Duration
+}
+
+const (
+	shortest = 250 * time.Millisecond // that a run may measure
+	longest  = 1500 * time.Millisecond
+	warmup   = 250 * time.Millisecond
+)
+
+// newSchedule fits the runs into the time, by fewer rounds if it must be.
+func newSchedule(tables []*table, rounds int, budget time.Duration) *schedule {
+	s := &schedule{tables: tables, length: length{warmup: warmup}, until: time.Now().Add(budget)}
+	for s.rounds = rounds; s.rounds > 1 && s.fit(0, 0, budget) < shortest; s.rounds-- {
+	}
+	s.length.measure = min(max(s.fit(0, 0, budget), shortest), longest)
+	return s
+}
+
+// roundsOf is how many rounds a table has.
+func (s *schedule) roundsOf(t *table) int {
+	if t.rounds > 0 {
+		return min(t.rounds, s.rounds)
+	}
+	return s.rounds
+}
+
+// around is a guess of what a run takes beside the measuring: its processes and connections.
+func (s *schedule) around(w workload) time.Duration {
+	each := 120 * time.Microsecond
+	if w.memory {
+		each += 110 * time.Microsecond
+	}
+	if w.tls {
+		each += 500 * time.Microsecond
+	}
+	d := 250*time.Millisecond + time.Duration(w.plan.Connections)*each
+	if s.expected > 0 {
+		d = time.Duration(float64(d) * float64(s.seen) / float64(s.expected))
+	}
+	return d
+}
+
+// fit is how long each run may measure from a table's round on.
+func (s *schedule) fit(from, round int, left time.Duration) time.Duration {
+	measuring := 0
+	for i, t := range s.tables[from:] {
+		runs := s.roundsOf(t) * len(t.cells)
+		if i == 0 {
+			runs -= round * len(t.cells)
+		}
+		left -= time.Duration(runs) * s.around(t.workload)
+		if !t.memory {
+			left -= time.Duration(runs) * s.length.warmup
+			measuring += runs
+		}
+	}
+	return left / time.Duration(max(1, measuring))
+}
+
+// runs is how many there are.
+func (s *schedule) runs() (n int) {
+	for _, t := range s.tables {
+		n += s.roundsOf(t) * len(t.cells)
+	}
+	return n
+}
+
+// takes is how long they take, by the guesses.
+func (s *schedule) takes() (d time.Duration) {
+	for _, t := range s.tables {
+		each := s.around(t.workload)
+		if !t.memory {
+			each += s.length.warmup + s.length.measure
+		}
+		d += time.Duration(s.roundsOf(t)*len(t.cells)) * each
+	}
+	return d
+}
+
+// run does all runs: for each workload the servers in turn, and that as often as there are rounds.
+func (s *schedule) run(ctx context.Context, b *bench, before func(*table, *cell), after func(t *table, c *cell, last bool)) error {
+	for i, t := range s.tables {
+		for round := range s.roundsOf(t) {
+			if !s.fixed {
+				s.length.measure = min(max(s.fit(i, round, time.Until(s.until)), shortest), longest)
+			}
+			for j, c := range t.cells {
+				before(t, c)
+				expected := s.around(t.workload)
+				begun := time.Now()
+				got, err := b.run(ctx, t.workload, c.server, s.length)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					if c.failed == nil {
+						c.failed = fmt.Errorf("%s with %s: %w", t.name, c.server.Name, err)
+					}
+				} else {
+					c.samples = append(c.samples, got)
+					took := time.Since(begun)
+					if !t.memory {
+						took -= s.length.warmup + s.length.measure
+					}
+					s.note(took, expected)
+				}
+				after(t, c, round == s.roundsOf(t)-1 && j == len(t.cells)-1)
+			}
+		}
+	}
+	return nil
+}
+
+// note learns from what a run took beside the measuring.
+func (s *schedule) note(took, expected time.Duration) {
+	if s.expected > 0 { // the guess was corrected already
+		expected = time.Duration(float64(expected) * float64(s.expected) / float64(s.seen))
+	}
+	s.seen += took
+	s.expected += expected
+}
+
+// tablesOf are the workloads that were chosen, with the chosen servers that can do them.
+func tablesOf(only, names string, quick bool, missing map[string]error) (tables []*table) {
+	for _, w := range workloads() {
+		if !chosen(only, w.name) || quick && w.long && only == "" {
+			continue
+		}
+		t := &table{workload: w}
+		job := w.job
+		if w.tls {
+			job.Cert = "some"
+		}
+		for _, server := range servers.All() {
+			wanted := chosenServer(names, server.Name) && !(quick && names == "" && slow[server.Name])
+			if wanted && server.Can(job) && missing[server.Name] == nil && worthwhile(w, server) {
+				t.cells = append(t.cells, &cell{server: server})
+			}
+		}
+		if len(t.cells) > 0 {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
+// slow are left out of a quick run: variants of what is there anyway.
+var slow = map[string]bool{"ours-messages": true, "floor-conn": true, "gobwas-batch": true, "xnet": true, "nbio": true}
+
+// worthwhile leaves out where a variant of a server does exactly what the other does.
+func worthwhile(w workload, server servers.Server) bool {
+	switch server.Name {
+	case "gobwas-batch": // one message in flight leaves nothing to gather
+		return w.plan.Depth > 1
+	case "floor-conn":
+		return w.plan.Scenario != load.Upgrade
+	}
+	return true
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidewire/tidewire/bench/servers"
+	"github.com/tidewire/tidewire/load"
+)
+
+// workload is what the servers are compared at.
+type workload struct {
+	name  string // on the command line
+	title string
+	note  string
+	unit  string // what the CPU time is told for
+	plan  load.Plan
+	job   servers.Job
+	tls   bool
+
+	memory bool // what is measured is the memory of idle connections
+	rounds int  // at most; 0 means as many as there are
+	long   bool // left out of a quick run
+}
+
+// idleMany is how many idle connections there are: a few less than a process here may have descriptors.
+const idleMany = 19_500
+
+func workloads() []workload {
+	echo := func(name, title string, connections, depth int) workload {
+		return workload{name: name, title: title, unit: "message", plan: load.Plan{Connections: connections, Depth: depth}}
+	}
+	sized := func(w workload, bytes int) workload {
+		w.plan.Sizes = load.Sizes{{Bytes: bytes, Weight: 1}}
+		return w
+	}
+	deflate := func(w workload, takeover bool) workload {
+		w = sized(w, 1<<10)
+		w.job.Deflate, w.job.Takeover = true, takeover
+		return w
+	}
+	fanout := func(name, title string, connections, depth int) workload {
+		w := workload{name: name, title: title, unit: "delivery", plan: load.Plan{Scenario: load.Fanout, Connections: connections, Depth: depth}}
+		w.job.Fanout = true
+		return w
+	}
+	idle := func(name, title string, connections int) workload {
+		return workload{name: name, title: title, unit: "connection", plan: load.Plan{Connections: connections}, memory: true, rounds: 1}
+	}
+	mass := echo("echo-10000", "Echo, 125 B, 10,000 connections, one message in flight each", 10_000, 1)
+	mass.rounds, mass.long = 2, true
+	secure := idle("idle-tls", "Memory per idle connection with TLS, 2,000 connections", 2000)
+	secure.tls = true
+	many := idle("idle-19500", "Memory per idle connection, 19,500 connections", idleMany)
+	many.long = true
+	all := []workload{
+		echo("echo-1", "Echo, 125 B, 1 connection, one message in flight", 1, 1),
+		echo("echo-64", "Echo, 125 B, 64 connections, one message in flight each", 64, 1),
+		echo("echo-1000", "Echo, 125 B, 1,000 connections, one message in flight each", 1000, 1),
+		mass,
+		echo("pipelined", "Pipelined echo, 125 B, 64 connections, 32 messages in flight each", 64, 32),
+		sized(echo("large-64k", "Echo, 64 KiB, 16 connections, one message in flight each", 16, 1), 64<<10),
+		sized(echo("large-1m", "Echo, 1 MiB, 4 connections, one message in flight each", 4, 1), 1<<20),
+		deflate(echo("deflate-fresh", "Compressed echo, 1 KiB, no context takeover, 64 connections", 64, 1), false),
+		deflate(echo("deflate-takeover", "Compressed echo, 1 KiB, with context takeover, 64 connections", 64, 1), true),
+		{name: "upgrade", title: "Upgrade and close, 64 at once", unit: "connection", plan: load.Plan{Scenario: load.Upgrade, Connections: 64}},
+		fanout("fanout-1000", "Fan-out, 125 B, to 1,000 connections, one message at a time", 1000, 1),
+		fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1),
+		fanout("stream-1000", "Fan-out, 125 B, to 1,000 connections, 16 messages in flight", 1000, 16),
+		idle("idle-1000", "Memory per idle connection, 1,000 connections", 1000),
+		many,
+		secure,
+	}
+	return all
+}
+
+// names are those of a comma-separated list that stand for something: itself, or all that begin with it and a dash.
+func chosen(list string, name string) bool {
+	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(want string) bool {
+		return name == want || strings.HasPrefix(name, want+"-")
+	})
+}
