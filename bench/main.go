@@ -105,7 +105,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	} else {
 		b.counting = true
 	}
-	s := newSchedule(tables, set.rounds, set.budget)
+	s := newSchedule(tables, set.rounds, set.budget, b.counting)
 	if set.each > 0 {
 		s.rounds, s.length.measure, s.fixed = set.rounds, set.each, true
 	}

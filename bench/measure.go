@@ -26,8 +26,8 @@ type sample struct {
 	P99  float64
 	Load float64 // CPU of the load generator, seconds per unit
 
-	Counted             bool
-	Reads, Writes, Call float64 // system calls per unit, the last one all of them
+	Counted              bool
+	Reads, Writes, Calls float64 // system calls per unit, the last one all of them
 
 	// Bytes of memory per connection: once they are open, after a message each, and after a collection.
 	Open, Used, Collected float64
@@ -37,11 +37,14 @@ type sample struct {
 type bench struct {
 	self      string // the program, to be started as a server
 	cert, key string // PEM files
-	counting  bool
+	counting  bool   // system calls can be counted
 }
 
 // length is how long the parts of a run take.
-type length struct{ warmup, measure time.Duration }
+type length struct {
+	warmup, measure time.Duration
+	count           time.Duration // 0 means that no calls are counted
+}
 
 // run starts a server, does the workload with it and ends it.
 func (b *bench) run(ctx context.Context, w workload, server servers.Server, l length) (s sample, err error) {
@@ -65,74 +68,68 @@ func (b *bench) run(ctx context.Context, w workload, server servers.Server, l le
 	if w.memory {
 		return b.idle(ctx, p, plan)
 	}
-	plan.Warmup, plan.Duration = l.warmup, l.measure
-	// Counting calls costs the server, so that they are counted during the warm-up.
-	var counter *meter.Counter
-	var calls meter.Calls
-	var during load.Window
-	var failed error
 	if plan.Scenario == load.Fanout {
 		plan.Opened = func() { time.Sleep(registered) }
 	}
-	if b.counting {
-		begin := func() { counter, failed = meter.Count(p.PID) }
-		if plan.Scenario == load.Upgrade {
-			// A server that has just begun makes threads, which would be missed.
-			first := plan
-			first.Duration = 50 * time.Millisecond
-			if _, err := load.Run(ctx, first); err != nil {
-				return s, err
-			}
-			begin()
-		} else {
-			opened := plan.Opened
-			plan.Opened = func() {
-				if opened != nil {
-					opened()
-				}
-				begin()
-			}
-		}
-		plan.Progress = func(w load.Window) {
-			if during = addWarm(during, w); counter != nil && lastOfWarmup(during, l.warmup) {
-				var err error
-				calls, err = counter.Stop()
-				failed, counter = cmp.Or(failed, err), nil
-			}
-		}
-	}
+	plan.Warmup, plan.Duration = l.warmup, l.measure
 	r, err := load.Run(ctx, plan)
-	if counter != nil {
-		counter.Stop()
-	}
-	if err := cmp.Or(err, failed, sound(r)); err != nil {
+	if err := cmp.Or(err, sound(r)); err != nil {
 		return s, err
 	}
 	n := float64(r.Received)
 	s = sample{CPU: r.ServerCPU / n, Rate: n / r.Seconds, Load: r.CPU / n, P50: float64(r.Latency.P50) / 1e9, P99: float64(r.Latency.P99) / 1e9}
-	if b.counting && during.Received > 0 {
-		n := float64(during.Received)
-		s.Counted, s.Reads, s.Writes, s.Call = true, float64(calls.Reads)/n, float64(calls.Writes)/n, float64(calls.All)/n
+	if l.count > 0 {
+		err = b.count(ctx, p, plan, l.count, &s)
 	}
-	return s, nil
+	return s, err
+}
+
+// count adds the system calls. They are counted in a run of their own, because counting costs the server: from when the
+// connections idle until they do so again. In Upgrade they never idle.
+func (b *bench) count(ctx context.Context, p *meter.Process, plan load.Plan, d time.Duration, s *sample) error {
+	var counter *meter.Counter
+	var calls meter.Calls
+	var failed error
+	begin := func() { counter, failed = meter.Count(p.PID) }
+	stop := func() {
+		if counter != nil {
+			var err error
+			calls, err = counter.Stop()
+			failed, counter = cmp.Or(failed, err), nil
+		}
+	}
+	defer stop()
+	plan.Warmup, plan.Duration = 0, d
+	if plan.Scenario == load.Upgrade {
+		begin()
+		plan.Progress = func(load.Window) { stop() } // there is one, because d is below a second
+	} else {
+		opened := plan.Opened
+		plan.Opened = func() {
+			if opened != nil {
+				opened()
+			}
+			begin()
+		}
+		plan.Settled = stop
+	}
+	r, err := load.Run(ctx, plan)
+	if err := cmp.Or(err, failed, sound(r)); err != nil {
+		return err
+	}
+	n := float64(r.Sent)
+	switch plan.Scenario {
+	case load.Upgrade:
+		n = float64(r.Received)
+	case load.Fanout:
+		n *= float64(plan.Connections)
+	}
+	s.Counted, s.Reads, s.Writes, s.Calls = true, float64(calls.Reads)/n, float64(calls.Writes)/n, float64(calls.All)/n
+	return nil
 }
 
 // registered is how long a server may take to know a connection of a fan-out, once it has answered its handshake.
 const registered = 50 * time.Millisecond
-
-// addWarm adds a window of the warm-up.
-func addWarm(sum, w load.Window) load.Window {
-	if w.Warmup {
-		sum.Received += w.Received
-		sum.Seconds += w.Seconds
-	}
-	return sum
-}
-
-// lastOfWarmup tells whether the warm-up is over.
-func lastOfWarmup(sum load.Window, warmup time.Duration) bool {
-	return sum.Seconds >= warmup.Seconds()-0.001
-}
 
 // sound says what went wrong in a run.
 func sound(r *load.Report) error {

@@ -30,14 +30,15 @@ func (t *table) rows() (rows []row) {
 			r.spread = spread
 			return m
 		}
-		r.Counted = c.samples[0].Counted
 		r.Rate = middle(func(s sample) float64 { return s.Rate })
 		r.P50 = middle(func(s sample) float64 { return s.P50 })
 		r.P99 = middle(func(s sample) float64 { return s.P99 })
 		r.Load = middle(func(s sample) float64 { return s.Load })
-		r.Reads = middle(func(s sample) float64 { return s.Reads })
-		r.Writes = middle(func(s sample) float64 { return s.Writes })
-		r.Call = middle(func(s sample) float64 { return s.Call })
+		for _, s := range c.samples {
+			if s.Counted { // once is enough: they hardly differ
+				r.Counted, r.Reads, r.Writes, r.Calls = true, s.Reads, s.Writes, s.Calls
+			}
+		}
 		r.Open = middle(func(s sample) float64 { return s.Open })
 		r.Collected = middle(func(s sample) float64 { return s.Collected })
 		r.Used = middle(func(s sample) float64 { return s.Used })
@@ -122,7 +123,7 @@ func (t *table) fields(r row, floor, rival float64) []string {
 	}
 	calls := []string{"", "", ""}
 	if r.Counted {
-		calls = []string{digits(r.Reads), digits(r.Writes), digits(r.Call)}
+		calls = []string{digits(r.Reads), digits(r.Writes), digits(r.Calls)}
 	}
 	return append(append([]string{r.server.Title, micro(r.CPU), fmt.Sprintf("%.0f%%", 100*r.spread), ratio(v, floor), ratio(v, rival)}, calls...),
 		fmt.Sprintf("%.0f", r.Rate), brief(r.P50), brief(r.P99))

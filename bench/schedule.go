@@ -37,15 +37,22 @@ type schedule struct {
 const (
 	shortest = 250 * time.Millisecond // that a run may measure
 	longest  = 1500 * time.Millisecond
-	warmup   = 250 * time.Millisecond
+	warmup   = 200 * time.Millisecond
+	counted  = 150 * time.Millisecond
 )
 
 // newSchedule fits the runs into the time, by fewer rounds if it must be.
-func newSchedule(tables []*table, rounds int, budget time.Duration) *schedule {
+func newSchedule(tables []*table, rounds int, budget time.Duration, counting bool) *schedule {
 	s := &schedule{tables: tables, length: length{warmup: warmup}, until: time.Now().Add(budget)}
-	for s.rounds = rounds; s.rounds > 1 && s.fit(0, 0, budget) < shortest; s.rounds-- {
+	if counting {
+		s.length.count = counted
 	}
-	s.length.measure = min(max(s.fit(0, 0, budget), shortest), longest)
+	for s.rounds = rounds; ; s.rounds-- {
+		s.length.measure = s.fit(tables, 0, budget)
+		if s.rounds == 1 || s.takes() <= budget {
+			break
+		}
+	}
 	return s
 }
 
@@ -59,35 +66,53 @@ func (s *schedule) roundsOf(t *table) int {
 
 // around is a guess of what a run takes beside the measuring: its processes and connections.
 func (s *schedule) around(w workload) time.Duration {
-	each := 120 * time.Microsecond
+	each := 100 * time.Microsecond
 	if w.memory {
-		each += 110 * time.Microsecond
+		each += 140 * time.Microsecond
 	}
 	if w.tls {
-		each += 500 * time.Microsecond
+		each += 600 * time.Microsecond
 	}
-	d := 250*time.Millisecond + time.Duration(w.plan.Connections)*each
+	d := 120*time.Millisecond + time.Duration(w.plan.Connections)*each
 	if s.expected > 0 {
 		d = time.Duration(float64(d) * float64(s.seen) / float64(s.expected))
 	}
 	return d
 }
 
-// fit is how long each run may measure from a table's round on.
-func (s *schedule) fit(from, round int, left time.Duration) time.Duration {
-	measuring := 0
-	for i, t := range s.tables[from:] {
-		runs := s.roundsOf(t) * len(t.cells)
-		if i == 0 {
-			runs -= round * len(t.cells)
-		}
-		left -= time.Duration(runs) * s.around(t.workload)
-		if !t.memory {
-			left -= time.Duration(runs) * s.length.warmup
-			measuring += runs
-		}
+// lengthOf is how long the parts of a run take. The calls are counted in the last round.
+func (s *schedule) lengthOf(t *table, round int) length {
+	l := s.length
+	l.measure *= time.Duration(max(1, t.weight))
+	if round < s.roundsOf(t)-1 {
+		l.count = 0
 	}
-	return left / time.Duration(max(1, measuring))
+	return l
+}
+
+// need is what the runs of the tables take beside the measuring, from a round of the first one on, and how many
+// lengths of measuring they have.
+func (s *schedule) need(tables []*table, round int) (fixed time.Duration, lengths int) {
+	for _, t := range tables {
+		for ; round < s.roundsOf(t); round++ {
+			d := s.around(t.workload)
+			if l := s.lengthOf(t, round); !t.memory {
+				lengths += max(1, t.weight) * len(t.cells)
+				if d += l.warmup; l.count > 0 {
+					d += l.count + s.around(t.workload) // the connections once more
+				}
+			}
+			fixed += d * time.Duration(len(t.cells))
+		}
+		round = 0
+	}
+	return fixed, lengths
+}
+
+// fit is how long each run may measure in the time that is left.
+func (s *schedule) fit(tables []*table, round int, left time.Duration) time.Duration {
+	fixed, lengths := s.need(tables, round)
+	return min(max((left-fixed)/time.Duration(max(1, lengths)), shortest), longest)
 }
 
 // runs is how many there are.
@@ -99,15 +124,9 @@ func (s *schedule) runs() (n int) {
 }
 
 // takes is how long they take, by the guesses.
-func (s *schedule) takes() (d time.Duration) {
-	for _, t := range s.tables {
-		each := s.around(t.workload)
-		if !t.memory {
-			each += s.length.warmup + s.length.measure
-		}
-		d += time.Duration(s.roundsOf(t)*len(t.cells)) * each
-	}
-	return d
+func (s *schedule) takes() time.Duration {
+	fixed, lengths := s.need(s.tables, 0)
+	return fixed + s.length.measure*time.Duration(lengths)
 }
 
 // run does all runs: for each workload the servers in turn, and that as often as there are rounds.
@@ -115,13 +134,13 @@ func (s *schedule) run(ctx context.Context, b *bench, before func(*table, *cell)
 	for i, t := range s.tables {
 		for round := range s.roundsOf(t) {
 			if !s.fixed {
-				s.length.measure = min(max(s.fit(i, round, time.Until(s.until)), shortest), longest)
+				s.length.measure = s.fit(s.tables[i:], round, time.Until(s.until))
 			}
 			for j, c := range t.cells {
 				before(t, c)
-				expected := s.around(t.workload)
+				l, expected := s.lengthOf(t, round), s.around(t.workload)
 				begun := time.Now()
-				got, err := b.run(ctx, t.workload, c.server, s.length)
+				got, err := b.run(ctx, t.workload, c.server, l)
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -133,7 +152,10 @@ func (s *schedule) run(ctx context.Context, b *bench, before func(*table, *cell)
 					c.samples = append(c.samples, got)
 					took := time.Since(begun)
 					if !t.memory {
-						took -= s.length.warmup + s.length.measure
+						took -= l.warmup + l.measure + l.count
+					}
+					if l.count > 0 && !t.memory {
+						expected *= 2
 					}
 					s.note(took, expected)
 				}

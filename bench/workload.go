@@ -20,6 +20,7 @@ type workload struct {
 
 	memory bool // what is measured is the memory of idle connections
 	rounds int  // at most; 0 means as many as there are
+	weight int  // of its runs' length; 0 means 1
 	long   bool // left out of a quick run
 }
 
@@ -48,7 +49,7 @@ func workloads() []workload {
 		return workload{name: name, title: title, unit: "connection", plan: load.Plan{Connections: connections}, memory: true, rounds: 1}
 	}
 	mass := echo("echo-10000", "Echo, 125 B, 10,000 connections, one message in flight each", 10_000, 1)
-	mass.rounds, mass.long = 2, true
+	mass.rounds, mass.weight, mass.long = 2, 3, true
 	secure := idle("idle-tls", "Memory per idle connection with TLS, 2,000 connections", 2000)
 	secure.tls = true
 	many := idle("idle-19500", "Memory per idle connection, 19,500 connections", idleMany)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,30 +17,36 @@ import (
 // /proc/PID/io counts read and write alone: recvmsg, send and their kin pass it by. The kernel's trace points see
 // them all, and perf_event_open counts those of one process, which root may do.
 
-// counted are the trace points, and where each is added.
+// counted are the kinds of calls: filters over the trace point of all system calls, and where each is added. One trace
+// point for all of them, because the kernel takes 40 ms to let go of one.
 var counted = []struct {
-	name string
-	to   func(*Calls) *int64
+	calls []int // none means all
+	to    func(*Calls) *int64
 }{
-	{"raw_syscalls/sys_enter", func(c *Calls) *int64 { return &c.All }},
-	{"syscalls/sys_enter_read", reads}, {"syscalls/sys_enter_readv", reads}, {"syscalls/sys_enter_recvfrom", reads},
-	{"syscalls/sys_enter_recvmsg", reads}, {"syscalls/sys_enter_recvmmsg", reads},
-	{"syscalls/sys_enter_write", writes}, {"syscalls/sys_enter_writev", writes}, {"syscalls/sys_enter_sendto", writes},
-	{"syscalls/sys_enter_sendmsg", writes}, {"syscalls/sys_enter_sendmmsg", writes}, {"syscalls/sys_enter_sendfile64", writes},
-	{"syscalls/sys_enter_epoll_wait", waits}, {"syscalls/sys_enter_epoll_pwait", waits}, {"syscalls/sys_enter_epoll_pwait2", waits},
+	{nil, func(c *Calls) *int64 { return &c.All }},
+	{[]int{unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG}, func(c *Calls) *int64 { return &c.Reads }},
+	{
+		[]int{unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_SENDFILE},
+		func(c *Calls) *int64 { return &c.Writes },
+	},
 }
 
-func reads(c *Calls) *int64  { return &c.Reads }
-func writes(c *Calls) *int64 { return &c.Writes }
-func waits(c *Calls) *int64  { return &c.Waits }
-
-// tracePoints are the numbers of the trace points.
-var tracePoints = sync.OnceValues(func() ([]uint64, error) {
-	ids, err := readTracePoints("/sys/kernel/tracing")
-	if !errors.Is(err, os.ErrNotExist) {
-		return ids, err
+// filter is an expression for the kernel.
+func filter(calls []int) string {
+	var terms []string
+	for _, n := range calls {
+		terms = append(terms, fmt.Sprintf("id == %d", n))
 	}
-	// The file system with the numbers is not mounted. A thread mounts it for itself, and ends.
+	return strings.Join(terms, " || ")
+}
+
+// tracePoint is the number of the trace point of all system calls.
+var tracePoint = sync.OnceValues(func() (id uint64, err error) {
+	id, err = readTracePoint()
+	if !errors.Is(err, os.ErrNotExist) {
+		return id, err
+	}
+	// The file system with the number is not mounted. A thread mounts it for itself, and ends.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -50,27 +56,19 @@ var tracePoints = sync.OnceValues(func() ([]uint64, error) {
 			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 			unix.Mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, ""))
 		if err == nil {
-			ids, err = readTracePoints("/sys/kernel/tracing")
+			id, err = readTracePoint()
 		}
 	}()
 	<-done
-	return ids, err
+	return id, err
 })
 
-func readTracePoints(root string) ([]uint64, error) {
-	var ids []uint64
-	for _, c := range counted {
-		text, err := os.ReadFile(filepath.Join(root, "events", c.name, "id"))
-		if err != nil {
-			return nil, err
-		}
-		id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
+func readTracePoint() (uint64, error) {
+	text, err := os.ReadFile("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id")
+	if err != nil {
+		return 0, err
 	}
-	return ids, nil
+	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 }
 
 // CanCount says why calls cannot be counted here, or nothing.
@@ -88,7 +86,7 @@ type Counter struct{ events [][]int } // by counted
 
 // Count begins to count.
 func Count(pid int) (*Counter, error) {
-	ids, err := tracePoints()
+	id, err := tracePoint()
 	if err != nil {
 		return nil, err
 	}
@@ -96,26 +94,44 @@ func Count(pid int) (*Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Counter{events: make([][]int, len(ids))}
+	c := &Counter{events: make([][]int, len(counted))}
 	for _, thread := range threads {
 		tid, err := strconv.Atoi(thread.Name())
 		if err != nil {
 			continue
 		}
-		for i, id := range ids {
+		for i, kind := range counted {
 			attr := &unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Size: unix.PERF_ATTR_SIZE_VER5, Config: id, Bits: unix.PerfBitInherit}
 			fd, err := unix.PerfEventOpen(attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 			if err == unix.ESRCH {
 				break // the thread has ended
 			}
+			if err == nil {
+				c.events[i] = append(c.events[i], fd)
+				if len(kind.calls) > 0 {
+					err = setFilter(fd, filter(kind.calls))
+				}
+			}
 			if err != nil {
 				c.Stop()
 				return nil, err
 			}
-			c.events[i] = append(c.events[i], fd)
 		}
 	}
 	return c, nil
+}
+
+func setFilter(fd int, filter string) error {
+	p, err := unix.BytePtrFromString(filter)
+	if err != nil {
+		return err
+	}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.PERF_EVENT_IOC_SET_FILTER, uintptr(unsafe.Pointer(p)))
+	runtime.KeepAlive(p)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // Stop ends the counting and returns what was counted.
