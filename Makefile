@@ -1,6 +1,6 @@
 # The everyday verbs. Nothing here is needed to build or to test: ./test works without make.
 
-.PHONY: serve test soak fuzz bench fmt lint
+.PHONY: serve test soak fuzz bench microbench fmt lint
 
 # The demo server; `make serve ARGS='--addr 127.0.0.1:9000'` passes arguments on.
 serve:
@@ -20,9 +20,18 @@ FUZZTIME ?= 2m
 fuzz:
 	FUZZTIME=$(FUZZTIME) ./test -only fuzz
 
-# The benchmarks, or with `make bench BENCH=Mask` those whose names match.
-BENCH ?= .
+# Tidewire beside other libraries, in 10 minutes: writes docs/benchmarks.md. `make bench QUICK=1` measures less in 2
+# minutes and writes into bench/out. `cd bench && go run . -h` says how to measure some of it.
 bench:
+ifdef QUICK
+	cd bench && go run . -quick -write out -command 'make bench QUICK=1'
+else
+	cd bench && go run . -write ../docs -command 'make bench'
+endif
+
+# The benchmarks of our packages, or with `make microbench BENCH=Mask` those whose names match.
+BENCH ?= .
+microbench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fmt:

@@ -10,12 +10,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/tidewire/tidewire/bench/inmemory"
 	"github.com/tidewire/tidewire/bench/meter"
 	"github.com/tidewire/tidewire/bench/servers"
 )
@@ -36,6 +39,7 @@ type settings struct {
 	budget, each  time.Duration
 	quick, list   bool
 	write         string
+	command       string // as the page tells it
 }
 
 func parse(args []string, stderr io.Writer) (s settings, err error) {
@@ -49,6 +53,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f.BoolVar(&s.quick, "quick", false, "one round, without the largest workloads and the variants of servers")
 	f.BoolVar(&s.list, "list", false, "list the workloads and the servers")
 	f.StringVar(&s.write, "write", "", "write benchmarks.md and its charts into this folder")
+	f.StringVar(&s.command, "command", "go run . "+strings.Join(args, " "), "the command that the page names")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
@@ -112,12 +117,48 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err := s.watched(ctx, b, stderr); err != nil {
 		return err
 	}
+	if set.write != "" {
+		if err := set.page(b, s, missing); err != nil {
+			return err
+		}
+		printSummary(stdout, tables)
+		fmt.Fprintln(stdout, filepath.Join(set.write, "benchmarks.md"))
+		return failures(tables)
+	}
 	for _, t := range tables {
 		if err := t.print(stdout); err != nil {
 			return err
 		}
 	}
 	return failures(tables)
+}
+
+// page writes benchmarks.md. The benchmarks in memory belong to it, and run here.
+func (set settings) page(b *bench, s *schedule, missing map[string]error) error {
+	each := 300 * time.Millisecond
+	if set.quick {
+		each = 100 * time.Millisecond
+	}
+	p := page{
+		Command: set.command, Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Commit: commit("."), Machine: machine(),
+		Go: runtime.Version(), Node: output(".", "node", "--version"),
+		Length: s.length.measure.Round(10 * time.Millisecond), Warmup: s.length.warmup, Rounds: s.rounds, Counted: b.counting,
+		Servers:   serverTable(s.tables),
+		ReadWrite: microTable(microbench(inmemory.ReadWrites(), each)), Upgrade: microTable(microbench(inmemory.Upgrades(), each)),
+	}
+	for _, server := range servers.All() {
+		if err := missing[server.Name]; err != nil {
+			p.Problems = append(p.Problems, fmt.Sprintf("%s is missing: %v", server.Title, err))
+		}
+	}
+	for _, t := range s.tables {
+		for _, c := range t.cells {
+			if c.failed != nil {
+				p.Problems = append(p.Problems, c.failed.Error())
+			}
+		}
+	}
+	return writePage(set.write, p, s.tables)
 }
 
 // watched runs everything and shows how far it is.

@@ -38,7 +38,7 @@ const (
 	shortest = 250 * time.Millisecond // that a run may measure
 	longest  = 1500 * time.Millisecond
 	warmup   = 200 * time.Millisecond
-	counted  = 150 * time.Millisecond
+	counted  = 100 * time.Millisecond
 )
 
 // newSchedule fits the runs into the time, by fewer rounds if it must be.
@@ -84,7 +84,7 @@ func (s *schedule) around(w workload) time.Duration {
 func (s *schedule) lengthOf(t *table, round int) length {
 	l := s.length
 	l.measure *= time.Duration(max(1, t.weight))
-	if round < s.roundsOf(t)-1 {
+	if round < s.roundsOf(t)-1 || t.silent {
 		l.count = 0
 	}
 	return l

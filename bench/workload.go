@@ -12,7 +12,6 @@ import (
 type workload struct {
 	name  string // on the command line
 	title string
-	note  string
 	unit  string // what the CPU time is told for
 	plan  load.Plan
 	job   servers.Job
@@ -21,6 +20,7 @@ type workload struct {
 	memory bool // what is measured is the memory of idle connections
 	rounds int  // at most; 0 means as many as there are
 	weight int  // of its runs' length; 0 means 1
+	silent bool // system calls are not counted: another workload has them
 	long   bool // left out of a quick run
 }
 
@@ -49,12 +49,14 @@ func workloads() []workload {
 		return workload{name: name, title: title, unit: "connection", plan: load.Plan{Connections: connections}, memory: true, rounds: 1}
 	}
 	mass := echo("echo-10000", "Echo, 125 B, 10,000 connections, one message in flight each", 10_000, 1)
-	mass.rounds, mass.weight, mass.long = 2, 3, true
-	secure := idle("idle-tls", "Memory per idle connection with TLS, 2,000 connections", 2000)
+	mass.rounds, mass.weight, mass.silent, mass.long = 2, 3, true, true
+	secure := idle("idle-tls", "Memory per idle connection with TLS, 1,000 connections", 1000)
 	secure.tls = true
 	many := idle("idle-19500", "Memory per idle connection, 19,500 connections", idleMany)
 	many.long = true
-	all := []workload{
+	crowd := fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1)
+	crowd.long = true
+	return []workload{
 		echo("echo-1", "Echo, 125 B, 1 connection, one message in flight", 1, 1),
 		echo("echo-64", "Echo, 125 B, 64 connections, one message in flight each", 64, 1),
 		echo("echo-1000", "Echo, 125 B, 1,000 connections, one message in flight each", 1000, 1),
@@ -66,16 +68,15 @@ func workloads() []workload {
 		deflate(echo("deflate-takeover", "Compressed echo, 1 KiB, with context takeover, 64 connections", 64, 1), true),
 		{name: "upgrade", title: "Upgrade and close, 64 at once", unit: "connection", plan: load.Plan{Scenario: load.Upgrade, Connections: 64}},
 		fanout("fanout-1000", "Fan-out, 125 B, to 1,000 connections, one message at a time", 1000, 1),
-		fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1),
+		crowd,
 		fanout("stream-1000", "Fan-out, 125 B, to 1,000 connections, 16 messages in flight", 1000, 16),
 		idle("idle-1000", "Memory per idle connection, 1,000 connections", 1000),
 		many,
 		secure,
 	}
-	return all
 }
 
-// names are those of a comma-separated list that stand for something: itself, or all that begin with it and a dash.
+// chosen tells whether a comma-separated list has the name, or what stands before a dash of it; an empty list has all.
 func chosen(list string, name string) bool {
 	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(want string) bool {
 		return name == want || strings.HasPrefix(name, want+"-")

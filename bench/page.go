@@ -1,0 +1,224 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"image/color"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/tidewire/tidewire/bench/servers"
+)
+
+//go:embed page.md
+var pageText string
+
+var pageTemplate = template.Must(template.New("page.md").Parse(pageText))
+
+// page is everything that benchmarks.md says.
+type page struct {
+	Command, Date, Commit, Machine, Go, Node string
+	Length, Warmup                           time.Duration
+	Rounds                                   int
+	Summary, Servers                         string // tables
+	Sections                                 []section
+	Growth, Flat                             string // tables; empty without their workloads
+	ReadWrite, Upgrade                       string
+	Problems                                 []string
+	Counted                                  bool
+}
+
+type section struct{ Title, Chart, Table string }
+
+// writePage writes benchmarks.md and its charts into a folder.
+func writePage(folder string, p page, tables []*table) error {
+	charts := filepath.Join(folder, "benchmarks")
+	if err := os.MkdirAll(charts, 0o755); err != nil {
+		return err
+	}
+	var groups []string
+	ratios := make([][]float64, 3)
+	summary := [][]string{{"workload", "Tidewire", "best of the others", "epoll floor", "unit"}}
+	for _, t := range tables {
+		rows := t.rows()
+		if len(rows) == 0 {
+			continue
+		}
+		axis := "bytes per connection, after a message"
+		if !t.memory {
+			axis = "CPU µs of the server per " + t.unit + ", less is better"
+		}
+		if err := drawBars(filepath.Join(charts, t.name+".svg"), t.title, axis, t.bars(rows)); err != nil {
+			return err
+		}
+		p.Sections = append(p.Sections, section{t.title, "benchmarks/" + t.name + ".svg", t.markdown(rows)})
+		line, three := t.summed(rows)
+		summary = append(summary, line)
+		if !t.memory && three[0] > 0 && three[1] > 0 {
+			groups = append(groups, t.name)
+			for i, v := range three {
+				ratios[i] = append(ratios[i], v)
+			}
+		}
+	}
+	p.Summary = markdown(summary)
+	if len(groups) > 0 {
+		err := drawRatios(filepath.Join(charts, "summary.svg"), "CPU time of the server over that of the epoll floor (bars end at 4)", groups,
+			[]string{"Tidewire", "Bun", "best other Go library"}, []color.Color{colorOurs, colorFloor, colorRival}, ratios)
+		if err != nil {
+			return err
+		}
+	}
+	p.Growth = growth(tables, "echo-64", "echo-10000", "64 connections, CPU µs", "10,000 connections, CPU µs", 1e6)
+	p.Flat = growth(tables, "idle-1000", "idle-19500", "1,000 connections, B each", "19,500 connections, B each", 1)
+	f, err := os.Create(filepath.Join(folder, "benchmarks.md"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := pageTemplate.Execute(f, p); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// summed is a workload's line in the summary, and over the floor: Tidewire, Bun, the best other Go library.
+func (t *table) summed(rows []row) (line []string, ratios [3]float64) {
+	floor, rival := t.marks(rows)
+	line = []string{t.title, "", "", "", "CPU µs per " + t.unit}
+	figure := func(v float64) string { return micro(v) }
+	if t.memory {
+		line[4], figure = "bytes per connection", func(v float64) string { return fmt.Sprintf("%.0f", v) }
+	}
+	for _, r := range rows {
+		v := t.main(r)
+		switch {
+		case r.server.Name == "ours":
+			line[1] = "**" + figure(v) + "**"
+			for _, over := range []struct {
+				mark float64
+				name string
+			}{{floor, "floor"}, {rival, "best"}} {
+				if over.mark > 0 {
+					line[1] += fmt.Sprintf(", %.2f × %s", v/over.mark, over.name)
+				}
+			}
+			ratios[0] = v / floor
+		case r.server.Name == "bun":
+			ratios[1] = v / floor
+		case r.server.Runtime == "" && !r.server.Ours && !r.server.Floor && (ratios[2] == 0 || v/floor < ratios[2]):
+			ratios[2] = v / floor
+		}
+		if v == rival {
+			line[2] = figure(v) + ", " + r.server.Title
+		}
+		if r.server.Name == "floor-epoll" {
+			line[3] = figure(v)
+		}
+	}
+	if floor == 0 {
+		ratios = [3]float64{}
+	}
+	return line, ratios
+}
+
+// growth is what a figure becomes from one workload to another.
+func growth(tables []*table, from, to, fromTitle, toTitle string, scale float64) string {
+	var a, b *table
+	for _, t := range tables {
+		switch t.name {
+		case from:
+			a = t
+		case to:
+			b = t
+		}
+	}
+	if a == nil || b == nil {
+		return ""
+	}
+	lines := [][]string{{"server", fromTitle, toTitle, "growth", "over the floor's growth"}}
+	grown := make(map[string]float64)
+	before := make(map[string]float64)
+	for _, r := range a.rows() {
+		before[r.server.Name] = a.main(r)
+	}
+	rows := b.rows()
+	for _, r := range rows {
+		if v := before[r.server.Name]; v > 0 {
+			grown[r.server.Name] = b.main(r) / v
+		}
+	}
+	for _, r := range rows {
+		if g := grown[r.server.Name]; g > 0 {
+			lines = append(lines, []string{r.server.Title, digits(before[r.server.Name] * scale), digits(b.main(r) * scale),
+				fmt.Sprintf("%.2f", g), ratio(g, grown["floor-epoll"])})
+		}
+	}
+	return markdown(lines)
+}
+
+// markdown is the table of a workload.
+func (t *table) markdown(rows []row) string {
+	floor, rival := t.marks(rows)
+	lines := [][]string{t.header()}
+	for _, r := range rows {
+		f := t.fields(r, floor, rival)
+		if r.server.Ours {
+			f[0] = "**" + f[0] + "**"
+		}
+		lines = append(lines, f)
+	}
+	return markdown(lines)
+}
+
+// markdown is a table whose first line is its head; numbers stand to the right.
+func markdown(lines [][]string) string {
+	var b strings.Builder
+	for i, line := range lines {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			b.WriteString("|---|" + strings.Repeat("---:|", len(line)-1) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// serverTable says how each server is used.
+func serverTable(tables []*table) string {
+	there := make(map[string]bool)
+	for _, t := range tables {
+		for _, c := range t.cells {
+			there[c.server.Name] = true
+		}
+	}
+	lines := [][]string{{"server", "version", "how it is used here", "`-server`"}}
+	for _, s := range servers.All() {
+		if there[s.Name] {
+			lines = append(lines, []string{s.Title, version(s), s.Note, "`" + s.Name + "`"})
+		}
+	}
+	return strings.ReplaceAll(markdown(lines), "---:|", "---|")
+}
+
+// microTable is that of the benchmarks in memory.
+func microTable(results []microResult) string {
+	lines := [][]string{{"library", "ns/op", "B/op", "allocs/op"}}
+	for _, r := range results {
+		lines = append(lines, r.fields())
+	}
+	return markdown(lines)
+}
+
+// printSummary says in few lines how it came out.
+func printSummary(out io.Writer, tables []*table) {
+	for _, t := range tables {
+		if rows := t.rows(); len(rows) > 0 {
+			line, _ := t.summed(rows)
+			fmt.Fprintf(out, "%-17s %-45s %s\n", t.name, strings.ReplaceAll(line[1], "*", ""), "best other: "+line[2])
+		}
+	}
+}
