@@ -38,6 +38,9 @@ func workloads() []workload {
 	deflate := func(w workload, takeover bool) workload {
 		w = sized(w, 1<<10)
 		w.job.Deflate, w.job.Takeover = true, takeover
+		if w.plan.Compression = load.NoTakeover; takeover {
+			w.plan.Compression = load.Takeover
+		}
 		return w
 	}
 	fanout := func(name, title string, connections, depth int) workload {

@@ -16,6 +16,8 @@ var gwsServer = Server{
 			ReadMaxPayloadSize: maxMessage, WriteMaxPayloadSize: maxMessage,
 			PermessageDeflate: gws.PermessageDeflate{
 				Enabled: job.Deflate, ServerContextTakeover: job.Takeover, ClientContextTakeover: job.Takeover,
+				// Without these it demands windows of 12 bits, whatever the client offers.
+				ServerMaxWindowBits: 15, ClientMaxWindowBits: 15,
 			},
 		})
 		return serveHTTP(ln, job, func(w http.ResponseWriter, r *http.Request) {
