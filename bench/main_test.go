@@ -104,7 +104,7 @@ func TestCommandLine(t *testing.T) {
 func TestRun(t *testing.T) {
 	folder := t.TempDir()
 	var out, progress bytes.Buffer
-	err := run(context.Background(), strings.Fields("-only echo-1,idle-1000 -server ours,gorilla,floor-conn -rounds 1 -each 20ms"),
+	err := run(context.Background(), strings.Fields("-only echo-1,idle-1000 -server ours,gorilla,floor-conn -rounds 1 -each 100ms"),
 		nil, &out, &progress)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	out.Reset()
-	err = run(context.Background(), []string{"-only", "pipelined", "-server", "ours,bun,floors", "-quick", "-each", "20ms", "-write", folder, "-command", "make test"},
+	err = run(context.Background(), []string{"-only", "pipelined", "-server", "ours,bun,floors", "-quick", "-each", "100ms", "-write", folder, "-command", "make test"},
 		nil, &out, &progress)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func (b *bench) run(ctx context.Context, w workload, server servers.Server, l le
 	}
 	defer p.Stop()
 	plan := w.plan
-	plan.URL, plan.Timeout, plan.Dial = "ws://"+p.Address+"/", 20*time.Second, dialer(plan.Connections)
+	plan.URL, plan.Timeout, plan.Dial = "ws://"+p.Address+"/", 10*time.Second, dialer(plan.Connections)
 	if runtime.GOOS == "linux" {
 		plan.PID = p.PID
 	}

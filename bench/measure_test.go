@@ -39,11 +39,11 @@ func TestCalls(t *testing.T) {
 		server, _ = servers.Find("floor-conn") // elsewhere than on Linux
 	}
 	w := workload{plan: load.Plan{Connections: 4}}
-	l := length{measure: 30 * time.Millisecond}
+	l := length{measure: 200 * time.Millisecond}
 	if err := meter.CanCount(); err != nil {
 		t.Log(err)
 	} else {
-		l.count = 30 * time.Millisecond
+		l.count = 50 * time.Millisecond
 	}
 	s, err := b.run(context.Background(), w, server, l)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -110,15 +109,11 @@ func script(server servers.Server, job string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(folder, server.Name+".mjs")
-	if err := os.WriteFile(name, []byte(server.Script), 0o644); err != nil {
-		return nil, err
-	}
 	if server.Runtime == "bun" {
 		bun, err := npm.Bun(folder)
-		return exec.Command(bun, name, folder, job), err
+		return exec.Command(bun, "--eval", server.Script, folder, job), err
 	}
-	return exec.Command(server.Runtime, "--expose-gc", name, folder, job), nil
+	return exec.Command(server.Runtime, "--expose-gc", "--input-type=module", "--eval", server.Script, folder, job), nil
 }
 
 // Missing says why a server cannot run here, or nothing.

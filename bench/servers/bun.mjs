@@ -1,6 +1,6 @@
-// Bun's server, which is uWebSockets, as a server of the bench. The arguments are a folder that it does not need and
+// Bun's server, which is uWebSockets, as a server of the bench. The last arguments are a folder that it does not need and
 // the job as JSON. It prints its address, collects garbage for each line of its standard input, and ends with it.
-const job = JSON.parse(process.argv[3]);
+const job = JSON.parse(process.argv.at(-1));
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,

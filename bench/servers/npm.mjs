@@ -1,4 +1,4 @@
-// npm's "ws" as a server of the bench. The arguments are the folder that it is installed in and the job as JSON. It
+// npm's "ws" as a server of the bench. The last arguments are the folder that it is installed in and the job as JSON. It
 // prints its address, collects garbage for each line of its standard input, and ends with it.
 import { createServer } from 'node:http';
 import { createServer as createSecure } from 'node:https';
@@ -7,8 +7,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-const { WebSocketServer } = createRequire(path.join(process.argv[2], 'x.js'))('ws');
-const job = JSON.parse(process.argv[3]);
+const { WebSocketServer } = createRequire(path.join(process.argv.at(-2), 'x.js'))('ws');
+const job = JSON.parse(process.argv.at(-1));
 const http = job.Cert ? createSecure({ cert: readFileSync(job.Cert), key: readFileSync(job.Key) }) : createServer();
 const server = new WebSocketServer({
   server: http,
