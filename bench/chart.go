@@ -101,6 +101,7 @@ func drawRatios(name, title string, groups []string, series []string, colors []c
 	p.Add(line)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.NominalX(groups...)
+	p.X.Min, p.X.Max = -0.6, float64(len(groups))-0.4 // room for the labels of the first and the last
 	p.Legend.Padding = vg.Points(3)
 	return save(p, name, 80*float64(len(groups))+80, 320)
 }

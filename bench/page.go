@@ -73,8 +73,7 @@ func writePage(folder string, p page, tables []*table) error {
 			return err
 		}
 	}
-	p.Growth = growth(tables, "echo-64", "echo-10000", "64 connections, CPU µs", "10,000 connections, CPU µs", 1e6)
-	p.Flat = growth(tables, "idle-1000", "idle-19500", "1,000 connections, B each", "19,500 connections, B each", 1)
+	p.Growth, p.Flat = growth(tables), flat(tables)
 	f, err := os.Create(filepath.Join(folder, "benchmarks.md"))
 	if err != nil {
 		return err
@@ -126,39 +125,61 @@ func (t *table) summed(rows []row) (line []string, ratios [3]float64) {
 	return line, ratios
 }
 
-// growth is what a figure becomes from one workload to another.
-func growth(tables []*table, from, to, fromTitle, toTitle string, scale float64) string {
-	var a, b *table
-	for _, t := range tables {
-		switch t.name {
-		case from:
-			a = t
-		case to:
-			b = t
+// growth is how the CPU time grows with the connections.
+func growth(tables []*table) string {
+	lines := [][]string{{"server", "64 connections, CPU µs", "10,000 connections, CPU µs", "growth", "over the floor's growth"}}
+	floor := 0.0
+	all := pairs(tables, "echo-64", "echo-10000")
+	for _, p := range all {
+		if p.server.Name == "floor-epoll" {
+			floor = p.b / p.a
 		}
 	}
-	if a == nil || b == nil {
+	for _, p := range all {
+		lines = append(lines, []string{p.server.Title, micro(p.a), micro(p.b), ratio(p.b, p.a), ratio(p.b/p.a, floor)})
+	}
+	if len(all) == 0 {
 		return ""
 	}
-	lines := [][]string{{"server", fromTitle, toTitle, "growth", "over the floor's growth"}}
-	grown := make(map[string]float64)
-	before := make(map[string]float64)
-	for _, r := range a.rows() {
-		before[r.server.Name] = a.main(r)
+	return markdown(lines)
+}
+
+// flat is what further connections cost.
+func flat(tables []*table) string {
+	lines := [][]string{{"server", "1,000 connections, B each", "19,500 connections, B each", "each of the further 18,500, B"}}
+	all := pairs(tables, "idle-1000", "idle-19500")
+	for _, p := range all {
+		further := (idleMany*p.b - 1000*p.a) / (idleMany - 1000)
+		lines = append(lines, []string{p.server.Title, fmt.Sprintf("%.0f", p.a), fmt.Sprintf("%.0f", p.b), fmt.Sprintf("%.0f", further)})
 	}
-	rows := b.rows()
-	for _, r := range rows {
-		if v := before[r.server.Name]; v > 0 {
-			grown[r.server.Name] = b.main(r) / v
-		}
-	}
-	for _, r := range rows {
-		if g := grown[r.server.Name]; g > 0 {
-			lines = append(lines, []string{r.server.Title, digits(before[r.server.Name] * scale), digits(b.main(r) * scale),
-				fmt.Sprintf("%.2f", g), ratio(g, grown["floor-epoll"])})
-		}
+	if len(all) == 0 {
+		return ""
 	}
 	return markdown(lines)
+}
+
+// pair is a server's main figure at two workloads.
+type pair struct {
+	server servers.Server
+	a, b   float64
+}
+
+// pairs are those of the servers that were measured at both.
+func pairs(tables []*table, one, other string) (all []pair) {
+	first := make(map[string]float64)
+	for _, t := range tables { // one comes before the other
+		if t.name != one && t.name != other {
+			continue
+		}
+		for _, r := range t.rows() {
+			if a, v := first[r.server.Name], t.main(r); t.name == one {
+				first[r.server.Name] = v
+			} else if a > 0 {
+				all = append(all, pair{r.server, a, v})
+			}
+		}
+	}
+	return all
 }
 
 // markdown is the table of a workload.

@@ -58,7 +58,7 @@ func workloads() []workload {
 	many := idle("idle-19500", "Memory per idle connection, 19,500 connections", idleMany)
 	many.long = true
 	crowd := fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1)
-	crowd.long = true
+	crowd.rounds, crowd.long = 2, true
 	return []workload{
 		echo("echo-1", "Echo, 125 B, 1 connection, one message in flight", 1, 1),
 		echo("echo-64", "Echo, 125 B, 64 connections, one message in flight each", 64, 1),
