@@ -146,7 +146,7 @@ func (set settings) page(b *bench, s *schedule, missing map[string]error) error 
 	p := page{
 		Command: set.command, Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Commit: commit("."), Machine: machine(),
 		Go: runtime.Version(), Node: output(".", "node", "--version"),
-		Length: s.length.measure.Round(10 * time.Millisecond), Warmup: s.length.warmup, Rounds: s.rounds, Counted: b.counting,
+		Length: s.length.measure.Round(10 * time.Millisecond), Warmup: s.length.warmup, Counted: b.counting,
 		Servers:   serverTable(s.tables),
 		ReadWrite: microTable(microbench(inmemory.ReadWrites(), each)), Upgrade: microTable(microbench(inmemory.Upgrades(), each)),
 	}
@@ -157,6 +157,7 @@ func (set settings) page(b *bench, s *schedule, missing map[string]error) error 
 	}
 	for _, t := range s.tables {
 		for _, c := range t.cells {
+			p.Rounds = max(p.Rounds, len(c.samples))
 			if c.failed != nil {
 				p.Problems = append(p.Problems, c.failed.Error())
 			}
@@ -168,21 +169,28 @@ func (set settings) page(b *bench, s *schedule, missing map[string]error) error 
 // watched runs everything and shows how far it is.
 func (s *schedule) watched(ctx context.Context, b *bench, stderr io.Writer) error {
 	fmt.Fprintf(stderr, "%d runs, about %v each measured, some %v in all\n",
-		s.runs(), s.length.measure.Round(10*time.Millisecond), s.takes().Round(time.Second))
-	bar := progressbar.DefaultSilent(int64(s.runs()))
+		s.runs(s.tables), s.length.measure.Round(10*time.Millisecond), s.takes().Round(time.Second))
+	bar := progressbar.DefaultSilent(int64(s.runs(s.tables)))
 	f, watched := stderr.(*os.File)
 	if watched = watched && term.IsTerminal(int(f.Fd())); watched {
-		bar = progressbar.NewOptions(s.runs(), progressbar.OptionSetWriter(stderr), progressbar.OptionShowCount(),
+		bar = progressbar.NewOptions(s.runs(s.tables), progressbar.OptionSetWriter(stderr), progressbar.OptionShowCount(),
 			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
 	}
-	begun := time.Now()
-	err := s.run(ctx, b, func(t *table, c *cell) {
-		bar.Describe(fmt.Sprintf("%-16s %-13s", t.name, c.server.Name))
-	}, func(t *table, c *cell, last bool) {
-		bar.Add(1)
-		if last && !watched {
-			fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(begun).Seconds(), t.name)
-		}
+	begun, done := time.Now(), 0
+	err := s.run(ctx, b, watcher{
+		before: func(t *table, c *cell) { bar.Describe(fmt.Sprintf("%-16s %-13s", t.name, c.server.Name)) },
+		after: func() {
+			bar.Add(1)
+			done++
+		},
+		ended: func(t *table, left int) {
+			if left > 0 {
+				bar.ChangeMax(done + left) // fewer, if it is late
+			}
+			if !watched {
+				fmt.Fprintf(stderr, "%5.0f s  %s\n", time.Since(begun).Seconds(), t.name)
+			}
+		},
 	})
 	bar.Clear()
 	return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -47,12 +48,8 @@ func newSchedule(tables []*table, rounds int, budget time.Duration, counting boo
 	if counting {
 		s.length.count = counted
 	}
-	for s.rounds = rounds; ; s.rounds-- {
-		s.length.measure = s.fit(tables, 0, budget)
-		if s.rounds == 1 || s.takes() <= budget {
-			break
-		}
-	}
+	s.rounds = rounds
+	s.catchUp(tables, 0, budget)
 	return s
 }
 
@@ -80,11 +77,11 @@ func (s *schedule) around(w workload) time.Duration {
 	return d
 }
 
-// lengthOf is how long the parts of a run take. The calls are counted in the last round.
+// lengthOf is how long the parts of a run take. The calls are counted in the first round.
 func (s *schedule) lengthOf(t *table, round int) length {
 	l := s.length
 	l.measure *= time.Duration(max(1, t.weight))
-	if round < s.roundsOf(t)-1 || t.silent {
+	if round > 0 || t.silent {
 		l.count = 0
 	}
 	return l
@@ -116,8 +113,8 @@ func (s *schedule) fit(tables []*table, round int, left time.Duration) time.Dura
 }
 
 // runs is how many there are.
-func (s *schedule) runs() (n int) {
-	for _, t := range s.tables {
+func (s *schedule) runs(tables []*table) (n int) {
+	for _, t := range tables {
 		n += s.roundsOf(t) * len(t.cells)
 	}
 	return n
@@ -129,41 +126,61 @@ func (s *schedule) takes() time.Duration {
 	return fixed + s.length.measure*time.Duration(lengths)
 }
 
+// watcher is told how far a schedule is.
+type watcher struct {
+	before func(*table, *cell)
+	after  func()
+	ended  func(t *table, left int) // so many runs are left
+}
+
 // run does all runs: for each workload the servers in turn, and that as often as there are rounds.
-func (s *schedule) run(ctx context.Context, b *bench, before func(*table, *cell), after func(t *table, c *cell, last bool)) error {
+func (s *schedule) run(ctx context.Context, b *bench, w watcher) error {
 	for i, t := range s.tables {
-		for round := range s.roundsOf(t) {
+		for round := 0; ; round++ {
 			if !s.fixed {
-				s.length.measure = s.fit(s.tables[i:], round, time.Until(s.until))
+				s.catchUp(s.tables[i:], round, time.Until(s.until))
 			}
-			for j, c := range t.cells {
-				before(t, c)
+			if round >= s.roundsOf(t) {
+				break
+			}
+			for _, c := range t.cells {
+				w.before(t, c)
 				l, expected := s.lengthOf(t, round), s.around(t.workload)
 				begun := time.Now()
 				got, err := b.run(ctx, t.workload, c.server, l)
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
+				w.after()
 				if err != nil {
-					if c.failed == nil {
-						c.failed = fmt.Errorf("%s with %s: %w", t.name, c.server.Name, err)
-					}
-				} else {
-					c.samples = append(c.samples, got)
-					took := time.Since(begun)
-					if !t.memory {
-						took -= l.warmup + l.measure + l.count
-					}
-					if l.count > 0 && !t.memory {
-						expected *= 2
-					}
-					s.note(took, expected)
+					c.failed = cmp.Or(c.failed, fmt.Errorf("%s with %s: %w", t.name, c.server.Name, err))
+					continue
 				}
-				after(t, c, round == s.roundsOf(t)-1 && j == len(t.cells)-1)
+				c.samples = append(c.samples, got)
+				took := time.Since(begun)
+				if !t.memory {
+					took -= l.warmup + l.measure + l.count
+				}
+				if l.count > 0 && !t.memory {
+					expected *= 2
+				}
+				s.note(took, expected)
 			}
 		}
+		w.ended(t, s.runs(s.tables[i+1:]))
 	}
 	return nil
+}
+
+// catchUp fits what is left to do into the time that is left: by shorter runs, and then by fewer rounds.
+func (s *schedule) catchUp(tables []*table, round int, left time.Duration) {
+	for ; ; s.rounds-- {
+		s.length.measure = s.fit(tables, round, left)
+		fixed, lengths := s.need(tables, round)
+		if s.rounds == 1 || fixed+s.length.measure*time.Duration(lengths) <= left {
+			return
+		}
+	}
 }
 
 // note learns from what a run took beside the measuring.
