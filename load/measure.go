@@ -42,6 +42,9 @@ func (r *run) measure(ctx context.Context, report *Report, clock *clock, total *
 		}
 		r.publish(report, w)
 		last = now
+		if w.Warmup && !last.Before(warm) {
+			end = last.Add(r.plan.Duration) // where the machine was busy, the warm-up may have ended late
+		}
 		if ended || !last.Before(end) {
 			break
 		}
