@@ -159,10 +159,10 @@ func (b *bench) idle(ctx context.Context, p *meter.Process, plan load.Plan) (s s
 		failed = cmp.Or(failed, err)
 		return float64(now-before) / n
 	}
-	// An open loop goes round the connections in order. A few more messages than there are
-	// connections, and each has had one.
-	plan.Rate = max(2000, min(n, 12_000))
-	plan.Duration = time.Duration((1.05*n + 100) / plan.Rate * float64(time.Second))
+	// An open loop goes round the connections in order. More messages than there are connections,
+	// and each has had one, even if the loop is a little late.
+	plan.Rate = max(2000, min(n, 10_000))
+	plan.Duration = time.Duration((1.3*n + 100) / plan.Rate * float64(time.Second))
 	plan.Opened = func() { s.Open = look() }
 	plan.Settled = func() {
 		s.Used = look()
