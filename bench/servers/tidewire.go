@@ -12,7 +12,7 @@ import (
 // tidewire is our library by its three doors.
 var tidewire = []Server{
 	{
-		Name: "ours", Title: "Tidewire", Note: "ws.Server on its own listener, events (Attach)", Ours: true,
+		Name: "ours", Title: "Tidewire", Note: "ws.Server on its own listener, events (Attach); fan-out by Group", Ours: true,
 		Echo: true, Fanout: true, TLS: true, Deflate: true, Takeover: true,
 		Serve: func(ln net.Listener, job Job) error {
 			handler, options := oursHandler(job), &ws.AcceptOptions{ConnOptions: oursOptions(job)}
@@ -78,11 +78,10 @@ func (oursEcho) Message(c *ws.Conn, typ ws.MessageType, p []byte) {
 }
 func (oursEcho) Closed(*ws.Conn, error) {}
 
-type oursFanout struct{ hub[*ws.Conn] }
+type oursFanout struct{ group ws.Group }
 
-func (f *oursFanout) Opened(c *ws.Conn) { f.join(c) }
+func (f *oursFanout) Opened(c *ws.Conn) { f.group.Add(c) }
 func (f *oursFanout) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {
-	m := ws.Prepare(typ, p)
-	f.each(func(c *ws.Conn) { c.WritePrepared(context.Background(), m) })
+	f.group.Send(ws.Prepare(typ, p))
 }
-func (f *oursFanout) Closed(c *ws.Conn, _ error) { f.leave(c) }
+func (f *oursFanout) Closed(c *ws.Conn, _ error) { f.group.Remove(c) }
