@@ -58,6 +58,10 @@ func (c *Conn) toEngine() bool {
 		return false
 	}
 	ok := c.ended.Load() == nil && c.changeStream()
+	if ok { // the contexts of earlier calls, a request's perhaps, interrupt no more
+		c.read.watch.drop()
+		w.watch.drop()
+	}
 	if !stopped {
 		w.mu.Unlock()
 		return ok
@@ -99,6 +103,8 @@ func (c *Conn) changeStream() bool {
 	c.stream = nc
 	c.read.polled = true
 	c.events.Store(true)
+	c.socket = nil // it holds the stream of before
+	c.opened.Store(0)
 	return true
 }
 

@@ -83,14 +83,8 @@ func (c *Conn) tend(now uint32) {
 	if stuck := t.stuck.Load(); past(now, stuck, 1) && (c.events.Load() || c.plain()) {
 		// A peer that takes little at a time frees nothing for the next write(2)
 		// for long; the kernel knows what it has acknowledged.
-		q := -1
-		if c.events.Load() {
-			q = c.desc.Unsent()
-		} else {
-			q = c.socket.Unsent()
-		}
-		if int32(q) != t.unsent {
-			t.unsent = int32(q)
+		if q := int32(c.unsent()); q != t.unsent {
+			t.unsent = q
 			t.stuck.CompareAndSwap(stuck, moment(now))
 		}
 	}
@@ -128,6 +122,19 @@ func (c *Conn) tend(now uint32) {
 	}
 	t.pinged = moment(now)
 	c.sendPing(nil)
+}
+
+// unsent returns how many bytes the peer has not acknowledged yet, or -1.
+func (c *Conn) unsent() int {
+	c.mu.Lock() // Attach replaces one by the other
+	defer c.mu.Unlock()
+	if c.events.Load() {
+		return c.desc.Unsent()
+	}
+	if c.socket == nil {
+		return -1
+	}
+	return c.socket.Unsent()
 }
 
 // waits reports whether somebody waits for bytes, and none are there.
