@@ -50,4 +50,6 @@ func (c *Conn) uncork() {}
 // depart does nothing: the browser brings the closing handshake to its end.
 func (c *Conn) depart() {}
 
+func (c *Conn) toEngine(bool) bool { return false }
+
 func (c *Conn) enter(h Handler) { c.serve(h) }

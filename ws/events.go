@@ -40,24 +40,29 @@ func (e *evented) Blocked()       { (*Conn)(e).hurry() }
 // enter drives an attached connection: by the engine where it can, and then it
 // returns soon; otherwise on the calling goroutine until the end.
 func (c *Conn) enter(h Handler) {
-	if c.toEngine() {
+	if c.toEngine(true) {
 		c.desc.Resume()
 	} else {
 		c.serve(h)
 	}
 }
 
-// toEngine hands the socket to the engine, and reports whether it took it. Reading
-// is the caller's.
-func (c *Conn) toEngine() bool {
+// toEngine hands the socket to the engine, and reports whether it took it. With hold,
+// reading is the caller's; without, somebody who is writing just now keeps the
+// engine from taking it.
+func (c *Conn) toEngine(hold bool) bool {
 	w := &c.out
 	w.mu.Lock()
 	stopped := w.flushing
+	if stopped && !hold {
+		w.mu.Unlock()
+		return false
+	}
 	if stopped && !c.stopFlusher() {
 		w.mu.Unlock()
 		return false
 	}
-	ok := c.ended.Load() == nil && c.changeStream()
+	ok := c.ended.Load() == nil && c.changeStream(hold)
 	if ok { // the contexts of earlier calls, a request's perhaps, interrupt no more
 		c.read.watch.drop()
 		w.watch.drop()
@@ -93,16 +98,18 @@ func (c *Conn) stopFlusher() bool {
 }
 
 // changeStream puts the engine's Conn in the stream's place. Called with out.mu held.
-func (c *Conn) changeStream() bool {
+func (c *Conn) changeStream(hold bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	nc, err := c.wheel.poller.Add(&c.desc, c.stream, (*evented)(c))
+	c.read.polled = true
+	c.events.Store(true)
+	nc, err := c.wheel.poller.Add(&c.desc, c.stream, (*evented)(c), hold)
 	if err != nil {
+		c.events.Store(false)
+		c.read.polled = false
 		return false
 	}
 	c.stream = nc
-	c.read.polled = true
-	c.events.Store(true)
 	c.socket = nil // it holds the stream of before
 	c.opened.Store(0)
 	return true

@@ -73,7 +73,9 @@ func (c *Conn) Attach(h Handler) error {
 	if err := c.beginLoop(context.Background(), h); err != nil {
 		return err
 	}
-	go c.enter(h)
+	if !c.toEngine(false) {
+		go c.enter(h)
+	}
 	return nil
 }
 

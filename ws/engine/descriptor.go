@@ -38,7 +38,7 @@ type Descriptor struct {
 	title title
 	hup   atomic.Bool
 	want  atomic.Bool   // a Write was not taken whole
-	slow  atomic.Uint32 // how many more events get a goroutine of their own
+	slow  atomic.Uint32 // how many more events get a goroutine of their own; freshBit
 	on    *worker       // the reader's: the worker it runs on, if any
 	loop  *loop
 	ev    Events
@@ -56,6 +56,7 @@ const (
 const (
 	closedBit = 1
 	userUnit  = 2
+	freshBit  = 1 << 31 // no event has come yet: the first one, which says that there is room to write, is to be read on
 )
 
 // use keeps the file descriptor open until done.

@@ -220,6 +220,11 @@ func (w *worker) handle(fd int32, gen uint32, what uint8) {
 	if what&canWrite != 0 && d.want.Load() {
 		d.ev.Writable()
 	}
+	slow := d.slow.Load()
+	if slow&freshBit != 0 {
+		slow = d.slow.And(^uint32(freshBit)) &^ freshBit
+		what |= canRead
+	}
 	if what&canRead == 0 {
 		return
 	}
@@ -229,7 +234,7 @@ func (w *worker) handle(fd int32, gen uint32, what uint8) {
 	if d.busy.Add(1) != 1 {
 		return // whoever reads reads on
 	}
-	if d.slow.Load() > 0 || l.watchdog.dispatching.Load() {
+	if slow > 0 || l.watchdog.dispatching.Load() {
 		if l.dispatch(d) {
 			return
 		}

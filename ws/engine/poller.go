@@ -35,9 +35,10 @@ func (p *Poller) Stats() *Stats { return &p.stats }
 
 // Add takes nc over, if it is exactly a *net.TCPConn or a *net.UnixConn of stream
 // type: the socket is d's from then on, nc is closed, and the Conn that stands for
-// d is returned. Reading is the caller's, until it calls Resume; nothing is missed
-// meanwhile. On an error nc is as it was.
-func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events) (net.Conn, error) {
+// d is returned. With hold, reading is the caller's until it calls Resume, and
+// nothing is missed meanwhile; otherwise Readable is called at once, perhaps before
+// Add returns. On an error nc is as it was.
+func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events, hold bool) (net.Conn, error) {
 	raw := rawOf(nc)
 	if raw == nil {
 		return nil, errNoSocket
@@ -53,7 +54,12 @@ func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events) (net.Conn, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	c := newConn(d, nc)
-	if err := p.watch(d, fd, ev, 1); err != nil {
+	busy := uint32(1)
+	if !hold {
+		busy = 0
+		d.slow.Store(freshBit)
+	}
+	if err := p.watch(d, fd, ev, busy); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type Stats struct{ Takeovers, Dispatched, Stale, Apart atomic.Int64 }
 func (p *Poller) Stats() *Stats { return &p.stats }
 
 // Add takes nothing.
-func (p *Poller) Add(*Descriptor, net.Conn, Events) (net.Conn, error) { return nil, errNoSocket }
+func (p *Poller) Add(*Descriptor, net.Conn, Events, bool) (net.Conn, error) { return nil, errNoSocket }
 
 // Descriptor is never open on this platform.
 type Descriptor struct{}

@@ -82,7 +82,7 @@ func watched(t *testing.T, p *engine.Poller, network string) *owner {
 	t.Helper()
 	o := &owner{}
 	o.peer, o.conn = pair(t, network)
-	nc, err := p.Add(&o.Descriptor, o.conn, o)
+	nc, err := p.Add(&o.Descriptor, o.conn, o, true)
 	if err != nil {
 		t.Fatal(err)
 	}
