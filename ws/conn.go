@@ -37,9 +37,10 @@ type Conn struct {
 	seat   int32          // index in the wheel's list, owned by the wheel
 	wheel  *Engine
 
-	patient     bool // a write under way must not be interrupted (TLS, plain streams)
-	slowFirst   bool // read a few bytes before taking a buffer (TLS)
-	vanished    bool // closeStream is done
+	patient     bool  // a write under way must not be interrupted (TLS, plain streams)
+	slowFirst   bool  // read a few bytes before taking a buffer (TLS)
+	vanished    bool  // closeStream is done
+	place       int32 // in Server.conns; the Server's
 	subprotocol string
 
 	read    readState

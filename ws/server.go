@@ -90,7 +90,7 @@ type Server struct {
 	acceptors map[*acceptor]struct{}    // of listeners that the engine watches
 	silent    map[*Conn]*greeting       // accepted by the engine, and have said nothing yet
 	silence   *time.Timer               // for silent
-	conns     map[*Conn]struct{}        // open
+	conns     []*Conn                   // open; a Conn knows its place, plus one
 	onGone    func(*Conn)
 	web       *http.Server // serves HTTP; nil if there is none
 	queue     *handoff     // what web accepts from
@@ -114,7 +114,6 @@ func (s *Server) start() {
 	s.pending = map[net.Conn]bool{}
 	s.acceptors = map[*acceptor]struct{}{}
 	s.silent = map[*Conn]*greeting{}
-	s.conns = map[*Conn]struct{}{}
 	s.onGone = s.remove
 }
 
@@ -245,9 +244,9 @@ func (s *Server) adopt(c *Conn, h Handler) {
 func (s *Server) enlist(c *Conn) {
 	s.mu.Lock()
 	delete(s.silent, c)
-	s.conns[c] = struct{}{}
-	if c.gone.Load() { // onGone may have come before
-		delete(s.conns, c)
+	if !c.gone.Load() { // else onGone has come before
+		s.conns = append(s.conns, c)
+		c.place = int32(len(s.conns))
 	}
 	closing, cut := s.isClosing(), s.cut
 	s.mu.Unlock()
@@ -262,7 +261,17 @@ func (s *Server) enlist(c *Conn) {
 func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	if i := int(c.place) - 1; i >= 0 {
+		last := len(s.conns) - 1
+		s.conns[i] = s.conns[last]
+		s.conns[i].place = c.place
+		s.conns[last] = nil
+		s.conns = s.conns[:last]
+		c.place = 0
+	}
+	if len(s.conns) == 0 {
+		s.conns = nil
+	}
 	s.checkDrained()
 }
 

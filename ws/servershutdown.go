@@ -5,6 +5,7 @@ package ws
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
 const closingReason = "server is shutting down"
@@ -82,10 +83,7 @@ func (s *Server) beginClose(cut bool) ([]*Conn, *http.Server) {
 		}
 		c.desc.Kick()
 	}
-	conns := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Clone(s.conns)
 	s.checkDrained()
 	return conns, s.web
 }
