@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -88,6 +89,33 @@ func massClient(role, addr string, n int) error {
 		fmt.Println("ready")
 		bufio.NewReader(os.Stdin).ReadString('\n')
 		return nil
+	case "stay": // n connections at once, until the server says that it goes
+		var wg sync.WaitGroup
+		var told atomic.Int64
+		conns := make([]*ws.Conn, n)
+		for k := range 16 {
+			wg.Go(func() {
+				for i := k; i < n; i += 16 {
+					conns[i], _ = massDial(i, addr, fmt.Sprint("t", i))
+				}
+			})
+		}
+		wg.Wait()
+		for i, c := range conns {
+			if c == nil {
+				return fmt.Errorf("connection %d failed", i)
+			}
+			wg.Go(func() {
+				if _, _, err := c.Read(ctx); ws.CloseStatus(err) == ws.StatusGoingAway {
+					told.Add(1)
+				}
+			})
+		}
+		fmt.Println("ready")
+		wg.Wait()
+		if int(told.Load()) != n {
+			return fmt.Errorf("%d of %d were told", told.Load(), n)
+		}
 	case "race": // n connections one after the other, 32 at a time, ended in every way
 		var wg sync.WaitGroup
 		var failed atomic.Pointer[error]
@@ -195,6 +223,9 @@ func (h *massHandler) Opened(c *ws.Conn) {
 func (h *massHandler) Message(c *ws.Conn, typ ws.MessageType, p []byte) {
 	if got, _, _ := strings.Cut(string(p), ":"); got != h.token {
 		h.t.Errorf("the connection of %s got a message of %s", h.token, got)
+	}
+	if runtime.GOOS == "linux" && !isEvented(c) {
+		h.t.Errorf("the connection of %s is not the engine's", h.token)
 	}
 	c.Write(context.Background(), typ, p)
 	if h.odd && rand.IntN(8) == 0 {
