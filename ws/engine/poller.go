@@ -53,6 +53,14 @@ func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events, hold bool) (net.Conn
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
+	// Whoever shares the socket may have made it blocking (os.File.Fd did), and a
+	// read that waits would hold up everybody.
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			unix.Close(fd)
+			return nil, os.NewSyscallError("fcntl", err)
+		}
+	}
 	c := newConn(d, nc)
 	busy := uint32(1)
 	if !hold {
