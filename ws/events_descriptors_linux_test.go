@@ -107,3 +107,27 @@ func TestAttachOfABlockingSocket(t *testing.T) {
 	}()
 	await(t, done, "somebody who must not wait")
 }
+
+// Urgent data, of which the protocol knows nothing, does not hide what comes behind it.
+func TestUrgentData(t *testing.T) {
+	leakCheck(t)
+	nc, c := server(t, "tcp", ws.ConnOptions{Engine: ws.NewEngine(), PingInterval: -1})
+	got := make(chan string, 10)
+	gate := make(chan struct{})
+	c.Attach(ws.HandlerFunc(func(_ *ws.Conn, _ ws.MessageType, p []byte) {
+		got <- string(p)
+		if string(p) == "wait" {
+			<-gate
+		}
+	}))
+	nc.Write(rawFrame(true, frame.Text, []byte("wait")))
+	await(t, got, "the first message")
+	nc.Write(rawFrame(true, frame.Text, []byte("before")))
+	control, _ := nc.(*net.TCPConn).SyscallConn()
+	control.Control(func(fd uintptr) { syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) })
+	nc.Write(rawFrame(true, frame.Text, []byte("behind")))
+	close(gate)
+	if a, b := await(t, got, "before"), await(t, got, "behind"); a != "before" || b != "behind" {
+		t.Errorf("got %q and %q", a, b)
+	}
+}

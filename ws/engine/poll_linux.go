@@ -12,14 +12,14 @@ import (
 const (
 	canRead = 1 << iota
 	canWrite
-	hungUp // the peer has ended its half, or the connection is broken
+	hungUp // the peer has ended its half, or the connection is broken: a short read says nothing
 )
 
 // kernel is an epoll set (epoll(7)) and an eventfd to wake it.
 type kernel struct{ ep, event int }
 
 // interest is registered once: an edge for each change, and nobody re-arms.
-const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&(1<<32-1)
+const interest = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&(1<<32-1)
 
 func (k *kernel) open() error {
 	var err error
@@ -77,13 +77,14 @@ func (k *kernel) wait(evs *events, most int, patience time.Duration) int {
 // at returns an event; fd is -1 for wake's.
 func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
 	ev := &evs[i]
-	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		what |= canRead
 	}
 	if ev.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		what |= canWrite
 	}
-	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	// A read stops short at urgent data (tcp(7)), as at the end.
+	if ev.Events&(unix.EPOLLPRI|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		what |= hungUp
 	}
 	return ev.Fd, uint32(ev.Pad), what
