@@ -386,6 +386,10 @@ func (c *Conn) takeBack(b *[]byte, tail *sharedTail, p []byte, n int) {
 // not take. It is called with mu held and releases it.
 func (c *Conn) stall(moved bool) {
 	w := &c.out
+	if c.gone.Load() { // since the last write: dropQueue has left what is pending to us
+		c.writeBroken(net.ErrClosed)
+		return
+	}
 	if moved || c.ticks.stuck.Load() == 0 {
 		c.ticks.stuck.Store(moment(c.wheel.now.Load()))
 	}
