@@ -39,7 +39,7 @@ func TestWritableIsNeverMissed(t *testing.T) {
 				default:
 				}
 			}
-			if _, err := p.Add(&o.Descriptor, o.conn, o); err != nil {
+			if _, err := p.Add(&o.Descriptor, o.conn, o, true); err != nil {
 				t.Fatal(err)
 			}
 			defer o.Close()
