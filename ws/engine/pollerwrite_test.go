@@ -52,7 +52,7 @@ func TestWritableIsNeverMissed(t *testing.T) {
 			}()
 			full := 0
 			for sent, piece := 0, make([]byte, 8<<10); sent < total; {
-				n, err := o.Write(piece[:100], piece[100:min(len(piece), total-sent+100)])
+				n, err := o.WriteAll([][]byte{piece[:100], piece[100:min(len(piece), total-sent+100)]})
 				if n = min(n, total-sent); err != nil {
 					t.Fatal(err)
 				}
