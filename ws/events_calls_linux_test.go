@@ -5,9 +5,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/frame"
@@ -34,7 +33,7 @@ type unaccounted struct{ fd int }
 
 func (u unaccounted) send(t *testing.T, p []byte) {
 	for len(p) > 0 {
-		n, err := unix.SendmsgN(u.fd, p, nil, nil, 0)
+		n, err := syscall.SendmsgN(u.fd, p, nil, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +44,7 @@ func (u unaccounted) send(t *testing.T, p []byte) {
 func (u unaccounted) receive(t *testing.T, n int) {
 	p := make([]byte, n)
 	for got := 0; got < n; {
-		k, _, err := unix.Recvfrom(u.fd, p[got:], 0)
+		k, _, err := syscall.Recvfrom(u.fd, p[got:], 0)
 		if err != nil || k == 0 {
 			t.Fatalf("%d bytes of %d, %v", got, n, err)
 		}
@@ -71,7 +70,7 @@ func TestCallsForAMessage(t *testing.T) {
 				}
 				defer file.Close()
 				client := unaccounted{int(file.Fd())}
-				unix.SetNonblock(client.fd, false)
+				syscall.SetNonblock(client.fd, false)
 				var wire []byte
 				for range together {
 					wire = append(wire, rawFrame(true, frame.Text, make([]byte, 100))...)
@@ -97,7 +96,7 @@ func TestCallsForAMessage(t *testing.T) {
 				if bestR < 0.98 || bestR > 1.02 || bestW < 0.98 || bestW > 1.02 {
 					t.Errorf("%d at a time took %.3f reads and %.3f writes", together, bestR, bestW)
 				}
-				unix.SetNonblock(client.fd, true) // nc shares the flag
+				syscall.SetNonblock(client.fd, true) // nc shares the flag
 			})
 		}
 	}
