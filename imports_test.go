@@ -64,7 +64,6 @@ var testAids = []string{
 	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "conformance",
 	"go.uber.org/goleak",
 	"golang.org/x/net/nettest",
-	"golang.org/x/sys/unix",
 	"github.com/chromedp/...",
 	"github.com/rogpeppe/go-internal/testscript",
 	"github.com/fxamacker/cbor/v2",
