@@ -368,7 +368,11 @@ func (c *Conn) closeStream() {
 		return
 	}
 	c.wheel.leave(c)
-	c.link().Close()
+	if c.events.Load() {
+		c.desc.Close()
+	} else {
+		c.link().Close()
+	}
 	count.open.Add(-1)
 	c.dropQueue()
 	c.mu.Lock()
