@@ -38,8 +38,8 @@ type lane struct {
 	extra  bool
 	stop   atomic.Bool // an extra one is to end
 
-	last uint64 // word at the watchdog's last tick
-	same int    // ticks for which it has been that; both are the watchdog's
+	last  uint64    // word at the watchdog's last tick
+	since time.Time // when it was first seen to be that; both are the watchdog's
 }
 
 const (

@@ -27,7 +27,8 @@ type watchdog struct {
 }
 
 const (
-	watchTick     = 500 * time.Microsecond
+	watchTick     = 500 * time.Microsecond // of 1 ms where nothing else runs: the runtime rounds
+	blockedFor    = 900 * time.Microsecond
 	watchQuiet    = 8 // ticks
 	dispatchShort = 2 * time.Millisecond
 	dispatchLong  = 100 * time.Millisecond
@@ -71,9 +72,9 @@ func (g *watchdog) tick() {
 	if g.over {
 		return
 	}
-	busy := 0
+	busy, now := 0, time.Now()
 	for _, n := range g.lanes {
-		if g.look(n) {
+		if g.look(n, now) {
 			busy++
 		}
 	}
@@ -83,7 +84,6 @@ func (g *watchdog) tick() {
 	}
 	g.adjust(busy)
 	if g.dispatching.Load() {
-		now := time.Now()
 		if g.blocked.Load() >= 2 {
 			g.until = now.Add(dispatchLong)
 		}
@@ -115,23 +115,17 @@ func (g *watchdog) idle() bool {
 	return true
 }
 
-// look replaces the worker of a lane that is where it was two ticks ago, and reports
+// look replaces the worker of a lane that has not moved for long, and reports
 // whether it is busy.
-func (g *watchdog) look(n *lane) bool {
+func (g *watchdog) look(n *lane, now time.Time) bool {
 	word := n.word.Load()
-	switch {
-	case uint32(word) == waiting:
-		n.same = 0
-	case word != n.last:
-		n.same = 0
-	default:
-		if n.same++; n.same >= 2 {
-			g.takeOver(n, word)
-			word = n.word.Load()
-			n.same = 0
-		}
+	if uint32(word) != waiting && word == n.last && now.Sub(n.since) >= blockedFor {
+		g.takeOver(n, word)
+		word = n.word.Load()
 	}
-	n.last = word
+	if word != n.last {
+		n.last, n.since = word, now
+	}
 	return uint32(word) != waiting
 }
 
@@ -165,7 +159,9 @@ func (g *watchdog) takeOver(n *lane, word uint64) {
 	}
 	if d := l.poller.table.get(int(fd)); d != nil && d.gen == gen && d.use() {
 		d.slow.Store(slowEvents)
-		d.ev.Blocked()
-		d.done()
+		go func() { // it may log, or wait for a lock
+			defer d.done()
+			d.ev.Blocked()
+		}()
 	}
 }

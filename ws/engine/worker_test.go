@@ -188,6 +188,8 @@ func TestBusyIsNotBlocked(t *testing.T) {
 		over := make(chan struct{})
 		o.onByte(func() {
 			p.Tick()
+			for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
+			}
 			if left--; left > 0 {
 				o.peer.Write([]byte("x"))
 			} else {
