@@ -153,7 +153,7 @@ func TestWritesRaceWithAttach(t *testing.T) {
 	for _, kind := range evented {
 		t.Run(kind, func(t *testing.T) {
 			leakCheck(t)
-			for round := range 30 {
+			for round := range 15 {
 				client, srv := pair(t, kind, ws.ConnOptions{WriteQueue: 64 << 20})
 				const writers, each = 6, 40
 				size := []int{10, 3000, 40_000}[round%3]
