@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/tidewire/tidewire/ws/engine"
 )
 
 // Group is a set of connections that are sent the same messages: what a chat room
@@ -102,6 +104,7 @@ func (g *Group) Send(m *Prepared) error {
 	g.queue = append(g.queue, m)
 	if !g.busy {
 		g.busy = true
+		engine.Work(1)
 		go g.deliver()
 	}
 	return nil
@@ -118,6 +121,7 @@ func (g *Group) deliver() {
 		if len(g.queue) == 0 {
 			g.busy = false
 			g.mu.Unlock()
+			engine.Work(-1)
 			return
 		}
 		batch, members := g.queue, g.members

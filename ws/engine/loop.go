@@ -64,6 +64,7 @@ type worker struct {
 	n      uint32
 	begin  uint32 // the place of the batch's first event
 	events events
+	waits  waits
 }
 
 func newLoop(p *Poller) (*loop, error) {
@@ -112,7 +113,7 @@ func (w *worker) wait() {
 		if l.several.Load() {
 			most = sharedBatch
 		}
-		got := l.kernel.wait(&w.events, most, patience)
+		got := l.kernel.wait(w, most, patience)
 		if l.stopping.Load() {
 			l.watchdog.end()
 			if l.alive.Load() > 1 {

@@ -76,6 +76,9 @@ func (k *kernel) remove(fd int) {
 // wake has wait return. It may be called once, and the next wait does so too.
 func (k *kernel) wake() { unix.Write(k.in, []byte{1}) }
 
+// waits is nothing here.
+type waits struct{}
+
 // events is what wait fetches. The collector must not take marks for pointers: the
 // memory is of numbers.
 type events struct {
@@ -87,8 +90,9 @@ func (evs *events) all() []unix.Kevent_t {
 	return unsafe.Slice((*unix.Kevent_t)(unsafe.Pointer(&evs.list)), batchSize)
 }
 
-// wait waits for events, or for so long; for ever if that is negative.
-func (k *kernel) wait(evs *events, most int, patience time.Duration) int {
+// wait waits for at most so many events, or for so long; for ever if that is negative.
+func (k *kernel) wait(w *worker, most int, patience time.Duration) int {
+	evs := &w.events
 	evs.wake = uint32(k.out)
 	var until *unix.Timespec
 	if patience >= 0 {

@@ -26,6 +26,7 @@ func (k *kernel) open() error {
 	if k.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
+	unix.SetNonblock(k.ep, true) // for os.NewFile in park: nobody reads it
 	if k.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		unix.Close(k.ep)
 		return os.NewSyscallError("eventfd", err)
@@ -61,17 +62,70 @@ func (k *kernel) wake() {
 // events is what wait fetches.
 type events [batchSize]unix.EpollEvent
 
-// wait waits for events, or for so long; for ever if that is negative.
-func (k *kernel) wait(evs *events, most int, patience time.Duration) int {
-	timeout := -1
-	if patience >= 0 {
-		timeout = int(patience.Milliseconds())
+// waits is how a worker waits.
+type waits struct {
+	most int
+	got  int
+	look func(fd uintptr) bool // allocated once
+}
+
+// wait waits for at most so many events, or for so long; for ever if that is
+// negative. The worker's events are where they come.
+func (k *kernel) wait(w *worker, most int, patience time.Duration) int {
+	switch {
+	case patience >= 0:
+		return k.block(w, most, int(patience.Milliseconds()))
+	case others.Load() > 0:
+		return k.park(w, most)
 	}
-	n, err := unix.EpollWait(k.ep, evs[:most], timeout)
+	return k.block(w, most, -1)
+}
+
+// block waits in the kernel.
+func (k *kernel) block(w *worker, most, timeout int) int {
+	n, err := unix.EpollWait(k.ep, w.events[:most], timeout)
 	if err != nil {
 		return 0 // EINTR
 	}
 	return n
+}
+
+// park waits in the runtime's poller, as any goroutine that reads. A thread that
+// waits in the kernel is the shorter way, but keeps its processor from others until
+// the runtime takes it away, and has the runtime look for such threads every 20
+// microseconds: that is dear while others work for long. The set is known to the
+// runtime for no longer than that: each event would wake it.
+func (k *kernel) park(w *worker, most int) int {
+	v := &w.waits
+	if v.look == nil {
+		v.look = w.fetch
+	}
+	v.most, v.got = most, 0
+	fd, err := unix.FcntlInt(uintptr(k.ep), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return k.block(w, most, -1)
+	}
+	f := os.NewFile(uintptr(fd), "epoll")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err == nil {
+		err = raw.Read(v.look)
+	}
+	if err != nil {
+		return k.block(w, most, -1)
+	}
+	return v.got
+}
+
+// fetch takes the events that are there, and reports whether there were any.
+func (w *worker) fetch(fd uintptr) bool {
+	v := &w.waits
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&w.events)), uintptr(v.most), 0, 0, 0)
+	if e != 0 {
+		n = 0
+	}
+	v.got = int(n)
+	return v.got > 0
 }
 
 // at returns an event; fd is -1 for wake's.

@@ -129,6 +129,13 @@ func (l *loop) leave() {
 	}
 }
 
+// others counts the goroutines that Work was told of.
+var others atomic.Int64
+
+// Work says that a goroutine begins (1) or ends (-1) to do work for connections that
+// takes long: workers that wait meanwhile leave their processors to others.
+func Work(n int64) { others.Add(n) }
+
 // table finds a descriptor's owner by its number.
 type table struct {
 	mu    sync.Mutex // guards growing

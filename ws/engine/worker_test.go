@@ -67,9 +67,7 @@ func TestBlockedHandlersHoldNobodyUp(t *testing.T) {
 					exchange(t, o, "and on")
 				}
 			}
-			if told.Load() == 0 {
-				t.Error("no owner heard that it blocks")
-			}
+			until(t, "an owner to hear that it blocks", func() bool { return told.Load() > 0 })
 			close(release)
 			until(t, "the return", func() bool {
 				return p.Stats().Apart.Load() == 0 && !p.Dispatching() && !p.Ticking() && workers() == 1
