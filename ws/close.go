@@ -177,7 +177,7 @@ func (c *Conn) refuseWith(code StatusCode, reason string, cause error) error {
 // leave gets a connection that has ended on its way: the reader is woken to do
 // it, or if there is none, a goroutine does.
 func (c *Conn) leave() {
-	if c.read.watch.state.CompareAndSwap(idle, alone) {
+	if c.read.watch.state.CompareAndSwap(idle, busy) {
 		go c.depart()
 		return
 	}
@@ -245,7 +245,8 @@ func (c *Conn) depart() {
 	r := &c.read
 	on := r.watch.watching()
 	on.mu.Lock() // from here on, no context interrupts
-	r.watch.state.Store(alone)
+	on.deaf = true
+	r.watch.state.Store(busy)
 	on.mu.Unlock()
 	if !c.gone.Load() && !c.departQuickly() {
 		if r.attached {
@@ -341,7 +342,7 @@ func (c *Conn) kill() {
 		t.NetConn().Close()
 	}
 	c.closeStream()
-	if c.read.watch.state.CompareAndSwap(idle, alone) {
+	if c.read.watch.state.CompareAndSwap(idle, busy) {
 		c.vanish()
 	}
 }

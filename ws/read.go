@@ -57,7 +57,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 func (c *Conn) awaitPeer() {
 	// sendClose sets dead before Close looks for a reader: one of the two sees the
 	// other.
-	if c.ticks.dead.Load() == 0 || !c.closing() || !c.read.watch.state.CompareAndSwap(idle, alone) {
+	if c.ticks.dead.Load() == 0 || !c.closing() || !c.read.watch.begin(context.Background(), (*reading)(c)) {
 		return
 	}
 	go func() {
@@ -122,7 +122,7 @@ func (c *Conn) endRead() {
 			return
 		}
 		// The end came between the two looks.
-		if !r.watch.state.CompareAndSwap(idle, alone) {
+		if !r.watch.state.CompareAndSwap(idle, busy) {
 			return
 		}
 	}

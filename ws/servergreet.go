@@ -288,7 +288,7 @@ func (c *Conn) greet(g *greeting) bool {
 	r.rest = r.rest[end:]
 	r.drained = !more
 	r.looping, r.attached = true, true
-	r.watch.state.Store(alone)
+	r.watch.state.Store(busy)
 	r.stage = stageNew
 	c.handler = handler
 	c.loop.Store(true)

@@ -21,9 +21,10 @@ type watch struct {
 }
 
 type watching struct {
-	mu   sync.Mutex // guards done and stop, and orders fire against clear
+	mu   sync.Mutex // guards what follows, and orders fire against clear
 	done <-chan struct{}
 	stop func() bool
+	deaf bool // who has the direction is not to be interrupted by done
 }
 
 // watching returns what on holds, made on first use.
@@ -34,11 +35,11 @@ func (w *watch) watching() *watching {
 	return w.on.Load()
 }
 
+// The states of a direction.
 const (
-	idle    = iota
-	watched // busy, and the context may interrupt
-	alone   // busy, and nothing may
-	fired   // busy, and interrupted
+	idle  = iota
+	busy  // somebody's
+	fired // somebody's, and interrupted
 )
 
 // interruptible sets the deadline of one direction of a stream. It is an
@@ -47,25 +48,39 @@ type interruptible interface{ interrupt(t time.Time) }
 
 // begin takes the direction, or reports false if it is taken.
 func (w *watch) begin(ctx context.Context, s interruptible) bool {
-	if !w.state.CompareAndSwap(idle, alone) {
+	if !w.state.CompareAndSwap(idle, busy) {
 		return false
 	}
-	done := ctx.Done()
-	if done == nil {
-		return true
+	w.heed(ctx, s)
+	return true
+}
+
+// heed has ctx, and no other context, interrupt the direction, which is the
+// caller's: so done and deaf stand still. Nearly always they are right already.
+func (w *watch) heed(ctx context.Context, s interruptible) {
+	on, done := w.on.Load(), ctx.Done()
+	if on == nil && done == nil || on != nil && (done == on.done || done == nil) && on.deaf == (done == nil) {
+		return
 	}
-	if on := w.watching(); done != on.done {
-		on.mu.Lock()
+	w.listen(ctx, done, s)
+}
+
+func (w *watch) listen(ctx context.Context, done <-chan struct{}, s interruptible) {
+	on := w.watching()
+	on.mu.Lock()
+	defer on.mu.Unlock()
+	on.deaf = done == nil
+	if done != nil && done != on.done {
 		if on.stop != nil {
 			on.stop()
 		}
 		on.done = done
 		on.stop = context.AfterFunc(ctx, func() { w.fire(done, s) })
-		on.mu.Unlock()
 	}
-	// Only now: until done was replaced, the context of before could still fire.
-	w.state.Store(watched)
-	return true
+	// Until now, the context of before could still fire.
+	if w.state.CompareAndSwap(fired, busy) {
+		s.interrupt(time.Time{})
+	}
 }
 
 // fire interrupts, if the direction is busy on behalf of that context.
@@ -73,14 +88,14 @@ func (w *watch) fire(done <-chan struct{}, s interruptible) {
 	on := w.watching()
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	if on.done == done && w.state.CompareAndSwap(watched, fired) {
+	if on.done == done && !on.deaf && w.state.CompareAndSwap(busy, fired) {
 		s.interrupt(longAgo)
 	}
 }
 
 // end gives the direction back.
 func (w *watch) end(s interruptible) {
-	if w.state.CompareAndSwap(watched, idle) || w.state.CompareAndSwap(alone, idle) {
+	if w.state.CompareAndSwap(busy, idle) {
 		return
 	}
 	on := w.watching()
