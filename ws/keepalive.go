@@ -11,7 +11,7 @@ import (
 // "not now" where a field is a moment.
 type tickState struct {
 	heard   atomic.Uint32 // bytes last came
-	waiting atomic.Bool   // somebody waits for bytes, and none are there
+	waiting atomic.Bool   // a loop that calls user code waits for bytes, and none are there
 	begun   atomic.Uint32 // a message began and has not ended
 	stuck   atomic.Uint32 // a write began and has not ended
 	dead    atomic.Uint32 // the closing must be over
@@ -142,7 +142,11 @@ func (c *Conn) waits() bool {
 	if c.events.Load() {
 		return c.desc.Idle()
 	}
-	return c.ticks.waiting.Load()
+	if c.loop.Load() && !c.quiet.Load() {
+		return c.ticks.waiting.Load()
+	}
+	// Any other reader calls nobody, and so does nothing but wait.
+	return c.read.watch.state.Load() != idle
 }
 
 // killApart is kill for the wheel, which every connection depends on: the Close of

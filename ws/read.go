@@ -55,9 +55,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 // awaitPeer completes a closing handshake that a Close began while another
 // goroutine was reading, if that one reads no more. The wheel bounds it.
 func (c *Conn) awaitPeer() {
-	// sendClose sets dead before Close looks for a reader: one of the two sees the
-	// other.
-	if c.ticks.dead.Load() == 0 || !c.closing() || !c.read.watch.begin(context.Background(), (*reading)(c)) {
+	if !c.closing() || !c.read.watch.begin(context.Background(), (*reading)(c)) {
 		return
 	}
 	go func() {
@@ -118,7 +116,11 @@ func (c *Conn) endRead() {
 		}
 		r.watch.end((*reading)(c))
 		if c.ended.Load() == nil {
-			c.awaitPeer()
+			// sendClose sets dead before Close looks for a reader: one of the two
+			// sees the other.
+			if c.ticks.dead.Load() != 0 {
+				c.awaitPeer()
+			}
 			return
 		}
 		// The end came between the two looks.
@@ -419,10 +421,18 @@ func (c *Conn) receiveOnce() (int, error) {
 	}
 	if r.looping {
 		c.uncork()
-		defer c.cork()
+		c.ticks.waiting.Store(true)
+		n, err := c.receiveFrom()
+		c.ticks.waiting.Store(false)
+		c.cork()
+		return n, err
 	}
-	c.ticks.waiting.Store(true)
-	defer c.ticks.waiting.Store(false)
+	return c.receiveFrom()
+}
+
+// receiveFrom reads once from a stream that may have it wait.
+func (c *Conn) receiveFrom() (int, error) {
+	r := &c.read
 	if c.plain() {
 		return c.socket.Read(r)
 	}
