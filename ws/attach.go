@@ -18,7 +18,7 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 	if h != nil {
 		c.handler = h
 		c.read.attached = true
-		c.out.mu.Lock()
+		c.out.lock()
 		c.out.attached = true
 		c.out.mu.Unlock()
 	}
@@ -128,7 +128,7 @@ func (c *Conn) passed(err error) (done bool, _ error) {
 // cork makes writes wait for each other while a read buffer is drained.
 func (c *Conn) cork() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	w.corked = true
 	w.apart = c.events.Load() && !c.desc.Watched() // looked at behind corked: see hurry
 	w.corks++
@@ -139,7 +139,7 @@ func (c *Conn) cork() {
 // uncork lets what was held back leave.
 func (c *Conn) uncork() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	w.corked = false
 	c.flushLater()
 }

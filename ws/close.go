@@ -88,7 +88,7 @@ func (c *Conn) abort() {
 // sendClose queues our close frame, once, and does not wait.
 func (c *Conn) sendClose(code StatusCode, reason string) {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if w.closing != nil || c.ended.Load() != nil {
 		w.mu.Unlock()
 		return
@@ -103,7 +103,7 @@ func (c *Conn) sendClose(code StatusCode, reason string) {
 
 func (c *Conn) closeTimedOut() {
 	ce := &CloseError{By: Us, Code: StatusAbnormalClosure, Cause: errCloseTimeout}
-	c.out.mu.Lock()
+	c.out.lock()
 	if cl := c.out.closing; cl != nil {
 		ce.Code, ce.Reason = cl.Code, cl.Reason
 	}
@@ -119,7 +119,7 @@ func (c *Conn) closeFrame(p []byte) error {
 		return c.violation(err)
 	}
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	ours := w.closing
 	if ours == nil {
 		// RFC 6455 section 5.5.1: answer with a close frame, typically with the
@@ -162,7 +162,7 @@ func (c *Conn) refuseWith(code StatusCode, reason string, cause error) error {
 	}
 	countRefusal(code, cause)
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if w.closing == nil {
 		w.closing = ce
 		c.appendClose(code, reason)
@@ -194,7 +194,7 @@ func (c *Conn) broken(err error) error {
 		return ce
 	}
 	ce := &CloseError{By: Network, Code: StatusAbnormalClosure, Cause: err}
-	c.out.mu.Lock()
+	c.out.lock()
 	if ours := c.out.closing; ours != nil && ours.By == Us {
 		ce = &CloseError{By: Us, Code: ours.Code, Reason: ours.Reason, Cause: errNoReply}
 	}
@@ -203,7 +203,7 @@ func (c *Conn) broken(err error) error {
 	c.read.eof = errors.Is(err, io.EOF)
 	c.read.failed = !c.read.eof
 	c.finish(ce)
-	c.out.mu.Lock()
+	c.out.lock()
 	c.out.signal() // who waits to write learns now, not when the queue is given up
 	c.out.mu.Unlock()
 	return c.ended.Load()
@@ -273,7 +273,7 @@ func (c *Conn) departQuickly() bool {
 	if !r.eof && (!r.answered || c.client || !c.events.Load() && !c.plain()) {
 		return false
 	}
-	c.out.mu.Lock()
+	c.out.lock()
 	empty := c.out.pending == nil && c.out.tail == nil && !c.out.flushing
 	c.out.mu.Unlock()
 	return empty && (r.eof || r.polled && r.drained || !c.unread())
@@ -287,7 +287,7 @@ func (c *Conn) linger() {
 	w := &c.out.watch
 	on := w.watching()
 	on.mu.Lock()
-	if w.state.Load() != fired { // a Write that its context ends must wake first
+	if w.state.Load()&stateMask != fired { // a Write that its context ends must wake first
 		c.stream.SetWriteDeadline(deadline)
 	}
 	on.mu.Unlock()
@@ -322,7 +322,7 @@ func (c *Conn) kill() {
 	if c.gone.Load() {
 		return
 	}
-	c.out.mu.Lock()
+	c.out.lock()
 	c.out.signal() // a handler that waits in Write must not hold its loop up
 	c.out.mu.Unlock()
 	if c.events.Load() {

@@ -54,7 +54,7 @@ func (c *Conn) controlFrame(op frame.Opcode, p []byte) error {
 // without waiting.
 func (c *Conn) sendPong(p []byte) {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if c.cannotWrite() != nil || w.queued() > maxPongQueue+c.set.WriteQueue {
 		w.mu.Unlock()
 		return
@@ -76,7 +76,7 @@ type pingWait struct {
 // sendPing queues a ping, without waiting. wait, if given, is told of the pong.
 func (c *Conn) sendPing(wait *pingWait) error {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if err := c.cannotWrite(); err != nil {
 		w.mu.Unlock()
 		return err

@@ -23,7 +23,7 @@ func (c *Conn) owesDrained() bool {
 func (c *Conn) drained() {
 	go func() {
 		defer func() { // runtime.Goexit in a handler comes here too
-			c.out.mu.Lock()
+			c.out.lock()
 			c.out.telling--
 			c.out.signal()
 			c.out.mu.Unlock()
@@ -38,7 +38,7 @@ func (c *Conn) drained() {
 // ended. None begins after.
 func (c *Conn) awaitDrained() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	for w.telling > 0 {
 		w.wait(context.Background())

@@ -52,7 +52,7 @@ func (c *Conn) enter(h Handler) {
 // engine from taking it.
 func (c *Conn) toEngine(hold bool) bool {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	stopped := w.flushing
 	if stopped && !hold {
 		w.mu.Unlock()
@@ -164,7 +164,7 @@ func (c *Conn) over(err error) bool {
 	c.read.inside = true
 	c.endRun(err)
 	c.read.stage = stageClosed
-	c.out.mu.Lock()
+	c.out.lock()
 	telling := c.out.telling > 0
 	c.out.mu.Unlock()
 	if telling {
@@ -197,7 +197,7 @@ func (c *Conn) departOn() {
 		return
 	}
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	pending := w.flushing || w.pending != nil || w.tail != nil
 	w.mu.Unlock()
 	if pending {
@@ -252,7 +252,7 @@ func (c *Conn) receiveEvent() (int, error) {
 // hurry lets replies that a slow handler holds back leave.
 func (c *Conn) hurry() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	w.corked = false
 	c.flushLater()
 }
@@ -260,7 +260,7 @@ func (c *Conn) hurry() {
 // writable goes on where the socket took no more.
 func (c *Conn) writable() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	switch {
 	case w.flushing:
 		w.again = true
@@ -286,7 +286,7 @@ func (c *Conn) flushOn() {
 		if round == maxRounds { // others keep queuing: the caller's Write must return
 			w.mu.Unlock()
 			go func() {
-				w.mu.Lock()
+				w.lock()
 				c.flushOn()
 			}()
 			return
@@ -314,7 +314,7 @@ func (c *Conn) flushRound(p []byte) bool {
 	} else {
 		n, err = c.sendPieces(b, tail, p)
 	}
-	w.mu.Lock()
+	w.lock()
 	total := w.inflight
 	w.inflight = 0
 	if err != nil {

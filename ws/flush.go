@@ -33,7 +33,7 @@ func (c *Conn) writeShared(ctx context.Context, typ MessageType, p []byte) error
 
 	n, err := c.send(ctx, *head, p)
 
-	w.mu.Lock()
+	w.lock()
 	w.inflight = 0
 	if err == nil {
 		putBuffer(head)
@@ -100,8 +100,14 @@ func (c *Conn) flush(ctx context.Context, recall bool) error {
 
 	n, err := c.send(ctx, *b, nil)
 
-	w.mu.Lock()
-	w.inflight = 0
+	w.lock()
+	return c.sent(ctx, b, n, err, recall)
+}
+
+// sent goes on where the first n bytes of b have left, and err stopped the rest. It
+// is called as the flusher with mu held and releases it. See flush.
+func (c *Conn) sent(ctx context.Context, b *[]byte, n int, err error, recall bool) error {
+	c.out.inflight = 0
 	if err == nil {
 		putBuffer(b)
 		return c.flushRest(ctx)
@@ -141,7 +147,7 @@ func (c *Conn) flushRest(ctx context.Context) error {
 
 		n, err := c.send(ctx, *b, nil)
 
-		w.mu.Lock()
+		w.lock()
 		w.inflight = 0
 		if err != nil {
 			if !c.interrupted(ctx, err) {
@@ -172,6 +178,7 @@ func (c *Conn) flushed() {
 	drained := c.owesDrained()
 	held := w.held
 	w.held = 0
+	c.calmDown()
 	w.mu.Unlock()
 	if held > 0 {
 		c.unhold(held)
@@ -211,7 +218,7 @@ func (c *Conn) handOver() {
 func (c *Conn) flushAll() {
 	w := &c.out
 	late := false // a deadline passed that nobody of ours had set
-	w.mu.Lock()
+	w.lock()
 	for {
 		if c.gone.Load() && w.pending != nil {
 			putBuffer(w.pending)
@@ -232,7 +239,7 @@ func (c *Conn) flushAll() {
 
 		n, err := c.send(context.Background(), *b, nil)
 
-		w.mu.Lock()
+		w.lock()
 		w.inflight = 0
 		if w.stalled && errors.Is(err, os.ErrDeadlineExceeded) {
 			*b = append((*b)[:0], (*b)[n:]...)
@@ -257,7 +264,7 @@ func (c *Conn) flushAll() {
 		if over {
 			w.mu.Unlock()
 			c.overBudget()
-			w.mu.Lock()
+			w.lock()
 		}
 	}
 }
@@ -313,7 +320,11 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 	if ctx.Err() != nil {
 		return 0, os.ErrDeadlineExceeded
 	}
-	c.ticks.stuck.CompareAndSwap(0, moment(c.wheel.now.Load()))
+	return c.put(head, p)
+}
+
+// put is send without regard to a context.
+func (c *Conn) put(head, p []byte) (int, error) {
 	if c.plain() {
 		return c.socket.Write(head, p, (*writing)(c))
 	}
@@ -328,15 +339,20 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 			if err != nil {
 				return sent, err
 			}
-			b = b[n:]
-			(*writing)(c).Moved()
+			if b = b[n:]; len(b) > 0 {
+				(*writing)(c).Moved()
+			}
 		}
 	}
 	return sent, nil
 }
 
 // Moved implements engine.Progress: the peer has taken something.
-func (c *writing) Moved() { c.ticks.stuck.Store(moment(c.wheel.now.Load())) }
+func (c *writing) Moved() {
+	if c.ticks.stuck.Load() != 0 {
+		c.ticks.stuck.Store(moment(c.wheel.now.Load()))
+	}
+}
 
 var errTwoFlushers = errors.New("ws: internal error: two flushers")
 
@@ -375,7 +391,7 @@ func (c *Conn) flushLater() {
 	w.inflight = len(*b)
 	w.mu.Unlock()
 	n, err := c.socket.TryWrite(*b)
-	w.mu.Lock()
+	w.lock()
 	w.inflight = 0
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		putBuffer(b)
@@ -402,7 +418,7 @@ func (c *Conn) drainQueue(deadline time.Time) bool {
 	w := &c.out
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	for w.flushing || w.pending != nil {
 		if c.gone.Load() {
@@ -411,7 +427,7 @@ func (c *Conn) drainQueue(deadline time.Time) bool {
 		if !w.flushing {
 			w.corked = false
 			c.flushLater()
-			w.mu.Lock()
+			w.lock()
 			continue
 		}
 		if w.wait(ctx) != nil {
@@ -424,7 +440,7 @@ func (c *Conn) drainQueue(deadline time.Time) bool {
 // dropQueue throws away what can no longer leave, once the stream is closed.
 func (c *Conn) dropQueue() {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if w.pending != nil && !w.flushing {
 		putBuffer(w.pending)
 		w.pending = nil

@@ -13,7 +13,7 @@ type tickState struct {
 	heard   atomic.Uint32 // bytes last came
 	waiting atomic.Bool   // a loop that calls user code waits for bytes, and none are there
 	begun   atomic.Uint32 // a message began and has not ended
-	stuck   atomic.Uint32 // a write began and has not ended
+	stuck   atomic.Uint32 // a write began and has not ended; see markStuck
 	dead    atomic.Uint32 // the closing must be over
 
 	retry atomic.Bool // the loop inside Socket.Wakes is to read once more
@@ -39,6 +39,9 @@ func (c *Conn) needs(now uint32) bool {
 		return int32(now-dead) >= 0
 	}
 	s := c.set
+	if s.writeTicks != 0 {
+		c.markStuck(now)
+	}
 	if past(now, t.stuck.Load(), min(s.writeTicks, 1)) {
 		return true // look at the socket's queue
 	}
@@ -55,6 +58,21 @@ func (c *Conn) needs(now uint32) bool {
 	return now-heard >= s.pingTicks && (t.pinged == 0 || now-t.pinged >= s.pingTicks || int32(heard-t.pinged) > 0)
 }
 
+// markStuck sees for the wheel that a write is under way which was not at its last
+// turn, so that no write need tell. The flusher takes the mark back behind end: one
+// of the two sees the other.
+func (c *Conn) markStuck(now uint32) {
+	t, w := &c.ticks.stuck, &c.out.watch
+	if w.state.Load()&stateMask == idle || t.Load() != 0 {
+		return
+	}
+	mark := moment(now - 1)
+	t.CompareAndSwap(0, mark)
+	if w.state.Load()&stateMask == idle {
+		t.CompareAndSwap(mark, 0)
+	}
+}
+
 // mayHideReset reports whether a loop that sleeps inside Socket.Wakes has read since
 // the last look: a reset that came in one edge with data gives no second one, and
 // nothing else would wake the loop.
@@ -67,7 +85,7 @@ func (c *Conn) mayHideReset(now, heard uint32) bool {
 func (c *Conn) tend(now uint32) {
 	t := &c.ticks
 	if dead := t.dead.Load(); dead != 0 {
-		c.out.mu.Lock()
+		c.out.lock()
 		failed := c.out.failed
 		c.out.mu.Unlock()
 		if failed != nil {

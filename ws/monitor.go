@@ -59,7 +59,7 @@ func (m *monitor) look() {
 	keep := notes[:0]
 	for _, n := range notes {
 		w := &n.c.out
-		w.mu.Lock()
+		w.lock()
 		switch {
 		case !w.corked || w.corks != n.cork || w.pending == nil:
 			if w.corks == n.cork {

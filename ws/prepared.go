@@ -115,7 +115,7 @@ func join(batch []*Prepared) []byte {
 // any more.
 func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, ended bool) {
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if joined != nil && c.takesAtOnce(len(joined)) {
 		c.writeJoined(joined)
 		return nil, false
@@ -162,7 +162,7 @@ func (c *Conn) writeJoined(joined []byte) {
 	w.flushing, w.inflight, w.again = true, len(joined), false
 	w.mu.Unlock()
 	n, err := c.desc.Write(joined)
-	w.mu.Lock()
+	w.lock()
 	w.inflight = 0
 	switch {
 	case err != nil:

@@ -71,7 +71,7 @@ func (c *Conn) awaitPeer() {
 
 // closing reports whether our close frame is queued.
 func (c *Conn) closing() bool {
-	c.out.mu.Lock()
+	c.out.lock()
 	defer c.out.mu.Unlock()
 	return c.out.closing != nil
 }

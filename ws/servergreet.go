@@ -294,7 +294,7 @@ func (c *Conn) greet(g *greeting) bool {
 	c.loop.Store(true)
 	c.begin(&birth{set: set, subprotocol: d.subprotocol, deflate: d.deflate, onGone: s.onGone})
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	w.attached = true
 	*w.grow(smallBuffer) = appendAnswer(*w.pending, h.key, &d, o.Header)
 	c.flushLater()

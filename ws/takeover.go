@@ -48,7 +48,7 @@ type Controls struct {
 func (c *Conn) TakeOver(h Controls) *Takeover {
 	t := &Takeover{c: c, controls: h}
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	if w.deflate != nil {
 		t.window = w.deflate.Window()
@@ -284,7 +284,7 @@ func (t *Takeover) closeFrame(p []byte) error {
 		return c.violation(err)
 	}
 	ce := &CloseError{By: Peer, Code: code, Reason: string(reason), At: time.Now()}
-	w.mu.Lock()
+	w.lock()
 	over := ce
 	if ours := w.closing; ours != nil {
 		over = &CloseError{By: ours.By, Code: ours.Code, Reason: ours.Reason}
@@ -296,7 +296,7 @@ func (t *Takeover) closeFrame(p []byte) error {
 			t.stopped = err
 		}
 	}
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	t.over = over
 	if w.closing != nil {

@@ -34,7 +34,7 @@ func (t *Takeover) WriteFrame(ctx context.Context, h frame.Header, p []byte) err
 	if err := ctx.Err(); err != nil {
 		return c.orEnd(err)
 	}
-	w.mu.Lock()
+	w.lock()
 	if err := t.cannotWrite(); err != nil {
 		w.mu.Unlock()
 		return err
@@ -51,7 +51,7 @@ func (t *Takeover) WriteFrame(ctx context.Context, h frame.Header, p []byte) err
 		err = t.flush(ctx, h, p)
 	}
 	if closing != nil {
-		w.mu.Lock()
+		w.lock()
 		over := t.over
 		w.mu.Unlock()
 		if over != nil && c.finish(over) {
@@ -123,7 +123,7 @@ func (t *Takeover) flush(ctx context.Context, h frame.Header, p []byte) error {
 func (t *Takeover) send(ctx context.Context, head *[]byte, p []byte) error {
 	c, w := t.c, &t.c.out
 	n, err := c.send(ctx, *head, p)
-	w.mu.Lock()
+	w.lock()
 	w.inflight = 0
 	switch {
 	case err == nil:
@@ -155,7 +155,7 @@ func (t *Takeover) send(ctx context.Context, head *[]byte, p []byte) error {
 // error when that ends first, and the *CloseError when the stream failed.
 func (t *Takeover) Flush(ctx context.Context) error {
 	c, w := t.c, &t.c.out
-	w.mu.Lock()
+	w.lock()
 	defer w.mu.Unlock()
 	for w.flushing || w.pending != nil {
 		if c.gone.Load() {
@@ -164,7 +164,7 @@ func (t *Takeover) Flush(ctx context.Context) error {
 		if !w.flushing {
 			w.corked = false
 			c.flushLater()
-			w.mu.Lock()
+			w.lock()
 			continue
 		}
 		if err := w.wait(ctx); err != nil {

@@ -40,6 +40,11 @@ const (
 	idle  = iota
 	busy  // somebody's
 	fired // somebody's, and interrupted
+
+	stateMask = 3
+	// Of the writing direction only, see quick.go:
+	calm      = 4 // a Write need not take mu
+	sizeShift = 3 // above it: the bytes of a Write that has not
 )
 
 // interruptible sets the deadline of one direction of a stream. It is an
@@ -78,7 +83,7 @@ func (w *watch) listen(ctx context.Context, done <-chan struct{}, s interruptibl
 		on.stop = context.AfterFunc(ctx, func() { w.fire(done, s) })
 	}
 	// Until now, the context of before could still fire.
-	if w.state.CompareAndSwap(fired, busy) {
+	if w.move(fired, busy) {
 		s.interrupt(time.Time{})
 	}
 }
@@ -88,8 +93,21 @@ func (w *watch) fire(done <-chan struct{}, s interruptible) {
 	on := w.watching()
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	if on.done == done && !on.deaf && w.state.CompareAndSwap(busy, fired) {
+	if on.done == done && !on.deaf && w.move(busy, fired) {
 		s.interrupt(longAgo)
+	}
+}
+
+// move changes the state alone, and reports whether it was from.
+func (w *watch) move(from, to uint32) bool {
+	for {
+		s := w.state.Load()
+		if s&stateMask != from {
+			return false
+		}
+		if w.state.CompareAndSwap(s, s&^stateMask|to) {
+			return true
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ package ws
 
 import (
 	"context"
-	"sync"
 
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/frame"
@@ -14,8 +13,11 @@ import (
 // pending in order; one goroutine at a time, the flusher, takes all that is
 // pending to the stream. Whoever finds the stream free flushes; whoever finds it
 // busy leaves its frame to the flusher.
+//
+// A Write that finds nothing at all going on does not even take mu: see quick.go.
 type writeState struct {
-	mu       sync.Mutex
+	mu       writeLock
+	watch    watch
 	pending  *[]byte     // pooled; nil when empty
 	tail     *sharedTail // evented: behind pending; nil when empty
 	inflight int         // bytes that the flusher has taken
@@ -36,7 +38,6 @@ type writeState struct {
 	corks    uint32 // counts corkings, for the monitor
 	telling  int32  // calls of Drained under way
 	history  int32  // bytes that deflate holds, as counted against the budget
-	watch    watch
 }
 
 const (
@@ -66,7 +67,7 @@ func (w *writeState) wait(ctx context.Context) error {
 	}
 	ch := w.changed
 	w.mu.Unlock()
-	defer w.mu.Lock()
+	defer w.lock()
 	select {
 	case <-ch:
 		return nil
@@ -98,6 +99,9 @@ func (c *Conn) Write(ctx context.Context, typ MessageType, p []byte) error {
 	if err := checkMessage(typ, p); err != nil {
 		return err
 	}
+	if done, err := c.writeQuick(ctx, typ, p); done {
+		return err
+	}
 	if err := c.lockMessage(ctx, len(p)); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (c *Conn) TryWrite(typ MessageType, p []byte) bool {
 		return false
 	}
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	if c.cannotWrite() != nil || w.message || !w.room(c, len(p)) {
 		if w.message || w.queued() > 0 {
 			w.full = true
@@ -129,7 +133,7 @@ func (c *Conn) TryWrite(typ MessageType, p []byte) bool {
 
 // Buffered returns how many bytes wait for the peer to take them.
 func (c *Conn) Buffered() int {
-	c.out.mu.Lock()
+	c.out.lock()
 	defer c.out.mu.Unlock()
 	return c.out.queued()
 }
@@ -162,7 +166,7 @@ func (c *Conn) lockMessage(ctx context.Context, n int) error {
 		return c.orEnd(err)
 	}
 	w := &c.out
-	w.mu.Lock()
+	w.lock()
 	for {
 		if err := c.cannotWrite(); err != nil {
 			w.mu.Unlock()
@@ -176,7 +180,7 @@ func (c *Conn) lockMessage(ctx context.Context, n int) error {
 			// Replies were held back to leave together; now is the time.
 			w.corked = false
 			c.flushLater()
-			w.mu.Lock()
+			w.lock()
 			continue
 		}
 		if !free && w.attached {

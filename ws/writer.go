@@ -104,7 +104,7 @@ func (w *Writer) release(err error) {
 	putBuffer(w.buf)
 	w.buf = nil
 	out := &w.c.out
-	out.mu.Lock()
+	out.lock()
 	out.message = false
 	out.signal()
 	w.c.takeBehind()
@@ -161,7 +161,7 @@ func (w *Writer) send(fin bool) error {
 // bytes.
 func (c *Conn) lockFragment(ctx context.Context, n int) error {
 	out := &c.out
-	out.mu.Lock()
+	out.lock()
 	for {
 		if err := c.cannotWrite(); err != nil {
 			out.mu.Unlock()
@@ -173,7 +173,7 @@ func (c *Conn) lockFragment(ctx context.Context, n int) error {
 		if out.corked && !out.flushing {
 			out.corked = false
 			c.flushLater()
-			out.mu.Lock()
+			out.lock()
 			continue
 		}
 		if err := out.wait(ctx); err != nil {
