@@ -163,13 +163,17 @@ func (c *Conn) parse() (event, error) {
 		if r.open && r.fin {
 			return evEnd, nil
 		}
+		if len(r.rest) == 0 {
+			c.markBegun(false)
+			return evMore, nil
+		}
 		var h frame.Header
 		n, err := r.frames.Next(&h, r.rest)
 		if err != nil {
 			return evMore, c.violation(err)
 		}
 		if n == 0 {
-			c.markBegun(len(r.rest) > 0)
+			c.markBegun(true)
 			return evMore, nil
 		}
 		if h.Opcode.IsControl() {

@@ -19,6 +19,15 @@ var pools [len(classes)]sync.Pool
 
 // getBuffer returns an empty buffer with room for at least n bytes.
 func getBuffer(n int) *[]byte {
+	if n <= smallBuffer { // nearly every message
+		if b, _ := pools[0].Get().(*[]byte); b != nil {
+			return b
+		}
+	}
+	return otherBuffer(n)
+}
+
+func otherBuffer(n int) *[]byte {
 	if b := findBuffer(n); b != nil {
 		return b
 	}
@@ -46,6 +55,11 @@ func findBuffer(n int) *[]byte {
 // putBuffer gives a buffer back. Its owner must not touch it again.
 func putBuffer(b *[]byte) {
 	size := cap(*b)
+	if size == smallBuffer {
+		*b = (*b)[:0]
+		pools[0].Put(b)
+		return
+	}
 	for i := len(classes) - 1; i >= 0; i-- {
 		if size >= classes[i] {
 			if i == len(classes)-1 && size > maxPooled {
