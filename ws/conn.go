@@ -239,20 +239,29 @@ func (c *Conn) goneChan() <-chan struct{} {
 // plain reports whether the stream is a plain socket, and opens socket if it is.
 // That waits for the first use, so that a handshake need not pay for it.
 func (c *Conn) plain() bool {
-	const yes, no = 1, 2
 	if o := c.opened.Load(); o != 0 {
-		return o == yes
+		return o == isPlain
 	}
+	return c.open()
+}
+
+// What opened says.
+const (
+	isPlain = 1 + iota
+	isOther
+)
+
+func (c *Conn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.opened.Load() == 0 {
 		c.socket = new(engine.Socket)
 		if c.socket.Open(c.stream) {
-			c.opened.Store(yes)
+			c.opened.Store(isPlain)
 		} else {
 			c.socket = nil
-			c.opened.Store(no)
+			c.opened.Store(isOther)
 		}
 	}
-	return c.opened.Load() == yes
+	return c.opened.Load() == isPlain
 }

@@ -328,20 +328,28 @@ func (c *Conn) put(head, p []byte) (int, error) {
 	if c.plain() {
 		return c.socket.Write(head, p, (*writing)(c))
 	}
-	sent := 0
-	for _, b := range [2][]byte{head, p} {
-		for len(b) > 0 {
-			n, err := c.stream.Write(b[:min(len(b), writePiece)])
-			sent += n
-			if n == 0 && err == nil {
-				err = io.ErrShortWrite
-			}
-			if err != nil {
-				return sent, err
-			}
-			if b = b[n:]; len(b) > 0 {
-				(*writing)(c).Moved()
-			}
+	sent, err := c.putPieces(head)
+	if err == nil && p != nil {
+		var n int
+		n, err = c.putPieces(p)
+		sent += n
+	}
+	return sent, err
+}
+
+// putPieces writes b to a stream that is no plain socket.
+func (c *Conn) putPieces(b []byte) (sent int, err error) {
+	for sent < len(b) {
+		if sent > 0 {
+			(*writing)(c).Moved()
+		}
+		n, err := c.stream.Write(b[sent:min(len(b), sent+writePiece)])
+		sent += n
+		if n == 0 && err == nil {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return sent, err
 		}
 	}
 	return sent, nil
