@@ -109,7 +109,9 @@ func (c *Conn) ownContext(ctx context.Context) context.Context {
 // hold. The reader that saw the end sees to the stream.
 func (c *Conn) endRead() {
 	r := &c.read
-	r.giveBack()
+	if c.slowFirst || c.opened.Load() != isOther {
+		r.giveBack()
+	} // Other streams have a buffer while they wait for bytes: it may as well stay.
 	if c.ended.Load() == nil {
 		if c.ticks.begun.Load() != 0 {
 			c.ticks.paused = moment(c.wheel.now.Load())
