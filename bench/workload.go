@@ -59,6 +59,8 @@ func workloads() []workload {
 	many.long = true
 	crowd := fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1)
 	crowd.rounds, crowd.long = 2, true
+	flood := fanout("stream-5000", "Fan-out, 125 B, to 5,000 connections, 16 messages in flight", 5000, 16)
+	flood.rounds, flood.long = 1, true
 	return []workload{
 		echo("echo-1", "Echo, 125 B, 1 connection, one message in flight", 1, 1),
 		echo("echo-64", "Echo, 125 B, 64 connections, one message in flight each", 64, 1),
@@ -73,6 +75,7 @@ func workloads() []workload {
 		fanout("fanout-1000", "Fan-out, 125 B, to 1,000 connections, one message at a time", 1000, 1),
 		crowd,
 		fanout("stream-1000", "Fan-out, 125 B, to 1,000 connections, 16 messages in flight", 1000, 16),
+		flood,
 		idle("idle-1000", "Memory per idle connection, 1,000 connections", 1000),
 		many,
 		secure,
