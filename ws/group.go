@@ -20,8 +20,9 @@ import (
 // A member that has ended is dropped with the next message.
 type Group struct {
 	// Refused is called for a member that a message was not queued for because its
-	// queue is full, under RefuseWrite. It must not block. nil means that nobody
-	// wants to know. It must not change once the Group is used.
+	// queue is full, under RefuseWrite. It must not block; if it panics, that
+	// member is closed with 1011. nil means that nobody wants to know. It must not
+	// change once the Group is used.
 	Refused func(c *Conn, m *Prepared)
 
 	mu      sync.Mutex // guards what follows
@@ -116,10 +117,16 @@ const share = 512
 
 // deliver sends what is queued until nothing is.
 func (g *Group) deliver() {
+	over := false
+	defer func() {
+		if !over { // runtime.Goexit in Refused
+			go g.deliver()
+		}
+	}()
 	for {
 		g.mu.Lock()
 		if len(g.queue) == 0 {
-			g.busy = false
+			g.busy, over = false, true
 			g.mu.Unlock()
 			engine.Work(-1)
 			return
@@ -154,7 +161,7 @@ func (g *Group) sendTo(members []*Conn, batch []*Prepared, joined []byte) {
 		}
 		if g.Refused != nil {
 			for _, m := range refused {
-				g.Refused(c, m)
+				c.guard(func() { g.Refused(c, m) })
 			}
 		}
 	}

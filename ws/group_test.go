@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -216,5 +218,39 @@ func TestGroupMembersComeAndGo(t *testing.T) {
 	}
 	if err := g.Send(ws.Prepare(ws.Text, []byte("\xff"))); err == nil {
 		t.Error("text that is not UTF-8 was sent")
+	}
+}
+
+// A Refused that panics or ends its goroutine stops no delivery.
+func TestGroupOutlivesRefused(t *testing.T) {
+	var out lockedBuffer
+	o := ws.ConnOptions{WriteQueue: 20_000, QueuePolicy: ws.RefuseWrite, Logger: slog.New(slog.NewTextHandler(&out, nil))}
+	for name, end := range map[string]func(){"panic": func() { panic("refused") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			leakCheck(t)
+			var calls atomic.Int64
+			g := ws.Group{Refused: func(*ws.Conn, *ws.Prepared) {
+				if calls.Add(1) == 1 {
+					end()
+				}
+			}}
+			_, stuck := pair(t, "memory", o)
+			quick, s := pair(t, "tcp", ws.ConnOptions{})
+			stuck.Attach(echoHandler)
+			s.Attach(echoHandler)
+			g.Add(stuck)
+			for calls.Load() == 0 {
+				g.Send(ws.Prepare(ws.Binary, make([]byte, 10_000)))
+				time.Sleep(time.Millisecond)
+			}
+			g.Add(s)
+			waitFor(t, func() bool {
+				g.Send(ws.Prepare(ws.Text, []byte("on")))
+				return s.Buffered() == 0 && g.Len() > 0
+			})
+			if _, p := mustRead(t, quick); len(p) != 2 && len(p) != 10_000 {
+				t.Errorf("got %d bytes", len(p))
+			}
+		})
 	}
 }
