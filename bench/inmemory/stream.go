@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// endless is a net.Conn that gives head once and then wire for ever.
+// endless is a net.Conn that gives head once and then wire for ever. As with a TCP connection, a deadline may end one of
+// its writes; tidewire asks for that, and the others take it for granted.
 type endless struct {
 	head, wire []byte
 	at         int
@@ -44,6 +45,7 @@ func (c *endless) Read(p []byte) (int, error) {
 }
 
 func (c *endless) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *endless) InterruptibleWrites()             {}
 func (c *endless) Close() error                     { return nil }
 func (c *endless) LocalAddr() net.Addr              { return &net.TCPAddr{} }
 func (c *endless) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
