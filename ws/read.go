@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/ws/engine"
 	"github.com/tidewire/tidewire/ws/frame"
@@ -155,6 +154,17 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 	r := &c.read
 	base := len(dst)
+	if !r.begun && !r.open {
+		if len(r.rest) == 0 {
+			c.markBegun(false)
+			if err := c.fill(); err != nil {
+				return nil, err
+			}
+		}
+		if begin, end := r.frames.Short(r.rest); end > 0 && c.fits(end-begin) {
+			return c.short(dst, begin, end, view)
+		}
+	}
 	direct := false // the message's bytes are in dst, not in r.parts
 	if r.begun && view {
 		dst, direct = *r.view, true
@@ -224,40 +234,6 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-// single takes a message that is one frame and lies in the read buffer whole:
-// nearly every message.
-func (c *Conn) single(dst, p []byte, view bool) ([]byte, error) {
-	r := &c.read
-	switch {
-	case r.compressed:
-		if !c.client {
-			frame.Mask(p, r.key, 0)
-		}
-		r.take(len(p))
-		return c.inflated(dst, p, view)
-	case view:
-		if !c.client {
-			frame.Mask(p, r.key, 0)
-		}
-		r.take(len(p))
-		dst = p
-	default:
-		n := len(dst)
-		dst = slices.Grow(dst, len(p))[:n+len(p)]
-		if c.client {
-			copy(dst[n:], p)
-		} else {
-			frame.MaskCopy(dst[n:], p, r.key, 0)
-		}
-		r.take(len(p))
-		p = dst[n:]
-	}
-	if r.typ == Text && !utf8.Valid(p) {
-		return nil, c.refuse(StatusInvalidFramePayloadData, frame.ErrInvalidUTF8)
-	}
-	return dst, c.endMessage(true)
 }
 
 // goDirect moves a message into dst, or into the view, where its end is in sight:

@@ -51,6 +51,27 @@ func (s *State) Next(h *Header, b []byte) (n int, err error) {
 	return n, nil
 }
 
+// Short finds what most frames are: b begins with a whole message in one frame of at
+// most 125 bytes, without reserved bits and as it must be. Its payload is
+// b[begin:end], masked with the four bytes before it if s is a Server. For anything
+// else, end is 0: that is for Next. The state stays as it is.
+func (s *State) Short(b []byte) (begin, end int) {
+	if len(b) < 2 || s.open {
+		return 0, 0
+	}
+	if op := Opcode(b[0] ^ 0x80); op != Text && op != Binary { // without FIN, or with reserved bits, it is neither
+		return 0, 0
+	}
+	begin, end = 2, int(b[1])
+	if s.Role == Server {
+		begin, end = 6, end^0x80
+	}
+	if end > MaxControlPayload || len(b) < begin+end { // with the wrong mask bit, it is larger
+		return 0, 0
+	}
+	return begin, begin + end
+}
+
 // Check refuses a header that is not allowed where it stands, and otherwise
 // advances the state. A control frame never changes the state. The order of the
 // checks is that of the bits on the wire: reserved bits, opcode, fragmentation,

@@ -329,3 +329,34 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+// TestShort compares Short with Next over all first two bytes, roles and states.
+func TestShort(t *testing.T) {
+	for _, role := range []frame.Role{frame.Server, frame.Client} {
+		for _, inside := range []bool{false, true} {
+			for first := range 1 << 16 {
+				b := append([]byte{byte(first >> 8), byte(first)}, make([]byte, 4+125)...)
+				for _, cut := range []int{0, 1, 2, 5, 6, 6 + 124, 6 + 125} {
+					s := frame.State{Role: role, RSV: frame.RSV1}
+					if inside {
+						if err := s.Check(frame.Header{Opcode: frame.Text, Masked: role == frame.Server}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					before := s
+					begin, end := s.Short(b[:cut])
+					if s != before {
+						t.Fatalf("%x changes the state", first)
+					}
+					var h frame.Header
+					n, err := s.Next(&h, b[:cut])
+					short := err == nil && n > 0 && h.Fin && h.RSV == 0 && !h.Opcode.IsControl() && !inside &&
+						h.Length <= 125 && n+int(h.Length) <= cut
+					if short != (end > 0) || short && (begin != n || end != n+int(h.Length) || s != before) {
+						t.Fatalf("%v, inside %v: %d bytes of %04x: %d:%d, but Next gives %+v, %d, %v", role, inside, cut, first, begin, end, h, n, err)
+					}
+				}
+			}
+		}
+	}
+}
