@@ -24,12 +24,11 @@ import (
 // chaos is the handler of one connection of the stress test. It echoes, and does
 // whatever a handler may do, at random.
 type chaos struct {
-	s       *stress
-	id      uint32
-	opened  atomic.Int32
-	closed  atomic.Int32
-	inside  atomic.Int32
-	drained atomic.Int32
+	s      *stress
+	id     uint32
+	opened atomic.Int32
+	closed atomic.Int32
+	inside atomic.Int32
 }
 
 type stress struct {
