@@ -17,7 +17,7 @@ import (
 )
 
 func TestBreakCancelThenClose(t *testing.T) {
-	for _, kind := range []string{"tcp", "memory", "tls"} {
+	for _, kind := range []string{"tcp", "memory", "tls", "wire"} {
 		t.Run(kind, func(t *testing.T) {
 			client, server := pair(t, kind, ws.ConnOptions{CloseTimeout: patience})
 			go client.Read(context.Background()) // answers the close

@@ -70,7 +70,7 @@ func (h *drainHandler) Drained(c *ws.Conn)                             { h.n.Add
 
 // After every refusal exactly one Drained follows.
 func TestBreakDrainedFollowsRefusal(t *testing.T) {
-	for _, kind := range []string{"tcp", "memory", "tls"} {
+	for _, kind := range []string{"tcp", "memory", "tls", "wire"} {
 		t.Run(kind, func(t *testing.T) {
 			client, server := pair(t, kind, ws.ConnOptions{WriteQueue: 64 << 10, QueuePolicy: ws.RefuseWrite})
 			h := &drainHandler{closed: make(chan struct{})}

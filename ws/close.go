@@ -273,10 +273,7 @@ func (c *Conn) departQuickly() bool {
 	if !r.eof && (!r.answered || c.client || !c.events.Load() && !c.plain()) {
 		return false
 	}
-	c.out.lock()
-	empty := c.out.pending == nil && c.out.tail == nil && !c.out.flushing
-	c.out.mu.Unlock()
-	return empty && (r.eof || r.polled && r.drained || !c.unread())
+	return c.emptied() && (r.eof || r.polled && r.drained || !c.unread())
 }
 
 // linger lets the queue drain, ends our half of the stream, and reads until the
@@ -370,6 +367,9 @@ func (c *Conn) closeStream() {
 	}
 	c.wheel.leave(c)
 	if c.events.Load() {
+		if w := c.out.wire; w != nil {
+			w.end()
+		}
 		c.desc.Close()
 	} else {
 		c.link().Close()

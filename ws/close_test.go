@@ -218,7 +218,7 @@ func TestCloseNow(t *testing.T) {
 // A peer that is in the middle of sending 16 MiB when it is refused still reads
 // why.
 func TestRefusalReachesAPeerThatIsSending(t *testing.T) {
-	for _, kind := range []string{"tcp", "unix", "tls"} {
+	for _, kind := range []string{"tcp", "unix", "tls", "wire"} {
 		for _, way := range []string{"read", "attach"} {
 			t.Run(kind+"/"+way, func(t *testing.T) {
 				leakCheck(t)
@@ -244,7 +244,7 @@ func TestRefusalReachesAPeerThatIsSending(t *testing.T) {
 // The same for a peer that looks for an answer only when it has sent everything: a
 // reset would make its Write fail, and it would never know why.
 func TestRefusalReachesAPeerThatReadsWhenItHasSent(t *testing.T) {
-	for _, kind := range []string{"tcp", "unix", "tls"} {
+	for _, kind := range []string{"tcp", "unix", "tls", "wire"} {
 		for _, way := range []string{"read", "attach"} {
 			t.Run(kind+"/"+way, func(t *testing.T) {
 				leakCheck(t)
@@ -276,7 +276,7 @@ func TestRefusalReachesAPeerThatReadsWhenItHasSent(t *testing.T) {
 // A message and the end of the stream in one go: the end is noticed at once, and
 // not by keepalive.
 func TestMessageAndFINTogether(t *testing.T) {
-	for _, kind := range []string{"tcp", "unix", "tls", "memory"} {
+	for _, kind := range []string{"tcp", "unix", "tls", "wire", "memory"} {
 		for _, way := range []string{"attach", "messages", "read"} {
 			t.Run(kind+"/"+way, func(t *testing.T) {
 				leakCheck(t)

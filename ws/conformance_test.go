@@ -91,6 +91,15 @@ var serverDoors = map[string]func(t *testing.T, ln net.Listener){
 		}}
 		keep(t, func() { srv.Serve(ln) }, func() { srv.Close() })
 	},
+	"ServeTLS and Attach": func(t *testing.T, ln net.Listener) {
+		srv := &ws.Server{
+			Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+				return echoHandler, &ws.AcceptOptions{ConnOptions: conformant()}, nil
+			},
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate().cert}},
+		}
+		keep(t, func() { srv.ServeTLS(ln, "", "") }, func() { srv.Close() })
+	},
 	// The handshake is done by whoever has the stream, and the stream shows no
 	// more of itself than an io.ReadWriteCloser with two halves.
 	"NewConn and Read": func(t *testing.T, ln net.Listener) {
@@ -197,7 +206,10 @@ func runner() *conformance.Runner {
 func TestServerConformance(t *testing.T) {
 	for door, serve := range serverDoors {
 		for _, kind := range []string{"tcp", "tls", "unix", "memory"} {
-			if kind != "tcp" && door != "Server and Attach" && door != "Accept and Read" {
+			if kind != "tcp" && door != "Server and Attach" && door != "Accept and Read" && door != "ServeTLS and Attach" {
+				continue
+			}
+			if door == "ServeTLS and Attach" && kind != "tls" {
 				continue
 			}
 			t.Run(strings.ReplaceAll(door, " ", "-")+"/"+kind, func(t *testing.T) {
@@ -218,7 +230,9 @@ func TestServerConformance(t *testing.T) {
 						r.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 							return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 						}
-						ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate().cert}})
+						if door != "ServeTLS and Attach" {
+							ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate().cert}})
+						}
 					}
 					serve(t, ln)
 				case "unix":

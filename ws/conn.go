@@ -178,7 +178,8 @@ func (c *Conn) RemoteAddr() net.Addr { return c.link().RemoteAddr() }
 // NetConn returns the stream below, or nil if it is no net.Conn. Reading or
 // writing it breaks the connection; it is there for socket options. Once a
 // connection over a plain socket is attached, it is no longer the net.Conn that it
-// was made of, and its SyscallConn is the way to them.
+// was made of, and its SyscallConn is the way to them. From [Server.ServeTLS] it is
+// a *tls.Conn, whose NetConn has a SyscallConn likewise.
 func (c *Conn) NetConn() net.Conn {
 	nc := c.link()
 	if _, ok := nc.(*plainStream); ok {

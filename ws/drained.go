@@ -8,7 +8,7 @@ import "context"
 // caller then calls drained, once it has released out.mu.
 func (c *Conn) owesDrained() bool {
 	w := &c.out
-	if !w.full || !w.attached || w.message || w.flushing || w.pending != nil || w.tail != nil {
+	if !w.full || !w.attached || w.message || w.flushing || w.pending != nil || w.tail != nil || w.wire.waits() {
 		return false
 	}
 	w.full = false

@@ -13,8 +13,8 @@ import (
 	"github.com/tidewire/tidewire/ws/engine"
 )
 
-// An attached connection over a plain socket is driven by the engine: no goroutine,
-// buffer or timer is its own while nothing happens. What it does is done by
+// An attached connection over a plain socket, or over TLS on a wire, is driven by
+// the engine: no goroutine, buffer or timer is its own while nothing happens. What it does is done by
 // whoever brings the event: a worker of the engine, the Write that finds the
 // socket free, the wheel.
 
@@ -101,13 +101,28 @@ func (c *Conn) stopFlusher() bool {
 func (c *Conn) changeStream(hold bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	below := c.stream
+	wire := wireOf(c.stream)
+	if wire != nil {
+		below = wire.link()
+		c.out.wire = wire
+		wire.engage(c)
+	}
 	c.read.polled = true
 	c.events.Store(true)
-	nc, err := c.wheel.poller.Add(&c.desc, c.stream, (*evented)(c), hold)
+	nc, err := c.wheel.poller.Add(&c.desc, below, (*evented)(c), hold)
 	if err != nil {
 		c.events.Store(false)
 		c.read.polled = false
+		if wire != nil {
+			c.out.wire = nil
+			wire.evented.Store(nil)
+		}
 		return false
+	}
+	if wire != nil {
+		wire.replace(nc)
+		return true
 	}
 	c.stream = nc
 	c.socket = nil // it holds the stream of before
@@ -196,14 +211,16 @@ func (c *Conn) departOn() {
 		c.vanish()
 		return
 	}
-	w := &c.out
-	w.lock()
-	pending := w.flushing || w.pending != nil || w.tail != nil
-	w.mu.Unlock()
-	if pending {
+	if !c.emptied() {
 		return // flushed comes back to it
 	}
 	if !r.halved {
+		if w := c.out.wire; w != nil {
+			w.over.CloseWrite() // close_notify, once
+			if !c.emptied() {
+				return
+			}
+		}
 		r.halved = true
 		if c.desc.CloseWrite() != nil {
 			c.vanish()
@@ -217,8 +234,14 @@ func (c *Conn) departOn() {
 	b := getBuffer(chunkBuffer)
 	defer putBuffer(b)
 	for r.dropped < maxDrain {
-		n, _, err := c.desc.Read((*b)[:cap(*b)])
-		if engine.WouldBlock(err) {
+		var n int
+		var err error
+		if w := c.out.wire; w != nil {
+			n, err = w.receive((*b)[:cap(*b)])
+		} else {
+			n, _, err = c.desc.Read((*b)[:cap(*b)])
+		}
+		if err == errWouldBlock || engine.WouldBlock(err) {
 			return
 		}
 		if n == 0 || err != nil {
@@ -232,6 +255,9 @@ func (c *Conn) departOn() {
 // receiveEvent reads once what the engine has announced.
 func (c *Conn) receiveEvent() (int, error) {
 	r := &c.read
+	if w := c.out.wire; w != nil {
+		return w.receive(r.Space()) // drained says nothing of what TLS has
+	}
 	if r.drained {
 		return 0, errWouldBlock
 	}
@@ -265,7 +291,7 @@ func (c *Conn) writable() {
 	case w.flushing:
 		w.again = true
 		w.mu.Unlock()
-	case w.stalled:
+	case w.stalled || w.wire.waits():
 		w.stalled, w.flushing = false, true
 		c.flushOn()
 	default:
@@ -278,8 +304,12 @@ func (c *Conn) writable() {
 func (c *Conn) flushOn() {
 	w := &c.out
 	for round := 0; ; round++ {
-		if w.pending == nil && w.tail == nil {
-			c.desc.Sated()
+		if w.pending == nil && w.tail == nil && !w.wire.waits() {
+			if w.wire != nil {
+				w.wire.sated()
+			} else {
+				c.desc.Sated()
+			}
 			c.flushed()
 			return
 		}
@@ -302,6 +332,9 @@ func (c *Conn) flushOn() {
 // duty back and released mu.
 func (c *Conn) flushRound(p []byte) bool {
 	w := &c.out
+	if w.wire != nil {
+		return c.flushWire(p)
+	}
 	b, tail := w.pending, w.tail
 	w.inflight = w.queued() + len(p)
 	w.pending, w.tail, w.again = nil, nil, false
@@ -341,7 +374,10 @@ func (c *Conn) flushRound(p []byte) bool {
 // sendPieces writes what has several pieces.
 func (c *Conn) sendPieces(b *[]byte, tail *sharedTail, p []byte) (int, error) {
 	var room [16][]byte
-	pieces := room[:0]
+	return c.desc.WriteAll(inPieces(room[:0], b, tail, p))
+}
+
+func inPieces(pieces [][]byte, b *[]byte, tail *sharedTail, p []byte) [][]byte {
 	if b != nil {
 		pieces = append(pieces, *b)
 	}
@@ -351,7 +387,7 @@ func (c *Conn) sendPieces(b *[]byte, tail *sharedTail, p []byte) (int, error) {
 	if p != nil {
 		pieces = append(pieces, p)
 	}
-	return c.desc.WriteAll(pieces)
+	return pieces
 }
 
 // takeBack puts what flushRound has taken back in front of the queue, without the n

@@ -2,6 +2,8 @@
 
 package ws
 
+import "net"
+
 // Behind is how many messages of Groups wait for the end of c's Writer.
 func Behind(c *Conn) int {
 	c.mu.Lock()
@@ -11,3 +13,6 @@ func Behind(c *Conn) int {
 	}
 	return len(c.extra.behind)
 }
+
+// Wire returns what Server.ServeTLS puts below TLS.
+func Wire(nc net.Conn) net.Conn { return &wire{nc: nc} }

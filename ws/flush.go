@@ -377,7 +377,7 @@ func (c *Conn) flushLater() {
 		w.mu.Unlock()
 		return
 	}
-	if w.flushing || w.stalled || w.pending == nil && w.tail == nil {
+	if w.flushing || w.stalled || w.pending == nil && w.tail == nil && !w.wire.waits() {
 		over := c.countQueue()
 		w.mu.Unlock()
 		if over {
@@ -418,6 +418,14 @@ func (c *Conn) flushLater() {
 		c.putBack(b, nil)
 	}
 	c.handOver()
+}
+
+// emptied reports whether everything queued has left.
+func (c *Conn) emptied() bool {
+	w := &c.out
+	w.lock()
+	defer w.mu.Unlock()
+	return !w.flushing && w.pending == nil && w.tail == nil && !w.wire.waits()
 }
 
 // drainQueue waits until everything queued has left, and reports whether it did

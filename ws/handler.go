@@ -66,6 +66,11 @@ var (
 // Attach hands reading to h and returns at once: from here on, the connection is
 // driven by events. Read, Reader, Messages and CloseRead return ErrAttached.
 //
+// A connection over a plain TCP or Unix socket, or over TLS from [Server.ServeTLS],
+// owns no goroutine from then on. One over any other stream owns one; that goes for
+// a tls.Conn from elsewhere too (net/http's ServeTLS, a Dial to wss://), which
+// reads its socket by itself and waits for it.
+//
 // On an attached connection Write never waits: what the peer does not take is
 // queued up to ConnOptions.WriteQueue, and past that ConnOptions.QueuePolicy
 // applies. Close sends and returns.

@@ -40,6 +40,7 @@ var streams = map[string]func(t testing.TB) (client, server io.ReadWriteCloser){
 	"tcp":    tcpPair,
 	"unix":   unixPair,
 	"tls":    tlsPair,
+	"wire":   wirePair, // what ServeTLS makes: TLS that the engine may drive
 	"memory": memoryPair,
 	"plain":  plainPair,
 }
@@ -84,6 +85,16 @@ func netPair(t testing.TB, network, addr string) (client, server net.Conn) {
 
 func tlsPair(t testing.TB) (client, server io.ReadWriteCloser) {
 	a, b := netPair(t, "tcp", "127.0.0.1:0")
+	return secured(t, a, b)
+}
+
+func wirePair(t testing.TB) (client, server io.ReadWriteCloser) {
+	a, b := netPair(t, "tcp", "127.0.0.1:0")
+	return secured(t, ws.Wire(a), ws.Wire(b))
+}
+
+// secured returns TLS over two ends.
+func secured(t testing.TB, a, b net.Conn) (client, server io.ReadWriteCloser) {
 	c := tls.Client(a, &tls.Config{RootCAs: certificate().roots, ServerName: "localhost"})
 	s := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{certificate().cert}})
 	errs := make(chan error, 1)

@@ -34,7 +34,8 @@ func (s *Server) ListenAndServe(addr string) error {
 func (s *Server) Serve(ln net.Listener) error { return s.serve(ln, nil) }
 
 // ServeTLS is Serve over TLS. The files may be empty where TLSConfig has the
-// certificate.
+// certificate. The handshake has a goroutine; once it is over, the connection owns
+// none, as with Serve.
 func (s *Server) ServeTLS(ln net.Listener, certFile, keyFile string) error {
 	config := &tls.Config{}
 	if s.TLSConfig != nil {
@@ -172,7 +173,7 @@ func (s *Server) handshake(raw net.Conn, config *tls.Config, b *[]byte) (c *Conn
 		(&Refusal{Status: http.StatusInternalServerError}).send(nc)
 	}()
 	if config != nil {
-		t := tls.Server(raw, config)
+		t := tls.Server(&wire{nc: raw}, config)
 		if err := t.Handshake(); err != nil {
 			putBuffer(b)
 			s.failTLS(raw, err)

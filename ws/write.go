@@ -20,6 +20,7 @@ type writeState struct {
 	watch    watch
 	pending  *[]byte     // pooled; nil when empty
 	tail     *sharedTail // evented: behind pending; nil when empty
+	wire     *wire       // evented: below TLS; nil without
 	inflight int         // bytes that the flusher has taken
 	held     int         // bytes counted against the budget
 	flushing bool
@@ -31,13 +32,13 @@ type writeState struct {
 	again    bool          // evented: writable came while somebody was flushing
 	attached bool          // Write never waits for the peer
 	message  bool          // a Writer is in the middle of a message
+	history  int32         // bytes that deflate holds, as counted against the budget
 	changed  chan struct{} // closed and dropped when a waiter should look again
 	closing  *CloseError   // set when our close frame is queued
 	failed   *CloseError   // set when the stream takes nothing more
 	deflate  *deflate.Compressor
 	corks    uint32 // counts corkings, for the monitor
 	telling  int32  // calls of Drained under way
-	history  int32  // bytes that deflate holds, as counted against the budget
 }
 
 const (
@@ -80,6 +81,9 @@ func (w *writeState) wait(ctx context.Context) error {
 // held.
 func (w *writeState) queued() int {
 	n := w.inflight + w.tail.len()
+	if w.inflight == 0 { // else it is a part of that
+		n += w.wire.len()
+	}
 	if w.pending != nil {
 		n += len(*w.pending)
 	}
