@@ -4,6 +4,7 @@ package ws_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"runtime"
@@ -41,7 +42,8 @@ func BenchmarkIdle(b *testing.B) {
 				c.Attach(echoHandler)
 			}
 		}),
-		"Server": nil,
+		"Server":          nil,
+		"Server over TLS": nil,
 	}
 	for name, h := range doors {
 		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
@@ -50,6 +52,7 @@ func BenchmarkIdle(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			addr := ln.Addr().String()
 			var stop func() error
 			done := make(chan struct{})
 			if h != nil {
@@ -57,12 +60,20 @@ func BenchmarkIdle(b *testing.B) {
 				stop = srv.Close
 				go func() { srv.Serve(ln); close(done) }()
 			} else {
-				srv := &ws.Server{Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) { return echoHandler, nil, nil }}
+				srv := &ws.Server{
+					Accept:    func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) { return echoHandler, nil, nil },
+					TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate().cert}},
+				}
 				stop = srv.Close
-				go func() { srv.Serve(ln); close(done) }()
+				serve := srv.Serve
+				if name == "Server over TLS" {
+					addr = "wss://" + addr
+					serve = func(ln net.Listener) error { return srv.ServeTLS(ln, "", "") }
+				}
+				go func() { serve(ln); close(done) }()
 			}
 			before, open := inUse(), ws.Stats().Open
-			out, end := startMass(b, "hold", ln.Addr().String(), n)
+			out, end := startMass(b, "hold", addr, n)
 			if line, _ := out.ReadString('\n'); strings.TrimSpace(line) != "ready" {
 				b.Fatalf("the clients: %q", line)
 			}
