@@ -60,11 +60,7 @@ func (c *Conn) writeQuick(ctx context.Context, typ MessageType, p []byte) (bool,
 		return false, nil
 	}
 	b := getBuffer(frame.MaxHeaderSize + len(p))
-	h := frame.Header{Fin: true, Opcode: frame.Opcode(typ)}
-	if c.client {
-		h.Masked, h.Key = true, frame.NewKey()
-	}
-	*b = frame.Append(*b, h, p)
+	*b = c.appendPlain(*b, typ, p)
 	taken := uint32(calm | busy | len(*b)<<sizeShift)
 	if !w.watch.state.CompareAndSwap(calm, taken) {
 		putBuffer(b)

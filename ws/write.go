@@ -264,7 +264,8 @@ func (w *writeState) grow(n int) *[]byte {
 func (c *Conn) appendMessage(typ MessageType, p []byte) error {
 	w := &c.out
 	if w.deflate == nil || !w.deflate.Wants(len(p)) {
-		c.appendFrame(frame.Header{Fin: true, Opcode: frame.Opcode(typ)}, p)
+		b := w.grow(frame.MaxHeaderSize + len(p))
+		*b = c.appendPlain(*b, typ, p)
 		return nil
 	}
 	b := getBuffer(len(p)/2 + 64)
@@ -288,6 +289,15 @@ func (c *Conn) countHistory() {
 		w.history += int32(n)
 		c.set.Budget.add(c, int64(n))
 	}
+}
+
+// appendPlain appends p to b as a frame of its own.
+func (c *Conn) appendPlain(b []byte, typ MessageType, p []byte) []byte {
+	if !c.client {
+		return frame.AppendMessage(b, frame.Opcode(typ), p)
+	}
+	h := frame.Header{Fin: true, Opcode: frame.Opcode(typ), Masked: true, Key: frame.NewKey()}
+	return frame.Append(b, h, p)
 }
 
 // appendFrame appends one frame, masked where this end is the client. Called

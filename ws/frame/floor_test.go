@@ -27,6 +27,6 @@ func BenchmarkFloor(b *testing.B) {
 		}
 		p := dst[:h.Length]
 		frame.MaskCopy(p, in[n:m], h.Key, 0)
-		out = frame.Append(out[:0], frame.Header{Fin: true, Opcode: h.Opcode}, p)
+		out = frame.AppendMessage(out[:0], h.Opcode, p)
 	}
 }

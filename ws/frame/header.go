@@ -159,6 +159,16 @@ func appendHeader(b []byte, h *Header, length int64) []byte {
 	return b
 }
 
+// AppendMessage appends a whole message in one frame as a server sends it: it is
+// Append with Fin and op in the Header and nothing else, and faster for a short one.
+func AppendMessage(b []byte, op Opcode, p []byte) []byte {
+	if len(p) <= 125 {
+		b = append(b, 0x80|byte(op)&0xf, byte(len(p)))
+		return append(b, p...)
+	}
+	return Append(b, Header{Fin: true, Opcode: op}, p)
+}
+
 // Append appends a whole frame to b and returns the result: h with the length of
 // p in the place of h.Length, then p, masked with h.Key if h.Masked. It neither
 // modifies nor keeps p, which must not overlap the free capacity of b. It

@@ -190,6 +190,9 @@ func TestAppend(t *testing.T) {
 			if err != nil || got != h || len(b) != size+n {
 				t.Fatalf("a frame of %d bytes: %+v, %d of %d, %v", n, got, size, len(b), err)
 			}
+			if !masked && !bytes.Equal(frame.AppendMessage([]byte("<"), frame.Binary, p)[1:], b) {
+				t.Fatalf("AppendMessage makes another frame of %d bytes", n)
+			}
 			naive(b[size:], got.Key, 0)
 			if !bytes.Equal(b[size:], p) {
 				t.Fatalf("payload of %d bytes is lost", n)
