@@ -382,7 +382,8 @@ func TestServeTLSIdle(t *testing.T) {
 	}
 }
 
-// NetConn gives the tls.Conn, and below it the socket's options.
+// NetConn gives the tls.Conn, and below it the socket's options. That somebody closes
+// it is noticed.
 func TestServeTLSNetConn(t *testing.T) {
 	leakCheck(t)
 	e := newWitness()
@@ -402,5 +403,9 @@ func TestServeTLSNetConn(t *testing.T) {
 	called := false
 	if err := raw.Control(func(uintptr) { called = true }); err != nil || !called {
 		t.Errorf("Control: %v", err)
+	}
+	secure.Close() // the wrong way to end it, but noticed
+	if err := <-e.closed; ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+		t.Errorf("Closed: %v", err)
 	}
 }
