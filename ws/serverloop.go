@@ -151,10 +151,10 @@ func (s *Server) end(nc net.Conn) {
 // holds what has been read from it.
 func (s *Server) greet(raw net.Conn, config *tls.Config, b *[]byte) {
 	c, h := s.handshake(raw, config, b)
-	s.end(raw)
 	if c != nil {
-		s.adopt(c, h)
+		s.adopt(c, h) // first, or Shutdown would not wait for it
 	}
+	s.end(raw)
 }
 
 // handshake returns the connection that came of raw, if it became one.

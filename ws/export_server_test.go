@@ -1,0 +1,17 @@
+//go:build !js
+
+package ws
+
+// Surrendered is how many handshakes goroutines see to.
+func Surrendered(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending)
+}
+
+// Closing reports whether Shutdown or Close has begun.
+func Closing(s *Server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isClosing()
+}
