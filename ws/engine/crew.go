@@ -2,7 +2,10 @@
 
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // crew decides how many lanes there are. One is cheapest: its thread finds
 // everything in its caches, and takes whole batches from the kernel. Where handlers
@@ -107,17 +110,36 @@ func (g *watchdog) adjust(busy int) {
 		last := len(g.lanes) - 1
 		n := g.lanes[last]
 		n.stop.Store(true)
-		g.gone += n.count.Load()
+		g.leaving = append(g.leaving, n) // its handler may block yet
 		g.lanes[last] = nil
 		g.lanes = g.lanes[:last]
 		g.loop.several.Store(last > 1)
 	}
 }
 
+// lookAfter looks at the lanes that were dismissed, until they have ended, and
+// returns how many of them are busy.
+func (g *watchdog) lookAfter(now time.Time) (busy int) {
+	g.leaving = slices.DeleteFunc(g.leaving, func(n *lane) bool {
+		if n.ended.Load() {
+			g.gone += n.count.Load()
+			return true
+		}
+		if g.look(n, now) {
+			busy++
+		}
+		return false
+	})
+	return busy
+}
+
 // handled counts the events of all lanes, those that have ended too.
 func (g *watchdog) handled() int64 {
 	n := g.gone
 	for _, l := range g.lanes {
+		n += l.count.Load()
+	}
+	for _, l := range g.leaving {
 		n += l.count.Load()
 	}
 	return n

@@ -37,6 +37,7 @@ type lane struct {
 	count  atomic.Int64 // events handled
 	extra  bool
 	stop   atomic.Bool // an extra one is to end
+	ended  atomic.Bool // it has
 
 	last  uint64    // word at the watchdog's last tick
 	since time.Time // when it was first seen to be that; both are the watchdog's
@@ -135,6 +136,7 @@ func (w *worker) wait() {
 			}
 		}
 		if n.stop.Load() {
+			n.ended.Store(true)
 			if l.alive.Add(-1) == 0 {
 				l.kernel.close()
 			}

@@ -16,14 +16,15 @@ type watchdog struct {
 	dispatching atomic.Bool  // every event gets a goroutine
 	blocked     atomic.Int32 // workers that were replaced and have not returned
 
-	mu    sync.Mutex // guards what follows
-	timer *time.Timer
-	over  bool
-	lanes []*lane
-	gone  int64 // events handled by lanes that have ended
-	crew  crew
-	quiet int       // ticks for which all workers have been waiting
-	until time.Time // when dispatching ends
+	mu      sync.Mutex // guards what follows
+	timer   *time.Timer
+	over    bool
+	lanes   []*lane
+	leaving []*lane // dismissed, and not at their end yet
+	gone    int64   // events handled by lanes that have ended
+	crew    crew
+	quiet   int       // ticks for which all workers have been waiting
+	until   time.Time // when dispatching ends
 }
 
 const (
@@ -79,7 +80,7 @@ func (g *watchdog) tick() {
 		}
 	}
 	g.quiet++
-	if busy > 0 {
+	if g.lookAfter(now)+busy > 0 {
 		g.quiet = 0
 	}
 	g.adjust(busy)
@@ -107,9 +108,11 @@ func (g *watchdog) tick() {
 
 // idle reports whether all workers wait.
 func (g *watchdog) idle() bool {
-	for _, n := range g.lanes {
-		if uint32(n.word.Load()) != waiting {
-			return false
+	for _, lanes := range [][]*lane{g.lanes, g.leaving} {
+		for _, n := range lanes {
+			if uint32(n.word.Load()) != waiting {
+				return false
+			}
 		}
 	}
 	return true
