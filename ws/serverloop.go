@@ -150,11 +150,13 @@ func (s *Server) end(nc net.Conn) {
 // greet sees a fresh connection to its Handler, or to HTTP. Its deadline is set. b
 // holds what has been read from it.
 func (s *Server) greet(raw net.Conn, config *tls.Config, b *[]byte) {
+	// Behind adopt, or Shutdown would not wait for the connection; also after
+	// runtime.Goexit in Server.Accept.
+	defer s.end(raw)
 	c, h := s.handshake(raw, config, b)
 	if c != nil {
-		s.adopt(c, h) // first, or Shutdown would not wait for it
+		s.adopt(c, h)
 	}
-	s.end(raw)
 }
 
 // handshake returns the connection that came of raw, if it became one.

@@ -4,7 +4,10 @@ package ws_test
 
 import (
 	"io"
+	"log/slog"
 	"net"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +50,33 @@ func TestShutdownWaitsForWhatComesOfAHandshake(t *testing.T) {
 		default:
 			t.Fatal("Shutdown returned before the connection was closed")
 		}
+	}
+}
+
+// An Accept that ends its goroutine, of a handshake that a goroutine sees to, keeps
+// nothing: no place for a handshake, and nothing that Shutdown would wait for.
+func TestAcceptThatExitsGivesItsSlotBack(t *testing.T) {
+	leakCheck(t)
+	s, addr := serve(t, &ws.Server{MaxHandshakes: 1, Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+		runtime.Goexit()
+		return nil, nil, nil
+	}, Logger: slog.New(slog.DiscardHandler)})
+	for range 3 {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.SetDeadline(time.Now().Add(patience))
+		io.WriteString(nc, inPieces[:20])
+		waitFor(t, func() bool { return ws.Surrendered(s) == 1 })
+		io.WriteString(nc, inPieces[20:])
+		if p, _ := io.ReadAll(nc); !strings.HasPrefix(string(p), "HTTP/1.1 500 ") {
+			t.Errorf("answered %.40q", p)
+		}
+		nc.Close()
+		waitFor(t, func() bool { return ws.Surrendered(s) == 0 })
+	}
+	if err := s.Shutdown(testContext(t)); err != nil {
+		t.Error(err)
 	}
 }
