@@ -52,10 +52,14 @@ func (c *Conn) needs(now uint32) bool {
 	if c.mayHideReset(now, heard) {
 		return true
 	}
-	if s.pingTicks == 0 {
-		return false
-	}
-	return now-heard >= s.pingTicks && (t.pinged == 0 || now-t.pinged >= s.pingTicks || int32(heard-t.pinged) > 0)
+	return c.pingDue(now, heard)
+}
+
+// pingDue reports whether the silence has lasted since what came last, and since the
+// last ping if nothing has come after that.
+func (c *Conn) pingDue(now, heard uint32) bool {
+	t, limit := &c.ticks, c.set.pingTicks
+	return limit != 0 && now-heard >= limit && (t.pinged == 0 || now-t.pinged >= limit || int32(heard-t.pinged) > 0)
 }
 
 // markStuck sees for the wheel that a write is under way which was not at its last
@@ -123,7 +127,7 @@ func (c *Conn) tend(now uint32) {
 			c.retryRead()
 		}
 	}
-	if c.set.pingTicks == 0 || now-heard < c.set.pingTicks {
+	if !c.pingDue(now, heard) { // something else brought us here
 		return
 	}
 	if t.pinged == 0 || int32(heard-t.pinged) >= 0 {

@@ -81,6 +81,22 @@ func TestSilentPeerIsDeadAfterTwoPings(t *testing.T) {
 
 // A handler that is busy for longer than any keepalive, and a connection that
 // only writes, are not taken for dead.
+// A write that waits brings the wheel to the connection at each tick: that is no
+// reason to count the pings sooner.
+func TestSilentPeerBesideAWriteThatWaits(t *testing.T) {
+	rawBubble(t, ws.ConnOptions{WriteTimeout: time.Hour}, func(t *testing.T, nc net.Conn, c *ws.Conn) {
+		start := time.Now()
+		go c.Write(context.Background(), ws.Binary, make([]byte, 8<<20))
+		_, _, err := c.Read(context.Background())
+		if ce := closeError(t, err); ce.By != ws.Network || !errors.Is(err, ws.ErrSilent) {
+			t.Fatalf("ended with %v", err)
+		}
+		if d := time.Since(start); d < 74*time.Second || d > 77*time.Second {
+			t.Errorf("dead after %v, want 75 s: three intervals of silence", d)
+		}
+	})
+}
+
 func TestUnreadPongsDoNotCount(t *testing.T) {
 	rawBubble(t, ws.ConnOptions{}, func(t *testing.T, nc net.Conn, c *ws.Conn) {
 		over := make(chan struct{})
