@@ -15,3 +15,13 @@ func Closing(s *Server) bool {
 	defer s.mu.Unlock()
 	return s.isClosing()
 }
+
+// Pokes returns a function for each listener of s that has it look for connections.
+func Pokes(s *Server) (pokes []func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.acceptors {
+		pokes = append(pokes, a.ln.Kick)
+	}
+	return pokes
+}

@@ -44,18 +44,18 @@ const closedPoll = 50 * time.Millisecond
 // serveEvents accepts from ln by events. handled is false where that cannot be.
 func (s *Server) serveEvents(ln net.Listener) (handled bool, err error) {
 	a := &acceptor{s: s, failed: make(chan error, 1)}
-	if s.engine().poller.Listen(&a.ln, ln, a) != nil {
-		return false, nil
-	}
 	s.mu.Lock()
-	s.acceptors[a] = struct{}{}
+	s.acceptors[a] = struct{}{} // before it can be starved: release looks here
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		delete(s.acceptors, a)
 		s.mu.Unlock()
-		a.ln.Close()
 	}()
+	if s.engine().poller.Listen(&a.ln, ln, a) != nil {
+		return false, nil
+	}
+	defer a.ln.Close()
 	look := time.NewTicker(closedPoll)
 	defer look.Stop()
 	for {
@@ -104,7 +104,7 @@ func (a *acceptor) Readable() bool {
 			s.welcome(a, sock)
 			continue
 		}
-		<-s.slots
+		s.release() // another listener may have found none meanwhile
 		if engine.WouldBlock(err) {
 			return true
 		}
