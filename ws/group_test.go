@@ -254,3 +254,26 @@ func TestGroupOutlivesRefused(t *testing.T) {
 		})
 	}
 }
+
+// Empty messages that wait for the end of a Writer's fill the queue as others do.
+func TestGroupBoundsEmptyMessagesBehindAWriter(t *testing.T) {
+	const limit = 64
+	_, srv := pair(t, "tcp", ws.ConnOptions{WriteQueue: limit, QueuePolicy: ws.RefuseWrite})
+	srv.Attach(echoHandler)
+	var refused atomic.Int32
+	g := ws.Group{Refused: func(*ws.Conn, *ws.Prepared) { refused.Add(1) }}
+	g.Add(srv)
+	w, err := srv.Writer(context.Background(), ws.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Cancel()
+	const n = 10 * limit
+	for range n {
+		g.Send(ws.Prepare(ws.Text, nil))
+	}
+	waitFor(t, func() bool { return ws.Behind(srv)+int(refused.Load()) == n })
+	if got := ws.Behind(srv); got > limit {
+		t.Errorf("%d messages wait in a queue of %d bytes", got, limit)
+	}
+}

@@ -185,8 +185,8 @@ func (c *Conn) putBehind(m *Prepared) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	x := c.more()
-	if x.behindLen += len(m.payload); x.behindLen+c.out.queued() > c.set.WriteQueue && len(x.behind) > 0 {
-		x.behindLen -= len(m.payload)
+	if x.behindLen += len(m.plain); x.behindLen+c.out.queued() > c.set.WriteQueue && len(x.behind) > 0 {
+		x.behindLen -= len(m.plain)
 		return false
 	}
 	x.behind = append(x.behind, m)
