@@ -76,6 +76,9 @@ func (c *Conn) toEngine(hold bool) bool {
 		c.flushOn()
 	} else {
 		c.stream.SetWriteDeadline(time.Time{})
+		if w.tail != nil { // shared while stalled: who flushes from here on knows bytes alone
+			w.grow(0)
+		}
 		c.handOver()
 	}
 	return ok

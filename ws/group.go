@@ -137,14 +137,16 @@ func (g *Group) deliver() {
 		g.mu.Unlock()
 
 		joined := join(batch)
+		parts := max(1, min(runtime.GOMAXPROCS(0), len(members)/share))
+		refused := make([][]refusal, parts)
 		var all sync.WaitGroup
-		parts := min(runtime.GOMAXPROCS(0), len(members)/share)
 		for i := 1; i < parts; i++ {
 			part := members[i*len(members)/parts : (i+1)*len(members)/parts]
-			all.Go(func() { g.sendTo(part, batch, joined) })
+			all.Go(func() { refused[i] = g.sendTo(part, batch, joined) })
 		}
-		g.sendTo(members[:len(members)/max(1, parts)], batch, joined)
+		refused[0] = g.sendTo(members[:len(members)/parts], batch, joined)
 		all.Wait()
+		g.tell(refused)
 
 		clear(batch)
 		g.mu.Lock()
@@ -153,16 +155,35 @@ func (g *Group) deliver() {
 	}
 }
 
-func (g *Group) sendTo(members []*Conn, batch []*Prepared, joined []byte) {
+// refusal is a message that a member's queue had no room for.
+type refusal struct {
+	c *Conn
+	m *Prepared
+}
+
+// sendTo sends a batch to some members.
+func (g *Group) sendTo(members []*Conn, batch []*Prepared, joined []byte) (all []refusal) {
 	for _, c := range members {
 		refused, ended := c.queueAll(batch, joined)
 		if ended {
 			g.Remove(c)
 		}
-		if g.Refused != nil {
-			for _, m := range refused {
-				c.guard(func() { g.Refused(c, m) })
-			}
+		for _, m := range refused {
+			all = append(all, refusal{c, m})
+		}
+	}
+	return all
+}
+
+// tell calls Refused, once every member has been sent the batch: what it does holds
+// up and loses nothing.
+func (g *Group) tell(all [][]refusal) {
+	if g.Refused == nil {
+		return
+	}
+	for _, refused := range all {
+		for _, r := range refused {
+			r.c.guard(func() { g.Refused(r.c, r.m) })
 		}
 	}
 }

@@ -76,9 +76,9 @@ func (r *readState) giveBack() {
 	in := r.intake
 	switch {
 	case in == nil:
-	case len(in.rest) > 0 || in.parts.n > 0 || in.view != nil:
+	case len(in.rest) > 0 || in.parts.chunks != nil || in.view != nil:
 		r.Wait()
-	case in.parts.chunks == nil:
+	default:
 		in.rest, in.into = nil, nil
 		r.intake = nil
 		intakes.Put(in)

@@ -338,11 +338,13 @@ func (r *readState) settle(c *Conn) error {
 
 // holdView counts the view against the budget while a message is incomplete in it.
 func (c *Conn) holdView() error {
-	if r := &c.read; !r.begun {
-		r.begun = true
-		return c.hold(cap(*r.view))
+	r := &c.read
+	if r.begun {
+		return nil
 	}
-	return nil
+	err := c.hold(cap(*r.view))
+	r.begun = err == nil
+	return err
 }
 
 func (c *Conn) unholdView() {

@@ -337,7 +337,11 @@ func (c *Conn) surrender(s *Server, ref *Refusal) {
 	if s.isClosing() {
 		nc.SetReadDeadline(longAgo)
 	}
+	cut := s.cut
 	s.mu.Unlock()
+	if cut {
+		nc.Close()
+	}
 	c.drop()
 	s.heard(c)
 	go func() {
