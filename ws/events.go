@@ -14,7 +14,8 @@ import (
 )
 
 // An attached connection over a plain socket, or over TLS on a wire, is driven by
-// the engine: no goroutine, buffer or timer is its own while nothing happens. What it does is done by
+// the engine: no goroutine, buffer or timer is its own while nothing happens. What
+// it does is done by
 // whoever brings the event: a worker of the engine, the Write that finds the
 // socket free, the wheel.
 
