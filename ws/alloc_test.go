@@ -65,4 +65,13 @@ func TestAllocationBudgets(t *testing.T) {
 		conn.Write(ctx, typ, p)
 		io.ReadFull(nc, back)
 	})
+	two := append(append([]byte(nil), wire...), wire...)
+	budget("two messages that came over TCP together", 0, func() {
+		nc.Write(two)
+		for range 2 {
+			if _, _, err := conn.ReadInto(ctx, buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

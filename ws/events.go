@@ -170,6 +170,9 @@ func (c *Conn) readable() bool {
 	})
 	c.uncork()
 	if !done {
+		if len(r.rest) > 0 { // the socket has no more, and is waited for
+			r.Wait()
+		}
 		r.giveBack()
 		r.inside = false
 		return true

@@ -71,12 +71,13 @@ func (r *readState) lend() {
 }
 
 // giveBack takes the intake from a reader that is done for now, or if something has
-// begun to arrive, what it need not hold.
+// begun to arrive, what it need not hold. What has arrived already stays where it
+// is: a reader that waited for more would have given the buffer back.
 func (r *readState) giveBack() {
 	in := r.intake
 	switch {
-	case in == nil:
-	case len(in.rest) > 0 || in.parts.chunks != nil || in.view != nil:
+	case in == nil, len(in.rest) > 0:
+	case in.parts.chunks != nil || in.view != nil:
 		r.Wait()
 	default:
 		in.rest, in.into = nil, nil
