@@ -30,8 +30,9 @@ type Accepted struct {
 
 // Listen watches ln, if it is exactly a *net.TCPListener or a *net.UnixListener,
 // and calls ev's Readable when connections wait. ln stays open and the caller's;
-// closing it ends Accept, but is not an event. TCP_NODELAY and keepalive are
-// switched on as package net would for each connection.
+// closing it ends Accept, but is not an event. Nobody else may accept from it: ln's
+// own Accept would not wake any more. TCP_NODELAY and keepalive are switched on as
+// package net would for each connection.
 func (p *Poller) Listen(l *Listener, ln net.Listener, ev Events) error {
 	switch ln := ln.(type) {
 	case *net.TCPListener:
@@ -56,7 +57,9 @@ func (p *Poller) Listen(l *Listener, ln net.Listener, ev Events) error {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 			keepAlive(int(fd))
 		}
-		err = p.watch(&l.d, int(fd), ev, 0)
+		if err = p.watch(&l.d, int(fd), ev, 0); err == nil {
+			leaveRuntime(int(fd))
+		}
 	}); e != nil {
 		return e
 	}
@@ -68,26 +71,11 @@ func (l *Listener) Accept() (Accepted, error) {
 	a := Accepted{fd: -1}
 	var err error
 	if e := l.raw.Control(func(fd uintptr) {
-		var from unix.Sockaddr
 		for {
-			a.fd, from, err = accept(int(fd))
+			a.fd, a.remote, err = accept(int(fd))
 			if err != unix.EINTR && err != unix.ECONNABORTED {
 				break
 			}
-		}
-		switch from := from.(type) {
-		case *unix.SockaddrInet4:
-			a.remote = netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port))
-		case *unix.SockaddrInet6:
-			ip := netip.AddrFrom16(from.Addr)
-			if ip.Is4In6() {
-				ip = ip.Unmap()
-			} else if from.ZoneId != 0 {
-				if ifi, err := net.InterfaceByIndex(int(from.ZoneId)); err == nil {
-					ip = ip.WithZone(ifi.Name)
-				}
-			}
-			a.remote = netip.AddrPortFrom(ip, uint16(from.Port))
 		}
 	}); e != nil {
 		return a, e
@@ -96,6 +84,19 @@ func (l *Listener) Accept() (Accepted, error) {
 		err = &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: os.NewSyscallError("accept", err)}
 	}
 	return a, err
+}
+
+// zoned returns an IPv6 peer's address. An interface's number stands for its name.
+func zoned(ip netip.Addr, zone uint32) netip.Addr {
+	if ip.Is4In6() {
+		return ip.Unmap()
+	}
+	if zone != 0 {
+		if ifi, err := net.InterfaceByIndex(int(zone)); err == nil {
+			return ip.WithZone(ifi.Name)
+		}
+	}
+	return ip
 }
 
 // Close closes a connection that nobody is to watch.

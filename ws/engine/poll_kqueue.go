@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"net/netip"
 	"os"
 	"time"
 	"unsafe"
@@ -123,17 +124,27 @@ func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
 	return int32(ev.Ident), uint32(*mark(ev)), what
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
+// accept takes a connection without waiting. remote is empty where it is not TCP's.
+func accept(fd int) (_ int, remote netip.AddrPort, err error) {
 	n, from, err := unix.Accept(fd)
 	if err == nil {
 		unix.CloseOnExec(n)
 		if err = unix.SetNonblock(n, true); err != nil {
 			unix.Close(n)
-			return -1, nil, err
+			return -1, remote, err
 		}
 	}
-	return n, from, err
+	switch from := from.(type) {
+	case *unix.SockaddrInet4:
+		remote = netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port))
+	case *unix.SockaddrInet6:
+		remote = netip.AddrPortFrom(zoned(netip.AddrFrom16(from.Addr), from.ZoneId), uint16(from.Port))
+	}
+	return n, remote, err
 }
+
+// leaveRuntime does nothing: see accept_linux.go.
+func leaveRuntime(int) {}
 
 // keepAlive switches it on; the times are the system's.
 func keepAlive(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }

@@ -144,10 +144,6 @@ func (evs *events) at(i int) (fd int32, gen uint32, what uint8) {
 	return ev.Fd, uint32(ev.Pad), what
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
-	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-}
-
 // keepAlive sets what package net sets by default.
 func keepAlive(fd int) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
