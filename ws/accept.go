@@ -355,7 +355,7 @@ func acceptHTTP(w http.ResponseWriter, h *hello, o *AcceptOptions, set *settings
 	nc, buffered := release(nc, brw)
 	b := getBuffer(smallBuffer)
 	*b = appendAnswer(*b, h.key, &d, w.Header(), o.Header)
-	nc.SetDeadline(time.Now().Add(o.timeout()))
+	nc.SetWriteDeadline(time.Now().Add(o.timeout()))
 	_, err = nc.Write(*b)
 	putBuffer(b)
 	if err != nil {

@@ -142,7 +142,7 @@ func (c *Conn) readable() bool {
 			return true
 		}
 	} else {
-		r.drained = false
+		r.drained = c.desc.Vain()
 	}
 	if r.inside { // runtime.Goexit in a handler cut the pass of before short
 		r.inside = false

@@ -36,6 +36,7 @@ type Descriptor struct {
 	fd    int32
 	gen   uint32 // tells it from others that had the same number
 	title title
+	vain  bool // the reader's: it is called although nothing has come
 	hup   atomic.Bool
 	want  atomic.Bool   // a Write was not taken whole
 	slow  atomic.Uint32 // how many more events get a goroutine of their own; freshBit
@@ -48,8 +49,8 @@ type Descriptor struct {
 type title uint8
 
 const (
-	copied   title = iota // a copy of a file descriptor that may have others
-	accepted              // the only one: closing ends its registration too
+	owned    title = iota // closing ends its registration too, or at the latest when other copies, of which there are hardly any, are closed
+	shared                // another copy lives on, and would keep it registered
 	borrowed              // somebody else's to close
 )
 
@@ -198,6 +199,14 @@ func (d *Descriptor) Resume() {
 	if d.use() {
 		d.apart()
 	}
+}
+
+// Vain reports, once, whether the Readable under way is the first and the kernel has
+// said that there is nothing to read.
+func (d *Descriptor) Vain() bool {
+	vain := d.vain
+	d.vain = false
+	return vain
 }
 
 // Idle reports whether nobody reads: all that has come is read.

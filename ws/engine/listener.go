@@ -125,7 +125,6 @@ func (p *Poller) Adopt(d *Descriptor, l *Listener, a Accepted, ev Events, set fu
 		c.other = &[2]net.Addr{l.addr, &net.UnixAddr{Net: "unix"}}
 	}
 	set(c)
-	d.title = accepted
 	if err := p.watch(d, a.fd, ev, 0); err != nil {
 		unix.Close(a.fd)
 		return err
@@ -145,7 +144,7 @@ func (d *Descriptor) Surrender() (net.Conn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	d.title = copied
+	d.title = shared
 	f := os.NewFile(uintptr(fd), "")
 	defer f.Close()
 	return net.FileConn(f)

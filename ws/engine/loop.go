@@ -223,9 +223,10 @@ func (w *worker) handle(fd int32, gen uint32, what uint8) {
 	if what&canWrite != 0 && d.want.Load() {
 		d.ev.Writable()
 	}
-	slow := d.slow.Load()
+	slow, vain := d.slow.Load(), false
 	if slow&freshBit != 0 {
 		slow = d.slow.And(^uint32(freshBit)) &^ freshBit
+		vain = what&canRead == 0
 		what |= canRead
 	}
 	if what&canRead == 0 {
@@ -237,6 +238,7 @@ func (w *worker) handle(fd int32, gen uint32, what uint8) {
 	if d.busy.Add(1) != 1 {
 		return // whoever reads reads on
 	}
+	d.vain = vain
 	if slow > 0 || l.watchdog.dispatching.Load() {
 		if l.dispatch(d) {
 			return

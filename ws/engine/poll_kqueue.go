@@ -146,6 +146,10 @@ func accept(fd int) (_ int, remote netip.AddrPort, err error) {
 // leaveRuntime does nothing: see accept_linux.go.
 func leaveRuntime(int) {}
 
+// neverWait makes a socket one on which no call waits, which would hold up
+// everybody: whoever shares it may have made it blocking (os.File.Fd did).
+func neverWait(fd int) error { return unix.SetNonblock(fd, true) }
+
 // keepAlive switches it on; the times are the system's.
 func keepAlive(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
 

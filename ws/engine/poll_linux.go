@@ -152,20 +152,26 @@ func keepAlive(fd int) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9)
 }
 
+// neverWait does nothing: whoever shares the socket may have made it blocking
+// (os.File.Fd did), and may do so at any time, so that each call says MSG_DONTWAIT.
+func neverWait(int) error { return nil }
+
 // rawLimit is up to which size a read or a write is made without telling Go's
 // scheduler, which costs more than the copying: they never wait.
 const rawLimit = 64 << 10
 
 func read(fd int32, p []byte) (int, error) {
 	for {
-		n, err := call(unix.SYS_READ, fd, p)
+		n, err := result(system(unix.SYS_RECVFROM, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), unix.MSG_DONTWAIT, len(p)))
 		if err != unix.EINTR {
 			return n, err
 		}
 	}
 }
 
-func write(fd int32, p []byte) (int, error) { return call(unix.SYS_WRITE, fd, p) }
+func write(fd int32, p []byte) (int, error) {
+	return result(system(unix.SYS_SENDTO, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), sending, len(p)))
+}
 
 // writev writes the first pieces by one system call.
 func writev(fd int32, pieces [][]byte) (int, error) {
@@ -183,20 +189,20 @@ func writev(fd int32, pieces [][]byte) (int, error) {
 		total += len(p)
 		n++
 	}
-	return result(system(unix.SYS_WRITEV, fd, unsafe.Pointer(&iov), n, total))
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(n)
+	return result(system(unix.SYS_SENDMSG, fd, unsafe.Pointer(&msg), sending, 0, total))
 }
 
-func call(trap uintptr, fd int32, p []byte) (int, error) {
-	return result(system(trap, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), len(p)))
-}
+const sending = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
 // system moves so many bytes.
-func system(trap uintptr, fd int32, p unsafe.Pointer, n, bytes int) (uintptr, unix.Errno) {
+func system(trap uintptr, fd int32, p unsafe.Pointer, n, flags, bytes int) (uintptr, unix.Errno) {
 	if bytes <= rawLimit {
-		r, _, e := unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+		r, _, e := unix.RawSyscall6(trap, uintptr(fd), uintptr(p), uintptr(n), uintptr(flags), 0, 0)
 		return r, e
 	}
-	r, _, e := unix.Syscall(trap, uintptr(fd), uintptr(p), uintptr(n))
+	r, _, e := unix.Syscall6(trap, uintptr(fd), uintptr(p), uintptr(n), uintptr(flags), 0, 0)
 	return r, e
 }
 

@@ -12,8 +12,9 @@ import (
 )
 
 // Poller watches sockets and calls their owners when something has come, from few
-// goroutines: one that is idle owns none. The zero value is ready. While it
-// watches nothing, it holds no goroutine, no timer and no descriptor.
+// goroutines: one that is idle owns none. The zero value is ready. When it
+// has watched nothing for some milliseconds, it holds no goroutine, no timer and no
+// descriptor.
 type Poller struct {
 	mu    sync.Mutex // guards loop and its open
 	loop  *loop
@@ -53,13 +54,9 @@ func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events, hold bool) (net.Conn
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	// Whoever shares the socket may have made it blocking (os.File.Fd did), and a
-	// read that waits would hold up everybody.
-	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
-		if err := unix.SetNonblock(fd, true); err != nil {
-			unix.Close(fd)
-			return nil, os.NewSyscallError("fcntl", err)
-		}
+	if err := neverWait(fd); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
 	}
 	c := newConn(d, nc)
 	busy := uint32(1)
@@ -105,7 +102,7 @@ func (p *Poller) watch(d *Descriptor, fd int, ev Events, busy uint32) error {
 // remove closes a descriptor that nobody uses any more.
 func (l *loop) remove(d *Descriptor) {
 	l.poller.table.clear(int(d.fd), d)
-	if d.title == copied { // another copy would keep it registered
+	if d.title == shared {
 		l.kernel.remove(int(d.fd))
 	}
 	if d.title != borrowed {
@@ -114,11 +111,23 @@ func (l *loop) remove(d *Descriptor) {
 	l.leave()
 }
 
-// leave counts a descriptor less.
+// leave counts a descriptor less. The watchdog sees to it that the loop ends if that
+// was the last one: soon, and not at once, because where connections are few and short
+// the next one comes first.
 func (l *loop) leave() {
+	l.poller.mu.Lock()
+	l.open--
+	last := l.open == 0
+	l.poller.mu.Unlock()
+	if last {
+		l.watchdog.wakeUp()
+	}
+}
+
+// lapse ends a loop that watches nothing, and reports whether it does.
+func (l *loop) lapse() bool {
 	p := l.poller
 	p.mu.Lock()
-	l.open--
 	last := l.open == 0
 	if last {
 		p.loop = nil
@@ -127,6 +136,7 @@ func (l *loop) leave() {
 	if last {
 		l.end()
 	}
+	return last
 }
 
 // others counts the goroutines that Work was told of.

@@ -156,6 +156,7 @@ func TestPollerLivesWithItsConnections(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			nothingLeft(t)
+			until(t, "the end of other tests' loops", func() bool { return workers() == 0 })
 			var p engine.Poller
 			for range 3 {
 				before := openFiles()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watchdog notices that a worker is held up in a handler. Its timer runs while a
-// worker is busy, and a few ticks longer.
+// watchdog notices that a worker is held up in a handler, and that the loop is of no
+// more use. Its timer runs while a worker is busy, and a few ticks longer.
 type watchdog struct {
 	loop        *loop
 	ticking     atomic.Bool
@@ -97,7 +97,10 @@ func (g *watchdog) tick() {
 	if g.quiet >= watchQuiet {
 		g.ticking.Store(false)
 		// A worker looks at ticking behind its word, and we at its word behind
-		// ticking: one of us sees the other.
+		// ticking: one of us sees the other. It is the same with leave.
+		if g.loop.lapse() {
+			return
+		}
 		if g.idle() || !g.ticking.CompareAndSwap(false, true) {
 			return
 		}
