@@ -22,7 +22,7 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 		c.out.attached = true
 		c.out.mu.Unlock()
 	}
-	c.loop.Store(true)
+	c.flags.set(flagLoop)
 	return nil
 }
 
@@ -30,8 +30,8 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 func (c *Conn) endLoop() {
 	r := &c.read
 	r.polled, r.looping = false, false
-	c.inWakes.Store(false)
-	c.ticks.waiting.Store(false)
+	c.flags.clear(flagWakes)
+	c.flags.clear(flagWaiting)
 	if r.begun {
 		if err := r.settle(c); err != nil { // the connection has ended with it
 			c.dropView()
@@ -40,7 +40,7 @@ func (c *Conn) endLoop() {
 		c.dropView()
 	}
 	c.uncork()
-	c.loop.Store(false)
+	c.flags.clear(flagLoop)
 	c.endRead()
 }
 
@@ -54,10 +54,10 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 		c.uncork()
 		return stop
 	}
-	c.inWakes.Store(true)
+	c.flags.set(flagWakes)
 	defer func() { // also when user code panics or exits
 		r.polled = false
-		c.inWakes.Store(false)
+		c.flags.clear(flagWakes)
 		c.retries()
 	}()
 	if ce := c.ended.Load(); ce != nil {
@@ -65,14 +65,14 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 	}
 	r.polled = true
 	wake := func(fd uintptr) bool {
-		c.ticks.waiting.Store(false)
+		c.flags.clear(flagWaiting)
 		r.fd, r.drained = fd, false
 		done, err := c.pass(deliver)
 		stop = err
 		c.uncork()
 		if !done {
 			r.Wait()
-			c.ticks.waiting.Store(true)
+			c.flags.set(flagWaiting)
 		}
 		return done
 	}
@@ -81,7 +81,7 @@ func (c *Conn) run(deliver func(typ MessageType, p []byte) bool) error {
 		err = c.socket.Wakes(wake)
 	}
 	r.polled = false
-	c.ticks.waiting.Store(false)
+	c.flags.clear(flagWaiting)
 	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			err = c.broken(err)
@@ -130,7 +130,7 @@ func (c *Conn) cork() {
 	w := &c.out
 	w.lock()
 	w.corked = true
-	w.apart = c.events.Load() && !c.desc.Watched() // looked at behind corked: see hurry
+	w.apart = c.flags.has(flagEvents) && !c.desc.Watched() // looked at behind corked: see hurry
 	w.corks++
 	w.noted = false
 	w.mu.Unlock()

@@ -16,13 +16,13 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 		c.out.attached = true
 		c.mu.Unlock()
 	}
-	c.loop.Store(true)
+	c.flags.set(flagLoop)
 	return nil
 }
 
 // endLoop gives reading back after a Messages loop.
 func (c *Conn) endLoop() {
-	c.loop.Store(false)
+	c.flags.clear(flagLoop)
 	c.endRead()
 }
 

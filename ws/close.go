@@ -40,7 +40,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(code, reason)
-	if c.loop.Load() && !c.quiet.Load() {
+	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)
@@ -181,7 +181,7 @@ func (c *Conn) leave() {
 		go c.depart()
 		return
 	}
-	if c.events.Load() {
+	if c.flags.has(flagEvents) {
 		c.desc.Kick()
 		return
 	}
@@ -248,7 +248,7 @@ func (c *Conn) depart() {
 	on.deaf = true
 	r.watch.state.Store(busy)
 	on.mu.Unlock()
-	if !c.gone.Load() && !c.departQuickly() {
+	if !c.flags.has(flagGone) && !c.departQuickly() {
 		if r.attached {
 			c.linger()
 		} else {
@@ -270,7 +270,7 @@ func (c *Conn) departQuickly() bool {
 	if r.failed {
 		return true
 	}
-	if !r.eof && (!r.answered || c.client || !c.events.Load() && !c.plain()) {
+	if !r.eof && (!r.answered || c.client || !c.flags.has(flagEvents) && !c.plain()) {
 		return false
 	}
 	return c.emptied() && (r.eof || r.polled && r.drained || !c.unread())
@@ -302,7 +302,7 @@ func (c *Conn) linger() {
 	c.stream.SetReadDeadline(deadline)
 	b := getBuffer(chunkBuffer)
 	defer putBuffer(b)
-	for total := 0; total < maxDrain && !c.gone.Load(); {
+	for total := 0; total < maxDrain && !c.flags.has(flagGone); {
 		n, err := c.stream.Read((*b)[:cap(*b)])
 		total += n
 		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline) {
@@ -316,19 +316,19 @@ func (c *Conn) linger() {
 // kill closes the stream of an ended connection without ceremony. It never
 // blocks for long.
 func (c *Conn) kill() {
-	if c.gone.Load() {
+	if c.flags.has(flagGone) {
 		return
 	}
 	c.out.lock()
 	c.out.signal() // a handler that waits in Write must not hold its loop up
 	c.out.mu.Unlock()
-	if c.events.Load() {
-		c.killed.Store(true)
+	if c.flags.has(flagEvents) {
+		c.flags.set(flagKilled)
 		c.desc.Shutdown()
 		c.desc.Kick()
 		return
 	}
-	if c.inWakes.Load() {
+	if c.flags.has(flagWakes) {
 		// net.Conn.Close waits for RawConn.Read to return, and user code may be
 		// running inside: wake the loop, and let it close.
 		c.socket.Shutdown()
@@ -354,7 +354,7 @@ func (c *Conn) vanish() {
 
 // unread reports whether bytes of a plain socket wait to be read.
 func (c *Conn) unread() bool {
-	if c.events.Load() {
+	if c.flags.has(flagEvents) {
 		return c.desc.Unread()
 	}
 	return c.plain() && c.socket.Unread()
@@ -362,11 +362,11 @@ func (c *Conn) unread() bool {
 
 // closeStream closes the stream, once.
 func (c *Conn) closeStream() {
-	if !c.gone.CompareAndSwap(false, true) {
+	if !c.flags.set(flagGone) {
 		return
 	}
 	c.wheel.leave(c)
-	if c.events.Load() {
+	if c.flags.has(flagEvents) {
 		if w := c.out.wire; w != nil {
 			w.end()
 		}

@@ -33,7 +33,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(&CloseError{By: Us, Code: code, Reason: reason}, reason)
-	if c.loop.Load() && !c.quiet.Load() {
+	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
 		return nil
 	}
 	limit := time.NewTimer(c.set.CloseTimeout)

@@ -17,11 +17,11 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 		cancel(err)
 		return out
 	}
-	c.quiet.Store(true)
+	c.flags.set(flagQuiet)
 	go func() {
 		err := c.readNoData()
-		c.quiet.Store(false)
-		c.loop.Store(false)
+		c.flags.clear(flagQuiet)
+		c.flags.clear(flagLoop)
 		c.endRead()
 		cancel(c.readError(out, err))
 	}()

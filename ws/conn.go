@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/tidewire/tidewire/ws/deflate"
 	"github.com/tidewire/tidewire/ws/engine"
@@ -22,39 +23,32 @@ import (
 type Conn struct {
 	// What a write touches comes first, in few cache lines: a fan-out meets each
 	// connection cold.
-	out    writeState
-	desc   engine.Descriptor
-	set    *settings
-	ended  atomic.Pointer[CloseError] // set once, by whoever notices first
-	events atomic.Bool                // the engine has the socket, as desc
-	killed atomic.Bool                // events: close the stream without ceremony
-	client bool
-	ticks  tickState
+	out   writeState
+	desc  engine.Descriptor
+	set   *settings
+	ended atomic.Pointer[CloseError] // set once, by whoever notices first
+	flags flags
+	ticks tickState
 
 	stream net.Conn       // where the bytes come from and go to; see link
 	socket *engine.Socket // the same, where it is a plain socket; see plain
-	opened atomic.Uint32  // 0: not tried yet
-	seat   int32          // index in the wheel's list, owned by the wheel
 	wheel  *Engine
+	seat   int32 // index in the wheel's list, owned by the wheel
+	place  int32 // in Server.conns; the Server's
 
-	patient     bool  // a write under way must not be interrupted (TLS, plain streams)
-	slowFirst   bool  // read a few bytes before taking a buffer (TLS)
-	vanished    bool  // closeStream is done
-	place       int32 // in Server.conns; the Server's
-	subprotocol string
+	client      bool
+	patient     bool          // a write under way must not be interrupted (TLS, plain streams)
+	slowFirst   bool          // read a few bytes before taking a buffer (TLS)
+	vanished    bool          // closeStream is done
+	rtt         atomic.Uint32 // microseconds; 0: not measured yet
+	pinged      atomic.Int64  // the mark of the latest ping
+	subprotocol unique.Handle[string]
 
 	read    readState
 	handler Handler
-	loop    atomic.Bool // Attach or Messages owns reading
-	quiet   atomic.Bool // that loop is CloseRead's: no user code runs inside
-	inWakes atomic.Bool // that loop is inside Socket.Wakes
-
-	gone   atomic.Bool  // the stream is closed
-	mu     sync.Mutex   // guards extra, vanished and, for link, stream
-	extra  *extra       // what few connections need
-	rtt    atomic.Int64 // nanoseconds
-	pinged atomic.Int64 // the mark of the latest ping
-	onGone func(*Conn)  // called once, when the stream is closed
+	mu      sync.Mutex  // guards extra, vanished and, for link, stream
+	extra   *extra      // what few connections need
+	onGone  func(*Conn) // called once, when the stream is closed
 }
 
 // extra is allocated for the connections that use it.
@@ -131,7 +125,10 @@ func newConn(b birth) *Conn {
 // begin makes a connection of c, which has a stream.
 func (c *Conn) begin(b *birth) {
 	c.set, c.wheel = b.set, b.set.Engine
-	c.client, c.subprotocol, c.onGone = b.client, b.subprotocol, b.onGone
+	c.client, c.onGone = b.client, b.onGone
+	if b.subprotocol != "" {
+		c.subprotocol = unique.Make(b.subprotocol)
+	}
 	c.read.frames.Role = frame.Server
 	if b.client {
 		c.read.frames.Role = frame.Client
@@ -167,7 +164,12 @@ func interruptsSafely(nc net.Conn) bool {
 }
 
 // Subprotocol returns the subprotocol that the handshake chose, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.subprotocol == (unique.Handle[string]{}) {
+		return ""
+	}
+	return c.subprotocol.Value()
+}
 
 // LocalAddr returns the address of this end.
 func (c *Conn) LocalAddr() net.Addr { return c.link().LocalAddr() }
@@ -196,9 +198,9 @@ func (c *Conn) link() net.Conn {
 	return c.stream
 }
 
-// RTT returns the latest round trip that a ping measured, or 0 before the
-// first.
-func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
+// RTT returns the latest round trip that a ping measured, in whole microseconds and
+// one at least, or 0 before the first.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) * time.Microsecond }
 
 // Context returns a context that ends when the connection does; its cause
 // ([context.Cause]) is the *CloseError.
@@ -240,29 +242,23 @@ func (c *Conn) goneChan() <-chan struct{} {
 // plain reports whether the stream is a plain socket, and opens socket if it is.
 // That waits for the first use, so that a handshake need not pay for it.
 func (c *Conn) plain() bool {
-	if o := c.opened.Load(); o != 0 {
-		return o == isPlain
+	if f := c.flags.word.Load() & (flagPlain | flagOther); f != 0 {
+		return f == flagPlain
 	}
 	return c.open()
 }
 
-// What opened says.
-const (
-	isPlain = 1 + iota
-	isOther
-)
-
 func (c *Conn) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opened.Load() == 0 {
+	if !c.flags.has(flagPlain | flagOther) {
 		c.socket = new(engine.Socket)
 		if c.socket.Open(c.stream) {
-			c.opened.Store(isPlain)
+			c.flags.set(flagPlain)
 		} else {
 			c.socket = nil
-			c.opened.Store(isOther)
+			c.flags.set(flagOther)
 		}
 	}
-	return c.opened.Load() == isPlain
+	return c.flags.has(flagPlain)
 }

@@ -24,8 +24,7 @@ type Conn struct {
 	remote      address
 
 	handler Handler
-	loop    atomic.Bool // Attach, Messages or CloseRead owns reading
-	quiet   atomic.Bool // that is CloseRead: no user code runs inside
+	flags   flags
 	loopCtx context.Context
 	reading atomic.Bool // somebody owns reading
 

@@ -5,6 +5,7 @@ package ws
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/tidewire/tidewire/ws/frame"
@@ -155,6 +156,6 @@ func (c *Conn) pongArrived(p []byte) {
 		close(wait.done)
 	}
 	if wait != nil || mark == c.pinged.Load() {
-		c.rtt.Store(int64(rtt))
+		c.rtt.Store(uint32(min(max(rtt.Round(time.Microsecond)/time.Microsecond, 1), math.MaxUint32)))
 	}
 }

@@ -113,10 +113,10 @@ func (c *Conn) changeStream(hold bool) bool {
 		wire.engage(c)
 	}
 	c.read.polled = true
-	c.events.Store(true)
+	c.flags.set(flagEvents)
 	nc, err := c.wheel.poller.Add(&c.desc, below, (*evented)(c), hold)
 	if err != nil {
-		c.events.Store(false)
+		c.flags.clear(flagEvents)
 		c.read.polled = false
 		if wire != nil {
 			c.out.wire = nil
@@ -130,7 +130,7 @@ func (c *Conn) changeStream(hold bool) bool {
 	}
 	c.stream = nc
 	c.socket = nil // it holds the stream of before
-	c.opened.Store(0)
+	c.flags.clear(flagPlain | flagOther)
 	return true
 }
 
@@ -214,7 +214,7 @@ func (c *Conn) tellClosed() {
 // overtake our close frame. The wheel bounds it.
 func (c *Conn) departOn() {
 	r := &c.read
-	if c.killed.Load() || c.gone.Load() || c.departQuickly() {
+	if c.flags.has(flagKilled) || c.flags.has(flagGone) || c.departQuickly() {
 		c.vanish()
 		return
 	}
@@ -429,7 +429,7 @@ func (c *Conn) takeBack(b *[]byte, tail *sharedTail, p []byte, n int) {
 // not take. It is called with mu held and releases it.
 func (c *Conn) stall(moved bool) {
 	w := &c.out
-	if c.gone.Load() { // since the last write: dropQueue has left what is pending to us
+	if c.flags.has(flagGone) { // since the last write: dropQueue has left what is pending to us
 		c.writeBroken(net.ErrClosed)
 		return
 	}

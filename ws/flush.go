@@ -186,7 +186,7 @@ func (c *Conn) flushed() {
 	if drained {
 		c.drained()
 	}
-	if c.ended.Load() != nil && c.events.Load() {
+	if c.ended.Load() != nil && c.flags.has(flagEvents) {
 		c.desc.Kick() // departOn waits for this
 	}
 }
@@ -220,7 +220,7 @@ func (c *Conn) flushAll() {
 	late := false // a deadline passed that nobody of ours had set
 	w.lock()
 	for {
-		if c.gone.Load() && w.pending != nil {
+		if c.flags.has(flagGone) && w.pending != nil {
 			putBuffer(w.pending)
 			w.pending = nil
 		}
@@ -313,7 +313,7 @@ func (c *Conn) send(ctx context.Context, head, p []byte) (int, error) {
 	}
 	defer func() {
 		w.watch.end((*writing)(c))
-		if c.gone.Load() {
+		if c.flags.has(flagGone) {
 			w.watch.drop()
 		}
 	}()
@@ -369,7 +369,7 @@ var errTwoFlushers = errors.New("ws: internal error: two flushers")
 // releases it.
 func (c *Conn) flushLater() {
 	w := &c.out
-	evented := c.events.Load()
+	evented := c.flags.has(flagEvents)
 	if w.corked && w.pendingLen() < chunkBuffer {
 		if !evented || w.apart {
 			c.noteCork()
@@ -437,7 +437,7 @@ func (c *Conn) drainQueue(deadline time.Time) bool {
 	w.lock()
 	defer w.mu.Unlock()
 	for w.flushing || w.pending != nil {
-		if c.gone.Load() {
+		if c.flags.has(flagGone) {
 			return false
 		}
 		if !w.flushing {

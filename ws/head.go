@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 )
 
 const defaultMaxHeader = 8 << 10
@@ -185,6 +186,15 @@ type hello struct {
 	body       bool // a body follows
 	protocols  lines
 	extensions lines
+}
+
+var hellos = sync.Pool{New: func() any { return new(hello) }}
+
+// giveBack returns a hello that came from the pool and of which nobody knows any
+// more.
+func (h *hello) giveBack() {
+	*h = hello{}
+	hellos.Put(h)
 }
 
 // parseRequest reads the head that b holds exactly, blank line included. fields

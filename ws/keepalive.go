@@ -10,13 +10,10 @@ import (
 // tickState is what the wheel reads of a connection, in ticks. Zero means
 // "not now" where a field is a moment.
 type tickState struct {
-	heard   atomic.Uint32 // bytes last came
-	waiting atomic.Bool   // a loop that calls user code waits for bytes, and none are there
-	begun   atomic.Uint32 // a message began and has not ended
-	stuck   atomic.Uint32 // a write began and has not ended; see markStuck
-	dead    atomic.Uint32 // the closing must be over
-
-	retry atomic.Bool // the loop inside Socket.Wakes is to read once more
+	heard atomic.Uint32 // bytes last came
+	begun atomic.Uint32 // a message began and has not ended
+	stuck atomic.Uint32 // a write began and has not ended; see markStuck
+	dead  atomic.Uint32 // the closing must be over
 
 	looked uint32 // heard, plus one, when the socket was last looked at for a reset; owned by the wheel
 	paused uint32 // since when nobody reads a message that has begun; owned by the reader
@@ -82,7 +79,7 @@ func (c *Conn) markStuck(now uint32) {
 // nothing else would wake the loop.
 func (c *Conn) mayHideReset(now, heard uint32) bool {
 	t := &c.ticks
-	return heard+1 != t.looked && heard != now && t.waiting.Load() && c.inWakes.Load()
+	return heard+1 != t.looked && heard != now && c.flags.has(flagWaiting) && c.flags.has(flagWakes)
 }
 
 // tend does what needs found. It never blocks.
@@ -102,7 +99,7 @@ func (c *Conn) tend(now uint32) {
 	if c.ended.Load() != nil {
 		return
 	}
-	if stuck := t.stuck.Load(); past(now, stuck, 1) && (c.events.Load() || c.plain()) {
+	if stuck := t.stuck.Load(); past(now, stuck, 1) && (c.flags.has(flagEvents) || c.plain()) {
 		// A peer that takes little at a time frees nothing for the next write(2)
 		// for long; the kernel knows what it has acknowledged.
 		if q := int32(c.unsent()); q != t.unsent {
@@ -150,7 +147,7 @@ func (c *Conn) tend(now uint32) {
 func (c *Conn) unsent() int {
 	c.mu.Lock() // Attach replaces one by the other
 	defer c.mu.Unlock()
-	if c.events.Load() {
+	if c.flags.has(flagEvents) {
 		return c.desc.Unsent()
 	}
 	if c.socket == nil {
@@ -161,11 +158,11 @@ func (c *Conn) unsent() int {
 
 // waits reports whether somebody waits for bytes, and none are there.
 func (c *Conn) waits() bool {
-	if c.events.Load() {
+	if c.flags.has(flagEvents) {
 		return c.desc.Idle()
 	}
-	if c.loop.Load() && !c.quiet.Load() {
-		return c.ticks.waiting.Load()
+	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
+		return c.flags.has(flagWaiting)
 	}
 	// Any other reader calls nobody, and so does nothing but wait.
 	return c.read.watch.state.Load() != idle
@@ -174,7 +171,7 @@ func (c *Conn) waits() bool {
 // killApart is kill for the wheel, which every connection depends on: the Close of
 // a stream that is no plain socket may block.
 func (c *Conn) killApart() {
-	if c.events.Load() || c.plain() {
+	if c.flags.has(flagEvents) || c.plain() {
 		c.kill()
 	} else {
 		go c.kill()
@@ -186,8 +183,8 @@ func (c *Conn) retryRead() {
 	w := c.read.watch.watching()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.inWakes.Load() {
-		c.ticks.retry.Store(true)
+	if c.flags.has(flagWakes) {
+		c.flags.set(flagRetry)
 		c.link().SetReadDeadline(longAgo)
 	}
 }
@@ -197,7 +194,7 @@ func (c *Conn) retries() bool {
 	w := c.read.watch.watching()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	again := c.ticks.retry.Swap(false)
+	again := c.flags.clear(flagRetry)
 	if again {
 		c.link().SetReadDeadline(time.Time{})
 	}

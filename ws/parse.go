@@ -16,22 +16,23 @@ type readState struct {
 
 	*intake // lent while somebody reads, and while something has begun to arrive
 
-	frames frame.State
-	left   int64 // payload of the current frame still to come
-	pos    int   // where in the current frame's payload, for the mask
+	left    int64 // payload of the current frame still to come
+	size    int64 // payload bytes of the message so far, as on the wire
+	inflate *deflate.Decompressor
+	stream  *messageReader // the Reader that was handed out last
+	control controlRate
+	window  int32 // bytes that inflate holds, as counted against the budget
+	dropped int32 // evented: bytes thrown away since
+
 	key    [4]byte
-	fin    bool // the current frame ends its message
+	pos    uint8 // where in the current frame's payload, modulo the key's length
+	fin    bool  // the current frame ends its message
+	frames frame.State
+	text   frame.UTF8
 
 	open       bool // inside a message
 	compressed bool
 	typ        MessageType
-	size       int64 // payload bytes of the message so far, as on the wire
-	text       frame.UTF8
-	inflate    *deflate.Decompressor
-	window     int32 // bytes that inflate holds, as counted against the budget
-
-	stream  *messageReader // the Reader that was handed out last
-	control controlRate
 
 	eof      bool // the peer has ended its half of the stream
 	failed   bool // the stream is of no more use
@@ -42,10 +43,9 @@ type readState struct {
 	polled   bool // inside Socket.Wakes: never wait
 	drained  bool // polled, and the kernel said that nothing is left
 
-	stage   stage // of an evented connection
-	inside  bool  // evented: readable has not returned
-	halved  bool  // evented: our half of the stream is ended
-	dropped int32 // evented: bytes thrown away since
+	stage  stage // of an evented connection
+	inside bool  // evented: readable has not returned
+	halved bool  // evented: our half of the stream is ended
 }
 
 // intake is what a connection needs to read, and not while it is idle. Its buf
@@ -245,7 +245,7 @@ func (r *readState) take(n int) {
 // passed counts n bytes of payload of the current frame, wherever they were
 // read to.
 func (r *readState) passed(n int) {
-	r.pos += n
+	r.pos = uint8(int(r.pos)+n) % uint8(len(r.key))
 	r.left -= int64(n)
 	r.size += int64(n)
 }

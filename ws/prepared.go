@@ -151,7 +151,7 @@ func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, 
 // the queue. Called with mu held.
 func (c *Conn) takesAtOnce(n int) bool {
 	w := &c.out
-	return c.events.Load() && w.wire == nil && !w.flushing && !w.stalled && !w.corked && !w.message && w.pending == nil && w.tail == nil &&
+	return c.flags.has(flagEvents) && w.wire == nil && !w.flushing && !w.stalled && !w.corked && !w.message && w.pending == nil && w.tail == nil &&
 		w.deflate == nil && !c.client && n <= c.set.WriteQueue && c.cannotWrite() == nil
 }
 

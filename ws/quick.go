@@ -47,7 +47,7 @@ func (w *writeState) endCalm() {
 func (c *Conn) calmDown() {
 	w := &c.out
 	if w.attached || w.corked || w.message || w.deflate != nil || w.closing != nil || w.failed != nil ||
-		c.ended.Load() != nil || c.loop.Load() && !c.quiet.Load() {
+		c.ended.Load() != nil || c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
 		return
 	}
 	w.watch.state.CompareAndSwap(idle, calm)
@@ -80,7 +80,7 @@ func (c *Conn) writeQuick(ctx context.Context, typ MessageType, p []byte) (bool,
 	}
 	w.lock()
 	w.watch.end((*writing)(c))
-	if c.gone.Load() {
+	if c.flags.has(flagGone) {
 		w.watch.drop()
 	}
 	return true, c.sent(ctx, b, n, err, true)

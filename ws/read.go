@@ -78,7 +78,7 @@ func (c *Conn) closing() bool {
 // whyBusy says why a call cannot read now. Where a Close is reading, to complete
 // the handshake, it waits for that: the answer is how the connection ended.
 func (c *Conn) whyBusy(ctx context.Context) error {
-	if c.loop.Load() {
+	if c.flags.has(flagLoop) {
 		return ErrAttached
 	}
 	if ce := c.ended.Load(); ce != nil {
@@ -108,7 +108,7 @@ func (c *Conn) ownContext(ctx context.Context) context.Context {
 // hold. The reader that saw the end sees to the stream.
 func (c *Conn) endRead() {
 	r := &c.read
-	if c.slowFirst || c.opened.Load() != isOther {
+	if c.slowFirst || !c.flags.has(flagOther) {
 		r.giveBack()
 	} // Other streams have a buffer while they wait for bytes: it may as well stay.
 	if c.ended.Load() == nil {
@@ -193,14 +193,14 @@ func (c *Conn) whole(dst []byte, view bool) ([]byte, error) {
 				if c.client {
 					copy(dst[n:], r.rest[:k])
 				} else {
-					frame.MaskCopy(dst[n:], r.rest[:k], r.key, r.pos)
+					frame.MaskCopy(dst[n:], r.rest[:k], r.key, int(r.pos))
 				}
 				r.take(k)
 				err = c.checkText(dst[n:])
 			} else {
 				p := r.rest[:k]
 				if !c.client {
-					frame.Mask(p, r.key, r.pos)
+					frame.Mask(p, r.key, int(r.pos))
 				}
 				if err = r.parts.add(c, p); err == nil {
 					r.take(k)
@@ -285,7 +285,7 @@ func (c *Conn) fillMessage(dst []byte, direct bool) ([]byte, error) {
 	}
 	p = p[:n]
 	if !c.client {
-		frame.Mask(p, r.key, r.pos)
+		frame.Mask(p, r.key, int(r.pos))
 	}
 	if direct {
 		dst = dst[:len(dst)+n]
@@ -394,16 +394,16 @@ func (c *Conn) receive(p []byte) (int, error) {
 func (c *Conn) receiveOnce() (int, error) {
 	r := &c.read
 	if r.polled {
-		if c.events.Load() {
+		if c.flags.has(flagEvents) {
 			return c.receiveEvent()
 		}
 		return c.receivePolled()
 	}
 	if r.looping {
 		c.uncork()
-		c.ticks.waiting.Store(true)
+		c.flags.set(flagWaiting)
 		n, err := c.receiveFrom()
-		c.ticks.waiting.Store(false)
+		c.flags.clear(flagWaiting)
 		c.cork()
 		return n, err
 	}

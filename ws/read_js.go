@@ -91,7 +91,7 @@ func (c *Conn) next(ctx context.Context) (arrival, error) {
 // beginRead makes the caller the reader.
 func (c *Conn) beginRead(ctx context.Context) error {
 	if !c.reading.CompareAndSwap(false, true) {
-		if c.loop.Load() {
+		if c.flags.has(flagLoop) {
 			return ErrAttached
 		}
 		if ce := c.ended.Load(); ce != nil {

@@ -116,7 +116,7 @@ func (m *messageReader) read(p []byte) (int, error) {
 			if c.client {
 				copy(p, r.rest[:n])
 			} else {
-				frame.MaskCopy(p, r.rest[:n], r.key, r.pos)
+				frame.MaskCopy(p, r.rest[:n], r.key, int(r.pos))
 			}
 			r.take(n)
 			return n, c.checkText(p[:n])
@@ -126,7 +126,7 @@ func (m *messageReader) read(p []byte) (int, error) {
 				return 0, err
 			}
 			if !c.client {
-				frame.Mask(p[:n], r.key, r.pos)
+				frame.Mask(p[:n], r.key, int(r.pos))
 			}
 			r.passed(n)
 			return n, c.checkText(p[:n])
@@ -176,7 +176,7 @@ func (c *Conn) skip() error {
 			n := r.chunk()
 			if r.typ == Text {
 				if !c.client {
-					frame.Mask(r.rest[:n], r.key, r.pos)
+					frame.Mask(r.rest[:n], r.key, int(r.pos))
 				}
 				if err := c.checkText(r.rest[:n]); err != nil {
 					return err

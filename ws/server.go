@@ -244,7 +244,7 @@ func (s *Server) adopt(c *Conn, h Handler) {
 func (s *Server) enlist(c *Conn) {
 	s.mu.Lock()
 	delete(s.silent, c)
-	if !c.gone.Load() { // else onGone has come before
+	if !c.flags.has(flagGone) { // else onGone has come before
 		s.conns = append(s.conns, c)
 		c.place = int32(len(s.conns))
 	}

@@ -188,7 +188,7 @@ func (s *Server) welcome(a *acceptor, sock engine.Accepted) {
 	c := &Conn{handler: g}
 	c.read.stage = stageGreet
 	c.read.polled = true
-	c.events.Store(true)
+	c.flags.set(flagEvents)
 	s.mu.Lock()
 	s.silent[c] = g
 	if s.silence == nil {
@@ -263,7 +263,8 @@ func (c *Conn) greet(g *greeting) bool {
 	}
 	r.rest = r.rest[:n]
 	end := headEnd(r.rest, 0)
-	h := &hello{}
+	h := hellos.Get().(*hello)
+	defer h.giveBack()
 	var fields []byte
 	var ref *Refusal
 	if end > 0 && end <= s.maxHeader() {
@@ -291,7 +292,7 @@ func (c *Conn) greet(g *greeting) bool {
 	r.watch.state.Store(busy)
 	r.stage = stageNew
 	c.handler = handler
-	c.loop.Store(true)
+	c.flags.set(flagLoop)
 	c.begin(&birth{set: set, subprotocol: d.subprotocol, deflate: d.deflate, onGone: s.onGone})
 	w := &c.out
 	w.lock()

@@ -164,7 +164,7 @@ func (t *Takeover) read(p []byte) (int, error) {
 			if c.client {
 				copy(p, r.rest[:n])
 			} else {
-				frame.MaskCopy(p, r.rest[:n], r.key, r.pos)
+				frame.MaskCopy(p, r.rest[:n], r.key, int(r.pos))
 			}
 			r.take(n)
 			return n, c.checkText(p[:n])
@@ -174,7 +174,7 @@ func (t *Takeover) read(p []byte) (int, error) {
 				return 0, err
 			}
 			if !c.client {
-				frame.Mask(p[:n], r.key, r.pos)
+				frame.Mask(p[:n], r.key, int(r.pos))
 			}
 			r.passed(n)
 			return n, c.checkText(p[:n])

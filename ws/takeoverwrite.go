@@ -158,7 +158,7 @@ func (t *Takeover) Flush(ctx context.Context) error {
 	w.lock()
 	defer w.mu.Unlock()
 	for w.flushing || w.pending != nil {
-		if c.gone.Load() {
+		if c.flags.has(flagGone) {
 			break
 		}
 		if !w.flushing {

@@ -213,7 +213,7 @@ func (c *Conn) slowPeer() error {
 // held and releases it.
 func (c *Conn) writeLocked(ctx context.Context, typ MessageType, p []byte) error {
 	w := &c.out
-	if len(p) >= shareLimit && !c.client && c.events.Load() && !w.flushing && !w.stalled &&
+	if len(p) >= shareLimit && !c.client && c.flags.has(flagEvents) && !w.flushing && !w.stalled &&
 		(w.deflate == nil || !w.deflate.Wants(len(p))) {
 		head := w.grow(frame.MaxHeaderSize)
 		*head = frame.AppendHeader(*head, frame.Header{Fin: true, Opcode: frame.Opcode(typ), Length: int64(len(p))})

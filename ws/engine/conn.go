@@ -19,10 +19,11 @@ var errEvents = errors.New("engine: reading and writing are by events")
 // Conn is the net.Conn of a Descriptor: addresses, socket options and closing. It
 // neither reads nor writes.
 type Conn struct {
-	d      *Descriptor
-	local  unique.Handle[netip.AddrPort] // many connections share one
-	remote netip.AddrPort
-	other  *[2]net.Addr // local and remote, where they are not TCP's
+	d     *Descriptor
+	local unique.Handle[netip.AddrPort] // many connections share one
+	ip    [16]byte                      // remote: a netip.AddrPort is twice as large
+	port  uint16
+	other *[2]net.Addr // local and remote, where they are not TCP's or have a zone
 }
 
 // newConn takes what is needed of nc, which is about to be closed.
@@ -30,17 +31,27 @@ func newConn(d *Descriptor, nc net.Conn) *Conn {
 	c := &Conn{d: d}
 	local, ok1 := nc.LocalAddr().(*net.TCPAddr)
 	remote, ok2 := nc.RemoteAddr().(*net.TCPAddr)
-	if ok1 && ok2 {
-		c.local, c.remote = unique.Make(local.AddrPort()), remote.AddrPort()
-	} else {
+	if !ok1 || !ok2 {
 		c.other = &[2]net.Addr{nc.LocalAddr(), nc.RemoteAddr()}
+		return c
 	}
+	c.between(unique.Make(local.AddrPort()), remote.AddrPort())
 	return c
+}
+
+// between keeps TCP's addresses.
+func (c *Conn) between(local unique.Handle[netip.AddrPort], remote netip.AddrPort) {
+	c.local = local
+	if remote.Addr().Zone() != "" {
+		c.other = &[2]net.Addr{nil, net.TCPAddrFromAddrPort(remote)}
+		return
+	}
+	c.ip, c.port = remote.Addr().As16(), remote.Port()
 }
 
 // LocalAddr returns the address of this end.
 func (c *Conn) LocalAddr() net.Addr {
-	if c.other != nil {
+	if c.other != nil && c.other[0] != nil {
 		return c.other[0]
 	}
 	local := c.local.Value()
@@ -61,7 +72,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if c.other != nil {
 		return c.other[1]
 	}
-	return net.TCPAddrFromAddrPort(c.remote)
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom16(c.ip).Unmap(), c.port))
 }
 
 // SyscallConn gives access to the descriptor for socket options: Read and Write of

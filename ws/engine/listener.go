@@ -20,6 +20,10 @@ type Listener struct {
 	addr  net.Addr
 	local unique.Handle[netip.AddrPort]
 	tcp   bool
+
+	take func(fd uintptr) // accept; made once
+	got  Accepted         // of the Accept under way
+	err  error
 }
 
 // Accepted is a connection that nobody watches yet.
@@ -50,6 +54,7 @@ func (p *Poller) Listen(l *Listener, ln net.Listener, ev Events) error {
 		return errNoSocket
 	}
 	l.addr = ln.Addr()
+	l.take = l.accept
 	l.d.title = borrowed
 	var err error
 	if e := l.raw.Control(func(fd uintptr) {
@@ -66,24 +71,25 @@ func (p *Poller) Listen(l *Listener, ln net.Listener, ev Events) error {
 	return err
 }
 
-// Accept takes a connection without waiting.
+// Accept takes a connection without waiting. One goroutine at a time may call it.
 func (l *Listener) Accept() (Accepted, error) {
-	a := Accepted{fd: -1}
-	var err error
-	if e := l.raw.Control(func(fd uintptr) {
-		for {
-			a.fd, a.remote, err = accept(int(fd))
-			if err != unix.EINTR && err != unix.ECONNABORTED {
-				break
-			}
+	l.got.fd = -1
+	if err := l.raw.Control(l.take); err != nil {
+		return l.got, err
+	}
+	if l.err != nil && !WouldBlock(l.err) {
+		return l.got, &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: os.NewSyscallError("accept", l.err)}
+	}
+	return l.got, l.err
+}
+
+func (l *Listener) accept(fd uintptr) {
+	for {
+		l.got.fd, l.got.remote, l.err = accept(int(fd))
+		if l.err != unix.EINTR && l.err != unix.ECONNABORTED {
+			return
 		}
-	}); e != nil {
-		return a, e
 	}
-	if err != nil && !WouldBlock(err) {
-		err = &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: os.NewSyscallError("accept", err)}
-	}
-	return a, err
 }
 
 // zoned returns an IPv6 peer's address. An interface's number stands for its name.
@@ -120,7 +126,7 @@ func (l *Listener) Close() {
 func (p *Poller) Adopt(d *Descriptor, l *Listener, a Accepted, ev Events, set func(nc net.Conn)) error {
 	c := &Conn{d: d}
 	if l.tcp {
-		c.local, c.remote = l.local, a.remote
+		c.between(l.local, a.remote)
 	} else {
 		c.other = &[2]net.Addr{l.addr, &net.UnixAddr{Net: "unix"}}
 	}
