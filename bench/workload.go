@@ -53,14 +53,14 @@ func workloads() []workload {
 	}
 	mass := echo("echo-10000", "Echo, 125 B, 10,000 connections, one message in flight each", 10_000, 1)
 	mass.rounds, mass.weight, mass.silent, mass.long = 2, 3, true, true
-	secure := idle("idle-tls", "Memory per idle connection with TLS, 1,000 connections", 1000)
+	secure := idle("idle-tls", "Memory per idle connection with TLS, 2,500 connections", 2500)
 	secure.tls = true
 	many := idle("idle-19500", "Memory per idle connection, 19,500 connections", idleMany)
 	many.long = true
 	crowd := fanout("fanout-5000", "Fan-out, 125 B, to 5,000 connections, one message at a time", 5000, 1)
 	crowd.rounds, crowd.long = 2, true
 	flood := fanout("stream-5000", "Fan-out, 125 B, to 5,000 connections, 16 messages in flight", 5000, 16)
-	flood.rounds, flood.long = 1, true
+	flood.rounds, flood.long = 2, true
 	return []workload{
 		echo("echo-1", "Echo, 125 B, 1 connection, one message in flight", 1, 1),
 		echo("echo-64", "Echo, 125 B, 64 connections, one message in flight each", 64, 1),

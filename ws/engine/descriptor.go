@@ -201,10 +201,11 @@ func (d *Descriptor) Resume() {
 	}
 }
 
-// Vain reports, once, whether the Readable under way is the first and the kernel has
-// said that there is nothing to read.
+// Vain reports, once, whether the Readable under way is the first, the kernel has said
+// that there is nothing to read, and no event has come since.
 func (d *Descriptor) Vain() bool {
-	vain := d.vain
+	// An event from here on is one that run has not seen.
+	vain := d.vain && d.busy.Load() == 1
 	d.vain = false
 	return vain
 }
@@ -227,7 +228,7 @@ func (d *Descriptor) run(w *worker) {
 			over = true
 			return
 		}
-		d.on = nil
+		d.on, d.vain = nil, false
 		if d.busy.CompareAndSwap(seen, 0) {
 			over = true
 			return

@@ -29,3 +29,6 @@ func (p *Poller) current() *loop {
 	defer p.mu.Unlock()
 	return p.loop
 }
+
+// Came returns how many events have come for the Readable under way.
+func (d *Descriptor) Came() uint32 { return d.busy.Load() }
