@@ -268,7 +268,18 @@ func (c *Conn) receiveEvent() (int, error) {
 	if r.drained {
 		return 0, errWouldBlock
 	}
-	n, more, err := c.desc.Read(r.Space())
+	var n int
+	var more bool
+	var err error
+	if r.into == nil {
+		n, more, err = c.desc.Read(r.Space())
+	} else { // nothing lies in the read buffer
+		n, more, err = c.desc.ReadPast(r.into, r.room())
+		if past := n - len(r.into); past > 0 {
+			n -= past
+			r.rest = r.rest[:len(r.rest)+past]
+		}
+	}
 	switch {
 	case err != nil && engine.WouldBlock(err):
 		return 0, errWouldBlock

@@ -91,6 +91,11 @@ func (r *readState) Space() []byte {
 	if r.into != nil {
 		return r.into
 	}
+	return r.room()
+}
+
+// room returns what of the read buffer is behind the bytes not parsed yet.
+func (r *readState) room() []byte {
 	if r.buf == nil {
 		b := getBuffer(max(readBuffer, len(r.rest)+smallBuffer))
 		*b = append(*b, r.rest...)

@@ -107,6 +107,18 @@ func (d *Descriptor) Read(p []byte) (n int, more bool, err error) {
 	return n, n == len(p) || d.hup.Load(), err
 }
 
+// ReadPast is Read for bytes of which p is to hold the first, and spare what lies
+// behind them: with a spare that is not filled there is no need to read once more. It
+// may leave spare alone.
+func (d *Descriptor) ReadPast(p, spare []byte) (n int, more bool, err error) {
+	if !d.use() {
+		return 0, false, net.ErrClosed
+	}
+	n, room, err := readPast(d.fd, p, spare)
+	d.done()
+	return n, n == room || d.hup.Load(), err
+}
+
 // Write writes what the socket takes without waiting. When that is not all, Writable
 // is called once it takes more.
 func (d *Descriptor) Write(p []byte) (int, error) {

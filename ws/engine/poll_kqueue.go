@@ -162,6 +162,12 @@ func read(fd int32, p []byte) (int, error) {
 	}
 }
 
+// readPast reads into p alone.
+func readPast(fd int32, p, _ []byte) (n, room int, err error) {
+	n, err = read(fd, p)
+	return n, len(p), err
+}
+
 func write(fd int32, p []byte) (int, error) {
 	n, err := unix.Write(int(fd), p)
 	return max(n, 0), err

@@ -169,6 +169,22 @@ func read(fd int32, p []byte) (int, error) {
 	}
 }
 
+// readPast reads into p and then spare. room is how much it could have read.
+func readPast(fd int32, p, spare []byte) (n, room int, err error) {
+	iov := [2]unix.Iovec{{Base: unsafe.SliceData(p)}, {Base: unsafe.SliceData(spare)}}
+	iov[0].SetLen(len(p))
+	iov[1].SetLen(len(spare))
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(len(iov))
+	room = len(p) + len(spare)
+	for {
+		n, err := result(system(unix.SYS_RECVMSG, fd, unsafe.Pointer(&msg), unix.MSG_DONTWAIT, 0, room))
+		if err != unix.EINTR {
+			return n, room, err
+		}
+	}
+}
+
 func write(fd int32, p []byte) (int, error) {
 	return result(system(unix.SYS_SENDTO, fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), sending, len(p)))
 }

@@ -54,6 +54,11 @@ func (d *Descriptor) Watched() bool { return false }
 // Read is never reached.
 func (d *Descriptor) Read([]byte) (n int, more bool, err error) { return 0, false, errNoSocket }
 
+// ReadPast is never reached.
+func (d *Descriptor) ReadPast(p, spare []byte) (n int, more bool, err error) {
+	return 0, false, errNoSocket
+}
+
 // Write is never reached.
 func (d *Descriptor) Write([]byte) (int, error) { return 0, errNoSocket }
 
