@@ -64,6 +64,7 @@ var testAids = []string{
 	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "conformance",
 	"go.uber.org/goleak",
 	"golang.org/x/net/nettest",
+	"golang.org/x/sys/unix", // what system calls were made
 	"github.com/chromedp/...",
 	"github.com/rogpeppe/go-internal/testscript",
 	"github.com/fxamacker/cbor/v2",
