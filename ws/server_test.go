@@ -227,3 +227,30 @@ func TestServerWithoutAccept(t *testing.T) {
 		t.Errorf("%s", resp.Status)
 	}
 }
+
+// A listener that is being served already is served on.
+func TestServeTwice(t *testing.T) {
+	leakCheck(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ws.Server{Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) { return echoHandler, nil, nil }}
+	served := make(chan error, 2)
+	for range 2 {
+		go func() { served <- s.Serve(ln) }()
+	}
+	for range 20 {
+		c, _, err := ws.Dial(context.Background(), "ws://"+ln.Addr().String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.CloseNow()
+	}
+	s.Close()
+	for range 2 {
+		if err := await(t, served, "the end of Serve"); !errors.Is(err, ws.ErrServerClosed) {
+			t.Error(err)
+		}
+	}
+}

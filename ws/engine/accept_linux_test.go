@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws/engine"
@@ -107,4 +108,38 @@ func TestAcceptedAddresses(t *testing.T) {
 		}
 		d.Close()
 	}
+}
+
+// counter is an owner that counts its calls.
+type counter struct{ calls atomic.Int64 }
+
+func (c *counter) Readable() bool { c.calls.Add(1); return true }
+func (c *counter) Writable()      {}
+func (c *counter) Blocked()       {}
+
+// A listener that is watched already stays with its first owner.
+func TestListenTwice(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var p engine.Poller
+	var first, second engine.Listener
+	var one counter
+	if err := p.Listen(&first, ln, &one); err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if err := p.Listen(&second, ln, deaf{}); err == nil {
+		t.Error("it is watched twice")
+	}
+	until(t, "a look for what came meanwhile", func() bool { return one.calls.Load() > 0 })
+	before := one.calls.Load()
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	until(t, "a connection", func() bool { return one.calls.Load() > before })
 }

@@ -89,10 +89,13 @@ func (p *Poller) watch(d *Descriptor, fd int, ev Events, busy uint32) error {
 	d.loop.open++
 	p.mu.Unlock()
 	d.ref.Store(userUnit)
-	p.table.set(fd, d)
+	before := p.table.swap(fd, d)
 	if err := d.loop.kernel.add(fd, d.gen); err != nil {
 		d.ref.Store(closedBit)
-		p.table.clear(fd, d)
+		p.table.slot(fd).CompareAndSwap(d, before)
+		if before != nil { // of a listener that is watched already: an event may have come meanwhile
+			before.Kick()
+		}
 		d.loop.leave()
 		return err
 	}
@@ -171,7 +174,8 @@ func (t *table) get(fd int) *Descriptor {
 	return nil
 }
 
-func (t *table) set(fd int, d *Descriptor) {
+// swap puts a descriptor into its place, and returns what was there.
+func (t *table) swap(fd int, d *Descriptor) *Descriptor {
 	if t.slot(fd) == nil {
 		t.mu.Lock()
 		var pages []*page
@@ -184,7 +188,7 @@ func (t *table) set(fd int, d *Descriptor) {
 		t.pages.Store(&pages)
 		t.mu.Unlock()
 	}
-	t.slot(fd).Store(d)
+	return t.slot(fd).Swap(d)
 }
 
 func (t *table) clear(fd int, d *Descriptor) { t.slot(fd).CompareAndSwap(d, nil) }
