@@ -131,7 +131,7 @@ func (l *loop) leave() {
 func (l *loop) lapse() bool {
 	p := l.poller
 	p.mu.Lock()
-	last := l.open == 0
+	last := l.open == 0 && p.loop == l // once: a new loop may be there already
 	if last {
 		p.loop = nil
 	}
