@@ -30,8 +30,7 @@ func (c *Conn) beginLoop(ctx context.Context, h Handler) error {
 func (c *Conn) endLoop() {
 	r := &c.read
 	r.polled, r.looping = false, false
-	c.flags.clear(flagWakes)
-	c.flags.clear(flagWaiting)
+	c.flags.clear(flagWakes | flagWaiting)
 	if r.begun {
 		if err := r.settle(c); err != nil { // the connection has ended with it
 			c.dropView()

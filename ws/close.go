@@ -40,7 +40,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(code, reason)
-	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
+	if c.flags.delivering() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.set.CloseTimeout)

@@ -33,7 +33,7 @@ func (c *Conn) Close(code StatusCode, reason string) error {
 		}
 	}
 	c.sendClose(&CloseError{By: Us, Code: code, Reason: reason}, reason)
-	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
+	if c.flags.delivering() {
 		return nil
 	}
 	limit := time.NewTimer(c.set.CloseTimeout)

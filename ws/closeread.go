@@ -20,8 +20,7 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	c.flags.set(flagQuiet)
 	go func() {
 		err := c.readNoData()
-		c.flags.clear(flagQuiet)
-		c.flags.clear(flagLoop)
+		c.flags.clear(flagQuiet | flagLoop)
 		c.endRead()
 		cancel(c.readError(out, err))
 	}()

@@ -142,7 +142,7 @@ func (c *Conn) readable() bool {
 			return true
 		}
 	} else {
-		r.drained = c.desc.Vain()
+		r.drained = false
 	}
 	if r.inside { // runtime.Goexit in a handler cut the pass of before short
 		r.inside = false
@@ -170,9 +170,6 @@ func (c *Conn) readable() bool {
 	})
 	c.uncork()
 	if !done {
-		if len(r.rest) > 0 { // the socket has no more, and is waited for
-			r.Wait()
-		}
 		r.giveBack()
 		r.inside = false
 		return true

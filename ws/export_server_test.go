@@ -25,3 +25,6 @@ func Pokes(s *Server) (pokes []func()) {
 	}
 	return pokes
 }
+
+// HoldsBuffer reports whether c, which nobody reads, holds a read buffer.
+func HoldsBuffer(c *Conn) bool { return c.read.intake != nil && c.read.intake.buf != nil }

@@ -21,6 +21,9 @@ const (
 
 func (f *flags) has(bit uint32) bool { return f.word.Load()&bit != 0 }
 
+// delivering reports whether a loop that calls user code owns reading.
+func (f *flags) delivering() bool { return f.word.Load()&(flagLoop|flagQuiet) == flagLoop }
+
 // set reports whether the flag was not set before.
 func (f *flags) set(bit uint32) bool { return f.word.Or(bit)&bit == 0 }
 

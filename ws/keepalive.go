@@ -161,7 +161,7 @@ func (c *Conn) waits() bool {
 	if c.flags.has(flagEvents) {
 		return c.desc.Idle()
 	}
-	if c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
+	if c.flags.delivering() {
 		return c.flags.has(flagWaiting)
 	}
 	// Any other reader calls nobody, and so does nothing but wait.

@@ -71,19 +71,25 @@ func (r *readState) lend() {
 }
 
 // giveBack takes the intake from a reader that is done for now, or if something has
-// begun to arrive, what it need not hold. What has arrived already stays where it
-// is: a reader that waited for more would have given the buffer back.
+// begun to arrive, what it need not hold. What is there for the next read to take
+// stays where it is; a part that has to wait for more needs no buffer of that size.
 func (r *readState) giveBack() {
 	in := r.intake
 	switch {
-	case in == nil, len(in.rest) > 0:
-	case in.parts.chunks != nil || in.view != nil:
+	case in == nil, len(in.rest) > 0 && (r.left > 0 || wholeFrame(in.rest)):
+	case len(in.rest) > 0 || in.parts.chunks != nil || in.view != nil:
 		r.Wait()
 	default:
 		in.rest, in.into = nil, nil
 		r.intake = nil
 		intakes.Put(in)
 	}
+}
+
+// wholeFrame reports whether b begins with a whole frame, or with none at all.
+func wholeFrame(b []byte) bool {
+	h, n, err := frame.ParseHeader(b)
+	return err != nil || n > 0 && int64(len(b)-n) >= h.Length
 }
 
 // Space implements engine.Source: bytes go behind those not parsed yet.

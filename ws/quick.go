@@ -47,7 +47,7 @@ func (w *writeState) endCalm() {
 func (c *Conn) calmDown() {
 	w := &c.out
 	if w.attached || w.corked || w.message || w.deflate != nil || w.closing != nil || w.failed != nil ||
-		c.ended.Load() != nil || c.flags.has(flagLoop) && !c.flags.has(flagQuiet) {
+		c.ended.Load() != nil || c.flags.delivering() {
 		return
 	}
 	w.watch.state.CompareAndSwap(idle, calm)

@@ -29,8 +29,8 @@ func (s *Server) ListenAndServe(addr string) error {
 }
 
 // Serve accepts connections until the listener fails or the Server is closed,
-// and closes the listener, from which nobody else may accept. The error is never nil; after Shutdown or Close it is
-// [ErrServerClosed].
+// and closes the listener, from which nobody else may accept. The error is never
+// nil; after Shutdown or Close it is [ErrServerClosed].
 func (s *Server) Serve(ln net.Listener) error { return s.serve(ln, nil) }
 
 // ServeTLS is Serve over TLS. The files may be empty where TLSConfig has the

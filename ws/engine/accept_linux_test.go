@@ -11,13 +11,6 @@ import (
 	"github.com/tidewire/tidewire/ws/engine"
 )
 
-// deaf is an owner that does nothing.
-type deaf struct{}
-
-func (deaf) Readable() bool { return true }
-func (deaf) Writable()      {}
-func (deaf) Blocked()       {}
-
 // watchers returns how many epoll sets of this process know a socket.
 func watchers(t *testing.T, ln *net.TCPListener) int {
 	t.Helper()
@@ -56,7 +49,7 @@ func TestListenerLeavesTheRuntime(t *testing.T) {
 	}
 	var p engine.Poller
 	var l engine.Listener
-	if err := p.Listen(&l, ln, deaf{}); err != nil {
+	if err := p.Listen(&l, ln, &owner{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := watchers(t, tcp); n != 1 {
@@ -82,7 +75,7 @@ func TestAcceptedAddresses(t *testing.T) {
 		defer ln.Close()
 		var p engine.Poller
 		var l engine.Listener
-		if err := p.Listen(&l, ln, deaf{}); err != nil {
+		if err := p.Listen(&l, ln, &owner{}); err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
@@ -97,7 +90,7 @@ func TestAcceptedAddresses(t *testing.T) {
 		}
 		var d engine.Descriptor
 		var stands net.Conn
-		if err := p.Adopt(&d, &l, sock, deaf{}, func(nc net.Conn) { stands = nc }); err != nil {
+		if err := p.Adopt(&d, &l, sock, &owner{}, func(nc net.Conn) { stands = nc }); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := stands.RemoteAddr().String(), nc.LocalAddr().String(); got != want {
@@ -110,13 +103,6 @@ func TestAcceptedAddresses(t *testing.T) {
 	}
 }
 
-// counter is an owner that counts its calls.
-type counter struct{ calls atomic.Int64 }
-
-func (c *counter) Readable() bool { c.calls.Add(1); return true }
-func (c *counter) Writable()      {}
-func (c *counter) Blocked()       {}
-
 // A listener that is watched already stays with its first owner.
 func TestListenTwice(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,20 +112,68 @@ func TestListenTwice(t *testing.T) {
 	defer ln.Close()
 	var p engine.Poller
 	var first, second engine.Listener
-	var one counter
-	if err := p.Listen(&first, ln, &one); err != nil {
+	var calls atomic.Int64
+	one := &owner{readable: func() bool { calls.Add(1); return true }}
+	if err := p.Listen(&first, ln, one); err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	if err := p.Listen(&second, ln, deaf{}); err == nil {
+	if err := p.Listen(&second, ln, &owner{}); err == nil {
 		t.Error("it is watched twice")
 	}
-	until(t, "a look for what came meanwhile", func() bool { return one.calls.Load() > 0 })
-	before := one.calls.Load()
+	until(t, "a look for what came meanwhile", func() bool { return calls.Load() > 0 })
+	before := calls.Load()
 	nc, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	until(t, "a connection", func() bool { return one.calls.Load() > before })
+	until(t, "a connection", func() bool { return calls.Load() > before })
+}
+
+// Accepting allocates nothing: what is there to be allocated is the owner's.
+func TestAcceptAllocatesNothing(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var p engine.Poller
+	var l engine.Listener
+	if err := p.Listen(&l, ln, &owner{}); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := l.Accept(); !engine.WouldBlock(err) {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A copy of the socket that outlives its owner does not keep the next owner out, which
+// the system gives the same number.
+func TestAddOfAnotherCopy(t *testing.T) {
+	nothingLeft(t)
+	var p engine.Poller
+	peer, conn := pair(t, "tcp")
+	defer peer.Close()
+	file, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for range 3 {
+		o := &owner{}
+		if _, err := p.Add(&o.Descriptor, conn, o, true); err != nil {
+			t.Fatal(err)
+		}
+		o.Close()
+		if conn, err = net.FileConn(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn.Close()
 }

@@ -36,7 +36,7 @@ type Descriptor struct {
 	fd    int32
 	gen   uint32 // tells it from others that had the same number
 	title title
-	vain  bool // the reader's: it is called although nothing has come
+	vain  bool // the reader's: the event that it is called for said that nothing has come
 	hup   atomic.Bool
 	want  atomic.Bool   // a Write was not taken whole
 	slow  atomic.Uint32 // how many more events get a goroutine of their own; freshBit
@@ -49,9 +49,11 @@ type Descriptor struct {
 type title uint8
 
 const (
-	owned    title = iota // closing ends its registration too, or at the latest when other copies, of which there are hardly any, are closed
-	shared                // another copy lives on, and would keep it registered
-	borrowed              // somebody else's to close
+	// The only copy, as far as anybody knows: closing ends its registration too. If
+	// there is another one, it stays until that is closed, and tells nobody.
+	owned    title = iota
+	shared         // another copy lives on, and would keep it registered
+	borrowed       // somebody else's to close
 )
 
 const (
@@ -101,7 +103,13 @@ func (d *Descriptor) Read(p []byte) (n int, more bool, err error) {
 	if !d.use() {
 		return 0, false, net.ErrClosed
 	}
-	n, err = read(d.fd, p)
+	// An event from here on is one that run has not seen.
+	if vain := d.vain && d.busy.Load() == 1; vain {
+		n, err = 0, unix.EAGAIN
+	} else {
+		n, err = read(d.fd, p)
+	}
+	d.vain = false
 	d.done()
 	// Where the peer has ended its half, that waits behind the last bytes.
 	return n, n == len(p) || d.hup.Load(), err
@@ -209,17 +217,9 @@ func (d *Descriptor) apart() {
 // a Readable that returned false.
 func (d *Descriptor) Resume() {
 	if d.use() {
+		d.vain = false // what the event said is long ago
 		d.apart()
 	}
-}
-
-// Vain reports, once, whether the Readable under way is the first, the kernel has said
-// that there is nothing to read, and no event has come since.
-func (d *Descriptor) Vain() bool {
-	// An event from here on is one that run has not seen.
-	vain := d.vain && d.busy.Load() == 1
-	d.vain = false
-	return vain
 }
 
 // Idle reports whether nobody reads: all that has come is read.

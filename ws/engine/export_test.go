@@ -30,5 +30,9 @@ func (p *Poller) current() *loop {
 	return p.loop
 }
 
+// Vain reports whether the next Read of the Readable under way would ask nobody if
+// nothing came until then.
+func (d *Descriptor) Vain() bool { return d.vain }
+
 // Came returns how many events have come for the Readable under way.
 func (d *Descriptor) Came() uint32 { return d.busy.Load() }

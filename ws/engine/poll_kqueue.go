@@ -129,7 +129,7 @@ func accept(fd int) (_ int, remote netip.AddrPort, err error) {
 	n, from, err := unix.Accept(fd)
 	if err == nil {
 		unix.CloseOnExec(n)
-		if err = unix.SetNonblock(n, true); err != nil {
+		if err = neverWait(n); err != nil {
 			unix.Close(n)
 			return -1, remote, err
 		}

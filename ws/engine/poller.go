@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -90,7 +91,13 @@ func (p *Poller) watch(d *Descriptor, fd int, ev Events, busy uint32) error {
 	p.mu.Unlock()
 	d.ref.Store(userUnit)
 	before := p.table.swap(fd, d)
-	if err := d.loop.kernel.add(fd, d.gen); err != nil {
+	err := d.loop.kernel.add(fd, d.gen)
+	if d.title != borrowed && errors.Is(err, unix.EEXIST) {
+		// It is of an owner that is gone, and another copy of the socket kept it.
+		d.loop.kernel.remove(fd)
+		err = d.loop.kernel.add(fd, d.gen)
+	}
+	if err != nil {
 		d.ref.Store(closedBit)
 		p.table.slot(fd).CompareAndSwap(d, before)
 		if before != nil { // of a listener that is watched already: an event may have come meanwhile

@@ -42,9 +42,6 @@ func (d *Descriptor) Kick() {}
 // Resume is never reached.
 func (d *Descriptor) Resume() {}
 
-// Vain reports false.
-func (d *Descriptor) Vain() bool { return false }
-
 // Idle is never reached.
 func (d *Descriptor) Idle() bool { return false }
 

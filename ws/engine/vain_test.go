@@ -9,44 +9,56 @@ import (
 	"github.com/tidewire/tidewire/ws/engine"
 )
 
-// The first call for a connection is vain if nothing has come, and only until
-// something comes: who does not read then would miss it.
-func TestVain(t *testing.T) {
+// The first call of an owner comes although nothing may be there, and its Read then
+// asks nobody: but for what came behind the event, nobody would call again.
+func TestReadOfTheFirstCall(t *testing.T) {
 	for _, arrives := range []bool{false, true} {
 		nothingLeft(t)
 		var p engine.Poller
 		o := &owner{}
 		o.peer, o.conn = pair(t, "tcp")
-		calls := make(chan bool, 2)
 		first := true
+		calls := make(chan bool, 3)
 		o.readable = func() bool {
-			if first && arrives {
-				io.WriteString(o.peer, "x")
-				until(t, "its event", func() bool { return o.Came() > 1 })
+			if first {
+				if !o.Vain() {
+					t.Error("the first event says that there is something to read")
+				}
+				if arrives {
+					io.WriteString(o.peer, "x")
+					until(t, "its event", func() bool { return o.Came() > 1 })
+				}
 			}
 			first = false
-			calls <- o.Vain()
+			n, _, err := o.Read(make([]byte, 1))
+			if err != nil && !engine.WouldBlock(err) {
+				t.Error(err)
+			}
+			if o.Vain() {
+				t.Error("the second Read asks nobody either")
+			}
+			calls <- n > 0
 			return true
 		}
 		if _, err := p.Add(&o.Descriptor, o.conn, o, false); err != nil {
 			t.Fatal(err)
 		}
-		if vain := <-calls; vain == arrives {
-			t.Errorf("with something to read %v, the first call is vain: %v", arrives, vain)
+		if read := <-calls; read != arrives {
+			t.Errorf("with something to read %v, the first call read: %v", arrives, read)
 		}
 		if !arrives {
 			io.WriteString(o.peer, "x")
-		}
-		if <-calls {
-			t.Error("the second call is vain too")
+			if !<-calls {
+				t.Error("the second call read nothing")
+			}
 		}
 		o.Close()
 		o.peer.Close()
 	}
 }
 
-// A first call that does not ask leaves nothing to the next.
-func TestVainIsOfTheFirstCall(t *testing.T) {
+// What the first event said is forgotten by the next call, whether or not somebody read.
+func TestFirstCallWithoutARead(t *testing.T) {
 	nothingLeft(t)
 	var p engine.Poller
 	o := &owner{}
@@ -69,7 +81,7 @@ func TestVainIsOfTheFirstCall(t *testing.T) {
 	until(t, "the end of the first call", o.Idle)
 	o.Kick()
 	if <-vain {
-		t.Error("the second call is vain")
+		t.Error("the second call's Read would ask nobody")
 	}
 	o.Close()
 	o.peer.Close()
