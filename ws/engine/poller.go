@@ -92,7 +92,8 @@ func (p *Poller) watch(d *Descriptor, fd int, ev Events, busy uint32) error {
 	d.ref.Store(userUnit)
 	before := p.table.swap(fd, d)
 	err := d.loop.kernel.add(fd, d.gen)
-	if d.title != borrowed && errors.Is(err, unix.EEXIST) {
+	// After a success d's owner may be called, and change its title.
+	if errors.Is(err, unix.EEXIST) && d.title != borrowed {
 		// It is of an owner that is gone, and another copy of the socket kept it.
 		d.loop.kernel.remove(fd)
 		err = d.loop.kernel.add(fd, d.gen)
