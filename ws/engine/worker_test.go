@@ -5,6 +5,7 @@ package engine_test
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,7 +33,13 @@ func TestBlockedHandlersHoldNobodyUp(t *testing.T) {
 			var p engine.Poller
 			starter, others := watched(t, &p, "tcp"), echoes(t, &p, 5)
 			release := make(chan struct{})
+			free := sync.OnceFunc(func() { close(release) })
+			t.Cleanup(free)
 			var inside, told atomic.Int32
+			hear := func() { told.Add(1) }
+			// A machine that has no time for us makes the starter look blocked: then it
+			// is the one that hears of it, and the blockers are apart from the first.
+			starter.blocked = hear
 			blockers := make([]*owner, n)
 			for i := range blockers {
 				o := watched(t, &p, "tcp")
@@ -41,7 +48,7 @@ func TestBlockedHandlersHoldNobodyUp(t *testing.T) {
 					<-release
 					inside.Add(-1)
 				})
-				o.blocked = func() { told.Add(1) }
+				o.blocked = hear
 				o.Resume()
 				blockers[i] = o
 			}
@@ -68,7 +75,7 @@ func TestBlockedHandlersHoldNobodyUp(t *testing.T) {
 				}
 			}
 			until(t, "an owner to hear that it blocks", func() bool { return told.Load() > 0 })
-			close(release)
+			free()
 			until(t, "the return", func() bool {
 				return p.Stats().Apart.Load() == 0 && !p.Dispatching() && !p.Ticking() && workers() == 1
 			})
