@@ -5,9 +5,10 @@ package protocol
 
 // Hello is the data of a $hello.
 type Hello struct {
-	Token string `json:"token,omitempty"`
-	Ping  int64  `json:"ping,omitempty"` // silence after which the server is to send $ping
-	Join  []Join `json:"join,omitempty"`
+	Token  string `json:"token,omitempty"`
+	Client string `json:"client,omitempty"` // a secret by which a stranger's mids are known again
+	Ping   int64  `json:"ping,omitempty"`   // silence after which the server is to send $ping
+	Join   []Join `json:"join,omitempty"`
 }
 
 // Join is one room of a Hello, and, without Room and Pos, the data of a $join, whose
