@@ -20,22 +20,33 @@ import (
 // A member that has ended is dropped with the next message.
 type Group struct {
 	// Refused is called for a member that a message was not queued for because its
-	// queue is full, under RefuseWrite. It must not block; if it panics, that
-	// member is closed with 1011. nil means that nobody wants to know. It must not
-	// change once the Group is used.
+	// queue is full, under RefuseWrite. What a delivery has behind a refused message
+	// is refused too, so that a Refused that removes the member leaves no hole in
+	// what it got. It must not block; if it panics, that member is closed with 1011.
+	// nil means that nobody wants to know. It must not change once the Group is
+	// used.
 	Refused func(c *Conn, m *Prepared)
 
 	mu      sync.Mutex // guards what follows
-	seats   map[*Conn]int
-	members []*Conn // replaced, not changed, while shared
+	seats   map[*Conn]*seat
+	members []*seat // replaced, not changed, while shared
 	shared  bool    // a delivery reads members
 	queue   []*Prepared
 	spare   []*Prepared
+	sent    uint64 // messages, those in queue included
 	busy    bool
 }
 
-// Add makes c a member, unless it is one already. It gets the messages that are
-// sent from now on, and perhaps some that are under way.
+// seat is one membership.
+type seat struct {
+	c    *Conn
+	from uint64 // the first message that is for this member
+	at   int    // its index in members; guarded by the Group's mu
+	gone bool   // guarded by the lock of c's queue
+}
+
+// Add makes c a member, unless it is one already. It gets exactly the messages
+// that are sent from now on.
 func (g *Group) Add(c *Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -43,34 +54,34 @@ func (g *Group) Add(c *Conn) {
 		return
 	}
 	if g.seats == nil {
-		g.seats = map[*Conn]int{}
+		g.seats = map[*Conn]*seat{}
 	}
 	g.own()
-	g.seats[c] = len(g.members)
-	g.members = append(g.members, c)
+	s := &seat{c: c, from: g.sent, at: len(g.members)}
+	g.seats[c] = s
+	g.members = append(g.members, s)
 }
 
-// Remove ends the membership of c, and reports whether it was a member. Messages
-// that were sent before may still come to it.
+// Remove ends the membership of c, and reports whether it was a member. Once it has
+// returned, nothing more is queued for c: what c writes afterwards is behind all
+// that it gets from the Group.
 func (g *Group) Remove(c *Conn) bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.remove(c)
-}
-
-func (g *Group) remove(c *Conn) bool {
-	i, ok := g.seats[c]
-	if !ok {
-		return false
+	s := g.seats[c]
+	if s != nil {
+		g.own()
+		last := len(g.members) - 1
+		g.members[s.at] = g.members[last]
+		g.members[s.at].at = s.at
+		g.members[last] = nil
+		g.members = g.members[:last]
+		delete(g.seats, c)
 	}
-	g.own()
-	last := len(g.members) - 1
-	g.members[i] = g.members[last]
-	g.seats[g.members[i]] = i
-	g.members[last] = nil
-	g.members = g.members[:last]
-	delete(g.seats, c)
-	return true
+	g.mu.Unlock()
+	if s != nil {
+		c.vacate(s)
+	}
+	return s != nil
 }
 
 // own makes members changeable. The caller holds mu.
@@ -103,6 +114,7 @@ func (g *Group) Send(m *Prepared) error {
 		return nil
 	}
 	g.queue = append(g.queue, m)
+	g.sent++
 	if !g.busy {
 		g.busy = true
 		engine.Work(1)
@@ -132,6 +144,7 @@ func (g *Group) deliver() {
 			return
 		}
 		batch, members := g.queue, g.members
+		first := g.sent - uint64(len(batch))
 		g.queue, g.spare = g.spare[:0], nil
 		g.shared = true
 		g.mu.Unlock()
@@ -142,9 +155,9 @@ func (g *Group) deliver() {
 		var all sync.WaitGroup
 		for i := 1; i < parts; i++ {
 			part := members[i*len(members)/parts : (i+1)*len(members)/parts]
-			all.Go(func() { refused[i] = g.sendTo(part, batch, joined) })
+			all.Go(func() { refused[i] = g.sendTo(part, batch, joined, first) })
 		}
-		refused[0] = g.sendTo(members[:len(members)/parts], batch, joined)
+		refused[0] = g.sendTo(members[:len(members)/parts], batch, joined, first)
 		all.Wait()
 		g.tell(refused)
 
@@ -161,15 +174,19 @@ type refusal struct {
 	m *Prepared
 }
 
-// sendTo sends a batch to some members.
-func (g *Group) sendTo(members []*Conn, batch []*Prepared, joined []byte) (all []refusal) {
-	for _, c := range members {
-		refused, ended := c.queueAll(batch, joined)
+// sendTo sends a batch, whose first message has the number first, to some members.
+func (g *Group) sendTo(members []*seat, batch []*Prepared, joined []byte, first uint64) (all []refusal) {
+	for _, s := range members {
+		own, whole := batch, joined
+		if s.from > first { // it came when some of these were under way
+			own, whole = batch[min(s.from-first, uint64(len(batch))):], nil
+		}
+		refused, ended := s.c.queueAll(s, own, whole)
 		if ended {
-			g.Remove(c)
+			g.Remove(s.c)
 		}
 		for _, m := range refused {
-			all = append(all, refusal{c, m})
+			all = append(all, refusal{s.c, m})
 		}
 	}
 	return all

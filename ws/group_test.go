@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -275,5 +276,105 @@ func TestGroupBoundsEmptyMessagesBehindAWriter(t *testing.T) {
 	waitFor(t, func() bool { return ws.Behind(srv)+int(refused.Load()) == n })
 	if got := ws.Behind(srv); got > limit {
 		t.Errorf("%d messages wait in a queue of %d bytes", got, limit)
+	}
+}
+
+// A member gets exactly what is sent between Add and Remove, also while deliveries
+// are under way.
+func TestGroupMembershipIsExact(t *testing.T) {
+	leakCheck(t)
+	var g ws.Group
+	for range 600 { // deliveries take their time
+		_, s := pair(t, "memory", ws.ConnOptions{})
+		s.Attach(echoHandler)
+		g.Add(s)
+	}
+	client, s := pair(t, "tcp", ws.ConnOptions{})
+	s.Attach(echoHandler)
+	var mu sync.Mutex // orders Sends and what the member does
+	next := 0
+	send := func() {
+		g.Send(ws.Prepare(ws.Text, fmt.Append(nil, next)))
+		next++
+	}
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			mu.Lock()
+			send()
+			mu.Unlock()
+			if g.Len() == 0 {
+				return
+			}
+			time.Sleep(20 * time.Microsecond)
+		}
+	})
+	ctx := context.Background()
+	for range 100 {
+		mu.Lock()
+		from := next
+		g.Add(s)
+		mu.Unlock()
+		time.Sleep(200 * time.Microsecond)
+		g.Remove(s)
+		s.Write(ctx, ws.Text, []byte("end"))
+		n := from
+		for ; ; n++ {
+			_, p := mustRead(t, client)
+			if string(p) == "end" {
+				break
+			}
+			if string(p) != fmt.Sprint(n) {
+				t.Fatalf("got %q for %d", p, n)
+			}
+		}
+		if mu.Lock(); n > next {
+			t.Errorf("got up to %d, sent were %d", n, next)
+		}
+		mu.Unlock()
+	}
+	close(stop)
+	sending.Wait()
+}
+
+// Behind a message that was refused, nothing of the same delivery is queued, however
+// small: a Refused that removes the member leaves it without a hole.
+func TestGroupRefusesWhatIsBehind(t *testing.T) {
+	leakCheck(t)
+	client, s := pair(t, "memory", ws.ConnOptions{WriteQueue: 20_000, QueuePolicy: ws.RefuseWrite})
+	s.Attach(echoHandler)
+	var g ws.Group
+	var first atomic.Value
+	g.Refused = func(c *ws.Conn, m *ws.Prepared) {
+		if g.Remove(c) {
+			first.Store(m.Value)
+		}
+	}
+	g.Add(s)
+	for i := 0; first.Load() == nil; i++ {
+		size := 9000
+		if i%2 == 1 {
+			size = 10
+		}
+		m := ws.Prepare(ws.Text, fmt.Appendf(nil, "%0*d", size, i))
+		m.Value = i
+		g.Send(m)
+	}
+	refused := first.Load().(int)
+	for i := range refused {
+		_, p := mustRead(t, client)
+		if n, err := strconv.Atoi(string(p)); err != nil || n != i {
+			t.Fatalf("got %.20q for %d of %d", p, i, refused)
+		}
+	}
+	mustWrite(t, s, ws.Text, []byte("last"))
+	if _, p := mustRead(t, client); string(p) != "last" {
+		t.Fatalf("got %.20q behind the refused message %d", p, refused)
 	}
 }

@@ -14,6 +14,10 @@ import (
 // frame is built once, and compressed once for each window size and level that
 // its receivers negotiated. It is safe for concurrent use and never changes.
 type Prepared struct {
+	// Value is the caller's own, to know a message again in [Group.Refused]. It is
+	// set before the message is first sent, if at all.
+	Value any
+
 	typ     MessageType
 	payload []byte
 	plain   []byte // the whole frame, as a server sends it
@@ -109,18 +113,29 @@ func join(batch []*Prepared) []byte {
 	return joined
 }
 
+// vacate ends a membership: nothing is queued for it any more.
+func (c *Conn) vacate(s *seat) {
+	c.out.lock()
+	s.gone = true
+	c.out.mu.Unlock()
+}
+
 // queueAll queues the messages of a batch in order, without waiting, and has them
-// leave together. joined is what join made of them. It returns those for which
-// there was no room under RefuseWrite, and whether the connection takes nothing
-// any more.
-func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, ended bool) {
+// leave together. joined is what join made of them. It returns the first for which
+// there was no room under RefuseWrite and those behind it, and whether the
+// connection takes nothing any more.
+func (c *Conn) queueAll(s *seat, batch []*Prepared, joined []byte) (refused []*Prepared, ended bool) {
 	w := &c.out
 	w.lock()
+	if s.gone || len(batch) == 0 {
+		w.mu.Unlock()
+		return nil, false
+	}
 	if joined != nil && c.takesAtOnce(len(joined)) {
 		c.writeJoined(joined)
 		return nil, false
 	}
-	for _, m := range batch {
+	for i, m := range batch {
 		if c.cannotWrite() != nil {
 			w.mu.Unlock()
 			return nil, true
@@ -131,8 +146,8 @@ func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, 
 		if w.message || !w.room(c, len(m.payload)) {
 			w.full = true
 			if c.set.QueuePolicy == RefuseWrite {
-				refused = append(refused, m)
-				continue
+				c.flushLater()
+				return batch[i:], false
 			}
 			c.flushLater()
 			c.refuse(StatusTryAgainLater, ErrSlowPeer)
@@ -144,7 +159,7 @@ func (c *Conn) queueAll(batch []*Prepared, joined []byte) (refused []*Prepared, 
 		}
 	}
 	c.flushLater()
-	return refused, false
+	return nil, false
 }
 
 // takesAtOnce reports whether so many bytes may go to the socket as they are, past

@@ -8,6 +8,10 @@ import (
 // Prepared is a message that is handed to the browser's memory once and sent to
 // many connections. It is safe for concurrent use and never changes.
 type Prepared struct {
+	// Value is the caller's own, to know a message again in [Group.Refused]. It is
+	// set before the message is first sent, if at all.
+	Value any
+
 	data js.Value
 	size int
 	err  error
@@ -37,19 +41,28 @@ func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 
 func join([]*Prepared) []byte { return nil }
 
-// queueAll queues the messages of a batch in order, without waiting.
-func (c *Conn) queueAll(batch []*Prepared, _ []byte) (refused []*Prepared, ended bool) {
+// vacate ends a membership: nothing is queued for it any more.
+func (c *Conn) vacate(s *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, m := range batch {
+	s.gone = true
+}
+
+// queueAll queues the messages of a batch in order, without waiting.
+func (c *Conn) queueAll(s *seat, batch []*Prepared, _ []byte) (refused []*Prepared, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.gone {
+		return nil, false
+	}
+	for i, m := range batch {
 		if c.cannotWrite() != nil {
 			return nil, true
 		}
 		if c.out.message || !c.room(m.size) {
-			refused = append(refused, m)
-			continue
+			return batch[i:], false
 		}
 		c.post(m.data, m.size)
 	}
-	return refused, false
+	return nil, false
 }
