@@ -39,7 +39,7 @@ type Refresh struct {
 // Joined is the data of the reply to a join.
 type Joined struct {
 	Recovered bool   `json:"recovered"`
-	Head      uint64 `json:"head,omitempty"`
+	Head      uint64 `json:"head"`
 }
 
 // Gap is the data of a $gap.

@@ -1,0 +1,195 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// hello answers the first message of a client.
+func (s *Session) hello(ctx context.Context, m *Message) error {
+	var d protocol.Hello
+	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
+		return protocol.Errorf(protocol.CodeInvalid, "data of $hello: %v", err)
+	}
+	s.mu.Lock()
+	again := s.greeted
+	s.greeted = true
+	if n := len(d.Client); n >= 16 && n <= 64 {
+		s.client = d.Client
+	}
+	s.mu.Unlock()
+	if again {
+		return protocol.Errorf(protocol.CodeInvalid, "$hello was said before")
+	}
+	if len(d.Join) > protocol.HelloJoins {
+		return protocol.Errorf(protocol.CodeInvalid, "more than %d rooms in a $hello: send $join for the others", protocol.HelloJoins)
+	}
+	if s.who.Load() == nil || d.Token != "" && s.hub.set.Authenticate != nil {
+		if err := s.authenticate(ctx, d.Token); err != nil {
+			return err
+		}
+	}
+	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
+	w := protocol.Welcome{
+		Session: s.id, User: s.User(), TTL: s.ttl(), Backoff: &b,
+		Dedupe: s.hub.broker.Dedupe().Milliseconds(),
+	}
+	s.answer(m, w)
+	if d.Ping > 0 {
+		s.ping(time.Duration(max(d.Ping, 1000)) * time.Millisecond)
+	}
+	for _, j := range d.Join {
+		about := &Message{Type: protocol.TypeJoin, Room: j.Room}
+		if j.Pos != nil {
+			about.Pos = *j.Pos
+		}
+		s.mu.Lock()
+		s.joining, s.unwanted = j.Room, false
+		s.mu.Unlock()
+		if err := s.join(ctx, about, &j); err != nil {
+			s.refuse(about, err)
+		}
+	}
+	return nil
+}
+
+// ping sends $ping at least that often.
+func (s *Session) ping(every time.Duration) {
+	s.hub.deadlines.set(&s.pinger, time.Now().Add(every), func() {
+		if !s.ended.Load() {
+			s.sendControl(&Message{Type: protocol.TypePing}, nil)
+			s.ping(every)
+		}
+	})
+}
+
+// known makes sure that somebody has said who the session is.
+func (s *Session) known(ctx context.Context) error {
+	who := s.who.Load()
+	if who == nil {
+		return s.authenticate(ctx, "")
+	}
+	if who.expired {
+		return protocol.Errorf(protocol.CodeExpired, "the identity has expired: send $refresh")
+	}
+	return nil
+}
+
+// authenticate asks the application for the first time.
+func (s *Session) authenticate(ctx context.Context, token string) error {
+	who, err := s.ask(ctx, Credentials{Token: token, Header: s.header})
+	if err != nil {
+		return err
+	}
+	s.header = nil
+	s.become(who)
+	return nil
+}
+
+func (s *Session) ask(ctx context.Context, c Credentials) (Identity, error) {
+	if c.Token != "" {
+		if err := protocol.CheckToken(c.Token); err != nil {
+			return Identity{}, err
+		}
+	}
+	c.RemoteAddr = s.conn.RemoteAddr().String()
+	who, err := s.hub.set.Authenticate(ctx, c)
+	if err == nil && !who.Expires.IsZero() && !who.Expires.After(time.Now()) {
+		err = protocol.Errorf(protocol.CodeUnauthorized, "the token has expired")
+	}
+	if err == nil && who.User != "" {
+		if e := protocol.CheckUser(who.User); e != nil {
+			return Identity{}, errors.New("live: Authenticate returned a bad user name: " + e.Message)
+		}
+	}
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		s.hub.logger().Info("live: a client was not let in", "session", s.id, "remote", c.RemoteAddr, "error", err)
+		err = protocol.Errorf(protocol.CodeUnauthorized, "the token was refused")
+	}
+	return who, err
+}
+
+// become makes the session that identity's.
+func (s *Session) become(who Identity) {
+	s.who.Store(&identity{Identity: who})
+	s.hub.nameUser(s, who.User)
+	if who.Expires.IsZero() {
+		s.hub.deadlines.clear(&s.expiry)
+	} else {
+		s.hub.deadlines.set(&s.expiry, who.Expires, s.expire)
+	}
+	if s.ended.Load() { // it ended meanwhile
+		s.hub.deadlines.clear(&s.expiry)
+	}
+}
+
+// ttl returns the milliseconds until the identity expires, or 0 if it does not.
+func (s *Session) ttl() int64 {
+	who := s.who.Load()
+	if who == nil || who.Expires.IsZero() {
+		return 0
+	}
+	return max(1, time.Until(who.Expires).Milliseconds())
+}
+
+// expire begins the grace of an identity that has ended.
+func (s *Session) expire() {
+	who := s.who.Load()
+	if who == nil || who.Expires.After(time.Now()) {
+		return // refreshed meanwhile
+	}
+	if s.who.CompareAndSwap(who, &identity{who.Identity, true}) {
+		s.hub.deadlines.set(&s.expiry, time.Now().Add(s.hub.set.Limits.ExpiryGrace), func() {
+			if w := s.who.Load(); w != nil && w.expired {
+				s.conn.Close(protocol.StatusUnauthorized, "the identity has expired")
+			}
+		})
+	}
+}
+
+// refresh takes a new token, and asks again whether the session may be where it is.
+// It runs beside the session's handlers.
+func (s *Session) refresh(m *Message) {
+	if err := s.refreshed(m); err != nil {
+		s.refuse(m, err)
+	}
+}
+
+func (s *Session) refreshed(m *Message) error {
+	var d protocol.Refresh
+	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
+		return protocol.Errorf(protocol.CodeInvalid, "data of $refresh: %v", err)
+	}
+	if s.hub.set.Authenticate == nil {
+		return protocol.Errorf(protocol.CodeUnsupported, "nobody needs a token here")
+	}
+	if s.who.Load() == nil {
+		return protocol.Errorf(protocol.CodeUnauthorized, "$hello comes first")
+	}
+	ctx := s.conn.Context()
+	who, err := s.ask(ctx, Credentials{Token: d.Token, Refresh: true})
+	if err != nil {
+		return err
+	}
+	if who.User != s.User() {
+		return protocol.Errorf(protocol.CodeForbidden, "a session does not change its user")
+	}
+	s.become(who)
+	s.answer(m, protocol.Welcome{User: who.User, TTL: s.ttl()})
+	s.mu.Lock()
+	var all []*member
+	for _, one := range s.rooms {
+		all = append(all, one)
+	}
+	s.mu.Unlock()
+	for _, one := range all {
+		if err := s.mayJoin(ctx, one.r.name, one.r.kind, ""); err != nil {
+			s.removed(one, protocol.LeftForbidden)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+package live
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// joinRequest handles a $join.
+func (s *Session) joinRequest(ctx context.Context, m *Message) error {
+	var d protocol.Join
+	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
+		return protocol.Errorf(protocol.CodeInvalid, "data of $join: %v", err)
+	}
+	return s.join(ctx, m, &d)
+}
+
+// Join makes the session a member of a room, as if it had sent a $join, but without
+// asking CanJoin. The client is sent the same $ok, without re.
+func (s *Session) Join(ctx context.Context, room string) error {
+	k, err := s.hub.kindFor(room)
+	if err != nil {
+		return err
+	}
+	return s.enter(ctx, &Message{Room: room}, &protocol.Join{}, k)
+}
+
+// Leave ends the session's membership of a room, and tells the client with $left. It
+// reports whether there was one.
+func (s *Session) Leave(room, reason string) bool {
+	s.mu.Lock()
+	m := s.rooms[room]
+	s.mu.Unlock()
+	return m != nil && s.removed(m, reason)
+}
+
+// Rooms returns the names of the rooms and wildcards that the session is in.
+func (s *Session) Rooms() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name := range s.rooms {
+		names = append(names, name)
+	}
+	return names
+}
+
+// in reports whether the session is in a room.
+func (s *Session) in(room string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms[room] != nil
+}
+
+// kindFor returns the pattern of a room or of a wildcard, or says why there is none.
+func (h *Hub) kindFor(room string) (*kind, error) {
+	if room == "" {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "there is no room")
+	}
+	if err := protocol.CheckRoom(room); err != nil {
+		return nil, err
+	}
+	var k *kind
+	if protocol.IsWildcard(room) {
+		k = h.kindCovering(room)
+	} else {
+		k = h.kindOf(room)
+	}
+	if k == nil {
+		return nil, protocol.Errorf(protocol.CodeNoRoom, "there can be no room %s", room)
+	}
+	return k, nil
+}
+
+// kindCovering returns the pattern that covers a wildcard, or nil. It says who may
+// watch; no narrower one may say otherwise.
+func (h *Hub) kindCovering(wildcard string) *kind {
+	h.confMu.RLock()
+	defer h.confMu.RUnlock()
+	var best *kind
+	for _, k := range h.kinds {
+		if covers(k.pattern, wildcard) {
+			if best == nil || covers(best.pattern, k.pattern) {
+				best = k
+			}
+		}
+	}
+	for _, k := range h.kinds {
+		if best != nil && k != best && overlap(k.pattern, wildcard) && !covers(k.pattern, best.pattern) {
+			return nil
+		}
+	}
+	return best
+}
+
+// mayJoin asks the application.
+func (s *Session) mayJoin(ctx context.Context, room string, k *kind, token string) error {
+	var err error
+	switch {
+	case protocol.IsWildcard(room):
+		if k.set.CanWatch == nil {
+			return protocol.Errorf(protocol.CodeForbidden, "nobody may watch %s", room)
+		}
+		err = k.set.CanWatch(ctx, s, room)
+	case k.set.CanJoin != nil:
+		err = k.set.CanJoin(ctx, s, room, token)
+	}
+	return forbidden(err, "join "+room)
+}
+
+// forbidden makes an application's refusal one that the client may see.
+func forbidden(err error, what string) error {
+	var e *Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return protocol.Errorf(protocol.CodeForbidden, "not allowed to %s", what)
+}
+
+// join handles a room of a $join or $hello. about has its ID, Room and Pos.
+func (s *Session) join(ctx context.Context, about *Message, d *protocol.Join) error {
+	k, err := s.hub.kindFor(about.Room)
+	if err != nil {
+		return err
+	}
+	if d.Token != "" {
+		if err := protocol.CheckToken(d.Token); err != nil {
+			return err
+		}
+	}
+	if err := s.mayJoin(ctx, about.Room, k, d.Token); err != nil {
+		return err
+	}
+	return s.enter(ctx, about, d, k)
+}
+
+// enter makes the session a member, and says so.
+func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k *kind) error {
+	r, err := s.hub.rooms.enter(ctx, about.Room, k)
+	if err != nil {
+		return err
+	}
+	m := &member{s: s, r: r}
+	var joined protocol.Joined
+	gap := ""
+	if r.keeps() {
+		if gap, joined, err = m.place(ctx, about.Pos, d.Last); err != nil {
+			s.hub.rooms.leave(r)
+			return err
+		}
+	}
+	s.mu.Lock()
+	old := s.rooms[r.name]
+	switch {
+	case s.ended.Load():
+		err = protocol.Errorf(protocol.CodeInternal, "the session has ended")
+	case old == nil && len(s.rooms) >= s.hub.set.Limits.Rooms:
+		err = protocol.Errorf(protocol.CodeLimit, "a session may be in %d rooms (live.Limits.Rooms)", s.hub.set.Limits.Rooms)
+	case s.unwanted && s.joining == r.name:
+		err = protocol.Errorf(protocol.CodeAborted, "the room was left meanwhile")
+		err.(*Error).Retryable = false
+	default:
+		if s.rooms == nil {
+			s.rooms = map[string]*member{}
+		}
+		s.rooms[r.name] = m
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.hub.rooms.leave(r)
+		return err
+	}
+	if old != nil {
+		old.end()
+	}
+	ok := &Message{Type: protocol.TypeOK, Re: about.ID, Room: r.name, Pos: m.cursor}
+	s.sendControl(ok, joined)
+	if gap != "" {
+		s.sendControl(&Message{Type: protocol.TypeGap, Room: r.name, Pos: m.cursor}, protocol.Gap{After: about.Pos.Seq, Reason: gap})
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone { // left, or the session ended, meanwhile
+		return nil
+	}
+	r.mu.Lock()
+	r.members[s.conn] = m
+	if !r.keeps() && !r.keys() {
+		m.serial = r.serial
+	}
+	s.feed.add(m)
+	r.mu.Unlock()
+	return nil
+}
+
+// removed ends a membership that the client did not end, and tells it.
+func (s *Session) removed(m *member, reason string) bool {
+	s.mu.Lock()
+	was := s.rooms[m.r.name] == m
+	if was {
+		delete(s.rooms, m.r.name)
+	}
+	s.mu.Unlock()
+	if was {
+		m.end()
+		s.sendControl(&Message{Type: protocol.TypeLeft, Room: m.r.name}, protocol.Left{Reason: reason})
+	}
+	return was
+}
+
+// leaveRequest handles a $leave, at once: also one for a room whose $join waits.
+func (s *Session) leaveRequest(m *Message) {
+	s.mu.Lock()
+	waiting := false
+	for _, w := range s.inbox {
+		if w.Type == protocol.TypeJoin && w.Room == m.Room {
+			waiting = true
+		}
+	}
+	var dropped []*Message
+	if waiting {
+		keep := s.inbox[:0:0]
+		for _, w := range s.inbox {
+			if w.Type == protocol.TypeJoin && w.Room == m.Room {
+				dropped = append(dropped, w)
+				s.inboxed -= len(w.Data)
+			} else {
+				keep = append(keep, w)
+			}
+		}
+		s.inbox = keep
+	}
+	if s.joining == m.Room {
+		s.unwanted, waiting = true, true
+	}
+	member := s.rooms[m.Room]
+	delete(s.rooms, m.Room)
+	s.mu.Unlock()
+	for _, w := range dropped {
+		s.fail(w, &Error{Code: protocol.CodeAborted, Message: "the room was left meanwhile"})
+	}
+	if member == nil && !waiting {
+		s.refuse(m, protocol.Errorf(protocol.CodeNotJoined, "the session is not in %s", m.Room))
+		return
+	}
+	if member != nil {
+		member.end()
+	}
+	s.answer(m, nil)
+}
+
+// place finds out where a member begins: behind pos, if everything behind that is
+// there; otherwise gap says so. last is how many messages it wants without a pos.
+func (m *member) place(ctx context.Context, pos Position, last int) (gap string, j protocol.Joined, err error) {
+	r := m.r
+	q := Query{From: pos.Seq, Limit: 1}
+	last = max(0, min(last, protocol.MaxPage))
+	if pos.IsZero() {
+		q = Query{Backward: true, Limit: last}
+	}
+	r.mu.Lock()
+	head := r.last
+	events := r.recent.events
+	known := !pos.IsZero() && pos == head && pos.Mid != "" || pos.IsZero() && last == 0 && !r.healing
+	for i := len(events) - 1; i >= 0 && !known && pos.Mid != ""; i-- {
+		known = events[i].m.Pos == pos
+	}
+	r.mu.Unlock()
+	if known {
+		m.cursor = pos
+		if pos.IsZero() {
+			m.cursor = head
+		}
+		return "", protocol.Joined{Recovered: !pos.IsZero(), Head: head.Seq}, nil
+	}
+	page, err := r.hub.broker.History(ctx, r.key(), q)
+	if err != nil {
+		return "", j, err
+	}
+	j.Head = page.Head.Seq
+	if pos.IsZero() {
+		m.cursor = page.Head
+		if len(page.Messages) > 0 {
+			first := page.Messages[0]
+			m.cursor = Position{Epoch: page.Head.Epoch, Seq: first.Pos.Seq - 1}
+		}
+		return "", j, nil
+	}
+	m.cursor, gap = judge(pos, &page)
+	j.Recovered = gap == ""
+	return gap, j, nil
+}
+
+// history answers a $history.
+func (s *Session) history(ctx context.Context, m *Message) error {
+	var d protocol.HistoryQuery
+	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
+		return protocol.Errorf(protocol.CodeInvalid, "data of $history: %v", err)
+	}
+	k, err := s.hub.kindFor(m.Room)
+	if err != nil {
+		return err
+	}
+	if protocol.IsWildcard(m.Room) || k.set.History == 0 {
+		return protocol.Errorf(protocol.CodeUnsupported, "%s has no history", m.Room)
+	}
+	if !s.in(m.Room) {
+		if err := s.mayJoin(ctx, m.Room, k, ""); err != nil {
+			return err
+		}
+	}
+	limit := d.Limit
+	if limit <= 0 {
+		limit = protocol.DefaultPage
+	}
+	page, err := s.hub.broker.History(ctx, Room{m.Room, k.retention}, Query{Backward: true, Before: d.Before, Limit: min(limit, protocol.MaxPage)})
+	if err != nil {
+		return err
+	}
+	out := protocol.HistoryPage{More: page.More}
+	size := 0
+	for i := len(page.Messages) - 1; i >= 0; i-- { // the newest that fit a message
+		one := *page.Messages[i]
+		if size += len(one.Data) + 300; size > s.hub.set.Accept.WriteQueue/2 && len(out.Messages) > 0 {
+			out.More = true
+			break
+		}
+		one.Pos.Epoch, one.Pos.Mid, one.Room, one.Prev = "", "", "", 0
+		out.Messages = append(out.Messages, one)
+	}
+	for i, j := 0, len(out.Messages)-1; i < j; i, j = i+1, j-1 {
+		out.Messages[i], out.Messages[j] = out.Messages[j], out.Messages[i]
+	}
+	raw, err := s.codec.AppendPage(nil, &out)
+	if err != nil {
+		return err
+	}
+	reply := &Message{Type: protocol.TypeOK, Re: m.ID, Room: m.Room, Pos: page.Head, Data: raw, Codec: s.codec}
+	if m.ID > 0 {
+		return s.sendControl(reply, nil)
+	}
+	return nil
+}

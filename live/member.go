@@ -1,0 +1,237 @@
+package live
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// member is a session in a room, or watching a wildcard. It is live when it gets
+// messages as they are published. Before that, and when it was too slow, it is fed:
+// from where it stands, as the connection takes it.
+type member struct {
+	s *Session
+	r *room
+
+	// Guarded by the room's mu, and read without it by who feeds while not live.
+	live   bool
+	since  uint64   // the serial at which it became live
+	cursor Position // where it stands, while not live
+	serial uint64   // likewise
+	skip   bool     // it was too slow under DropOldest
+
+	mu   sync.Mutex // held while it is fed
+	gone bool
+}
+
+// lag has the member fed from before an event. Called with the room's mu held.
+func (m *member) lag(e *event) {
+	m.r.groups[m.s.codec].Remove(m.s.conn)
+	m.live = false
+	m.cursor, m.serial = e.before, e.serial-1
+	m.skip = m.r.wild || m.r.kind.set.Slow == DropOldest
+	m.s.feed.add(m)
+}
+
+// end ends the membership: nothing of the room is sent behind it.
+func (m *member) end() {
+	r := m.r
+	r.mu.Lock()
+	if r.members[m.s.conn] == m {
+		delete(r.members, m.s.conn)
+		r.groups[m.s.codec].Remove(m.s.conn)
+	}
+	m.live = false
+	r.mu.Unlock()
+	m.mu.Lock()
+	was := m.gone
+	m.gone = true
+	m.mu.Unlock()
+	if !was {
+		r.hub.rooms.leave(r)
+	}
+}
+
+// feedBatch is how many messages a member is fed before it is another one's turn.
+const feedBatch = 64
+
+// fed says how far feeding came.
+type fed byte
+
+const (
+	fedAll    fed = iota // the member is live, or gone
+	fedSome              // there is more
+	fedFull              // the connection takes no more
+	fedBroken            // the history cannot be read
+)
+
+// step feeds the member.
+func (m *member) step() fed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return fedAll
+	}
+	r := m.r
+	r.mu.Lock()
+	if m.live || r.members[m.s.conn] != m {
+		r.mu.Unlock()
+		return fedAll
+	}
+	var events []*event
+	read := false
+	switch {
+	case m.skip:
+		g := m.skipped()
+		r.mu.Unlock()
+		return m.tell(g)
+	case r.keys():
+		events = m.values()
+	case !r.keeps():
+		events, _ = r.recent.since(m.serial, feedBatch)
+	case m.cursor.Seq != r.last.Seq || m.cursor.Epoch != r.last.Epoch:
+		events, read = r.recent.after(m.cursor, feedBatch)
+		read = !read || m.cursor.Epoch != r.last.Epoch
+	}
+	if len(events) == 0 && !read {
+		defer r.mu.Unlock()
+		return m.begin()
+	}
+	r.mu.Unlock()
+	if read {
+		var res fed
+		if events, res = m.history(); res != fedSome {
+			return res
+		}
+	}
+	for _, e := range events {
+		sent, err := m.s.out.offer(m.s, e.prepared(m.s.codec))
+		if err != nil {
+			return fedAll // the connection has ended
+		}
+		if !sent {
+			return fedFull
+		}
+		if e.stored() {
+			m.cursor = e.m.Pos
+		}
+		m.serial = max(m.serial, e.serial)
+	}
+	return fedSome
+}
+
+// begin makes the member live. Called with the room's mu held.
+func (m *member) begin() fed {
+	r := m.r
+	msg := &Message{Type: protocol.TypeLive, Room: r.name}
+	if r.keeps() {
+		msg.Pos = r.last
+	}
+	p, err := m.s.codec.Append(nil, msg)
+	if err != nil {
+		return fedAll
+	}
+	e := &event{}
+	sent, err := m.s.out.offer(m.s, e.prepare(m.s.codec, p))
+	if err != nil {
+		return fedAll
+	}
+	if !sent {
+		return fedFull
+	}
+	m.live, m.since = true, r.serial
+	if !r.wild {
+		r.groups[m.s.codec].Add(m.s.conn)
+	}
+	return fedAll
+}
+
+// history reads on from where the member stands, and tells it of a gap.
+func (m *member) history() ([]*event, fed) {
+	r := m.r
+	ctx, done := context.WithTimeout(m.s.conn.Context(), 10*time.Second)
+	defer done()
+	page, err := r.hub.broker.History(ctx, r.key(), Query{From: m.cursor.Seq, Limit: feedBatch + 1})
+	if err != nil {
+		return nil, fedBroken
+	}
+	if start, reason := judge(m.cursor, &page); reason != "" {
+		return nil, m.tell(gapEvent(r.name, m.cursor, start, reason))
+	}
+	var events []*event
+	prev := m.cursor.Seq
+	for _, msg := range page.Messages {
+		if msg.Pos.Seq > m.cursor.Seq {
+			own := *msg
+			own.Prev, prev = prev, msg.Pos.Seq
+			events = append(events, &event{m: &own})
+		}
+	}
+	if len(events) == 0 && page.Head.Seq > m.cursor.Seq {
+		m.cursor = page.Head // of a room that is empty
+	}
+	if len(events) == 0 {
+		// The room has not heard yet of what the history has, or not of its end.
+		r.mu.Lock()
+		behind := m.cursor.Seq > r.last.Seq || m.cursor.Epoch != r.last.Epoch
+		r.mu.Unlock()
+		if behind {
+			r.Check(Position{})
+			return nil, fedBroken
+		}
+	}
+	return events, fedSome
+}
+
+func gapEvent(room string, after, start Position, reason string) *event {
+	return notice(&Message{Type: protocol.TypeGap, Room: room, Pos: start}, protocol.Gap{After: after.Seq, Reason: reason}, start)
+}
+
+// tell sends a gap, and has the member go on behind it.
+func (m *member) tell(g *event) fed {
+	sent, err := m.s.out.offer(m.s, g.prepared(m.s.codec))
+	if err != nil {
+		return fedAll
+	}
+	if !sent {
+		return fedFull
+	}
+	m.cursor, m.serial, m.skip = g.before, max(m.serial, g.serial), false
+	return fedSome
+}
+
+// skipped passes over what a slow member missed, but for the newest that its queue
+// surely holds, and returns the gap. Called with the room's mu held.
+func (m *member) skipped() *event {
+	r := m.r
+	start, serial := r.last, r.serial
+	room := int64(m.s.hub.set.Accept.WriteQueue) / 4
+	for i := len(r.recent.events) - 1; i >= 0; i-- {
+		e := r.recent.events[i]
+		if room -= e.size(); room < 0 || e.serial <= m.serial {
+			break
+		}
+		start, serial = e.before, e.serial-1
+	}
+	if !r.keeps() {
+		start = Position{}
+	}
+	g := gapEvent(r.name, m.cursor, start, protocol.GapSlow)
+	g.serial = serial
+	return g
+}
+
+// values returns the values that the member does not have yet, oldest first. Called
+// with the room's mu held.
+func (m *member) values() []*event {
+	var events []*event
+	for _, e := range m.r.latest {
+		if e.serial > m.serial {
+			events = append(events, e)
+		}
+	}
+	sortEvents(events)
+	return events[:min(len(events), feedBatch)]
+}

@@ -1,0 +1,222 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// RoomHandle is a room by its name, for the application. It is a value without state.
+type RoomHandle struct {
+	hub  *Hub
+	name string
+}
+
+// Room returns a handle on a room.
+func (h *Hub) Room(name string) RoomHandle { return RoomHandle{h, name} }
+
+// UserHandle is a user by name, with all sessions on all nodes.
+type UserHandle struct {
+	hub  *Hub
+	name string
+}
+
+// User returns a handle on a user.
+func (h *Hub) User(name string) UserHandle { return UserHandle{h, name} }
+
+// PublishOption says more of a message than its type and data.
+type PublishOption func(*publication)
+
+// WithID gives the message an id: published again with the same id to the same room
+// by the application, on any node, it is stored once.
+func WithID(mid string) PublishOption { return func(p *publication) { p.message.Mid = mid } }
+
+// WithKey gives the message its key, for rooms under Latest.
+func WithKey(key string) PublishOption { return func(p *publication) { p.message.Key = key } }
+
+// WithFrom publishes in a user's name.
+func WithFrom(user string) PublishOption { return func(p *publication) { p.message.From = user } }
+
+// Volatile has the message delivered and not stored.
+func Volatile() PublishOption { return func(p *publication) { p.message.Volatile = true } }
+
+// Publish publishes a message to the room, past OnPublish and CanPublish, and returns
+// its position once it is stored: the zero Position in a room without history. When
+// ctx ends first, the message may have been stored. Concurrent calls have no order.
+func (r RoomHandle) Publish(ctx context.Context, typ string, data any, opts ...PublishOption) (Position, error) {
+	fail := func(err error) (Position, error) {
+		return Position{}, fmt.Errorf("live: publish %s to %s: %w", typ, r.name, err)
+	}
+	if err := protocol.CheckType(typ); err != nil {
+		return fail(err)
+	}
+	if typ[0] == '$' {
+		return fail(errors.New("the type belongs to the protocol"))
+	}
+	k, err := r.hub.kindFor(r.name)
+	if err != nil {
+		return fail(err)
+	}
+	if protocol.IsWildcard(r.name) {
+		return fail(errors.New("nothing is published to a wildcard"))
+	}
+	raw, err := protocol.JSON.Marshal(data)
+	if err != nil {
+		return fail(err)
+	}
+	p := &publication{kind: k, message: Message{Type: typ, Room: r.name, Data: raw, Codec: protocol.JSON}}
+	for _, o := range opts {
+		o(p)
+	}
+	m := &p.message
+	for _, name := range []string{m.Mid, m.Key} {
+		if name != "" {
+			if err := protocol.CheckMid(name); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	if m.Mid != "" && !m.Volatile {
+		p.key = dedupeText(r.name, "$", m.Mid)
+	} else if m.Mid == "" {
+		m.Mid = newMid()
+	}
+	type result struct {
+		st  Stored
+		err error
+	}
+	done := make(chan result, 1)
+	r.hub.store(p, func(st Stored, err error) { done <- result{st, err} })
+	select {
+	case res := <-done:
+		if res.err != nil {
+			return fail(res.err)
+		}
+		return res.st.Pos, nil
+	case <-ctx.Done():
+		return fail(ctx.Err())
+	}
+}
+
+// Remove ends the membership of all of a user's sessions, on every node; they are
+// told with $left. Nothing keeps them from joining again but CanJoin.
+func (r RoomHandle) Remove(_ context.Context, user string) error {
+	return r.hub.signal(&order{Do: "remove", User: user, Room: r.name, Reason: protocol.LeftRemoved})
+}
+
+// Send sends a message without a room to all of the user's sessions, on every node,
+// at most once and to those that are there.
+func (u UserHandle) Send(_ context.Context, typ string, data any) error {
+	if err := protocol.CheckType(typ); err != nil {
+		return fmt.Errorf("live: send to %s: %w", u.name, err)
+	}
+	raw, err := protocol.JSON.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("live: send to %s: %w", u.name, err)
+	}
+	return u.hub.signal(&order{Do: "send", User: u.name, Type: typ, Data: raw})
+}
+
+// Disconnect closes all of the user's sessions with 4403, on every node: they do not
+// come back by themselves. The reason has 123 bytes at most.
+func (u UserHandle) Disconnect(_ context.Context, reason string) error {
+	return u.hub.signal(&order{Do: "disconnect", User: u.name, Reason: reason})
+}
+
+// order is what nodes tell each other to do.
+type order struct {
+	Do     string          `json:"do"`
+	User   string          `json:"user"`
+	Room   string          `json:"room,omitempty"`
+	Type   string          `json:"type,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	Reason string          `json:"reason,omitempty"`
+}
+
+// nodes is the topic to which all hubs listen.
+const nodes = "nodes"
+
+func (h *Hub) signal(o *order) error {
+	if o.User == "" {
+		return errors.New("live: a stranger cannot be addressed")
+	}
+	p, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("live: %w", err)
+	}
+	if err := h.broker.Signal(nodes, p); err != nil {
+		return fmt.Errorf("live: %w", err)
+	}
+	return nil
+}
+
+// listen hears what other nodes, and this one, say.
+func (h *Hub) listen() {
+	cancel, err := h.broker.Listen(nodes, func(p []byte) {
+		var o order
+		if json.Unmarshal(p, &o) == nil {
+			for _, s := range h.sessionsOf(o.User) {
+				// The broker waits for nobody.
+				s.obey(&o)
+			}
+		}
+	})
+	if err != nil {
+		panic("live: NewHub: " + err.Error())
+	}
+	h.cancels = append(h.cancels, cancel)
+}
+
+// obey does what an order says, on a goroutine of its own.
+func (s *Session) obey(o *order) {
+	own := *o
+	go func() {
+		switch own.Do {
+		case "send":
+			data, err := protocol.Convert(own.Data, protocol.JSON, s.codec)
+			if err == nil {
+				s.sendControl(&Message{Type: own.Type, Data: data, Codec: s.codec}, nil)
+			}
+		case "remove":
+			s.Leave(own.Room, own.Reason)
+		case "disconnect":
+			s.Close(own.Reason)
+		}
+	}()
+}
+
+// nameUser notes whose session that is.
+func (h *Hub) nameUser(s *Session, user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.sessions[s]; !ok || user == "" {
+		return
+	}
+	if h.users[user] == nil {
+		h.users[user] = map[*Session]struct{}{}
+	}
+	h.users[user][s] = struct{}{}
+}
+
+// forgetUser undoes nameUser. Called with mu held.
+func (h *Hub) forgetUser(s *Session) {
+	user := s.User()
+	delete(h.users[user], s)
+	if len(h.users[user]) == 0 {
+		delete(h.users, user)
+	}
+}
+
+func (h *Hub) sessionsOf(user string) []*Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []*Session
+	for s := range h.users[user] {
+		all = append(all, s)
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,167 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Options configures a Hub. The zero value of each field is its default; nil stands
+// for the zero value of them all. A Hub reads them once.
+type Options struct {
+	// Authenticate says who a session is. It is called once before the first
+	// message that needs to know, and again for each $refresh. An error is told to
+	// the client as "unauthorized", or, if it is an *Error, as it is. nil means that
+	// everybody is let in as a stranger.
+	Authenticate func(ctx context.Context, c Credentials) (Identity, error)
+
+	// Broker stores and carries the messages of rooms. nil means a Memory of the
+	// Hub's own, which Shutdown and Close close.
+	Broker Broker
+
+	// Accept configures the handshake and the connections. Subprotocols are set by
+	// the Hub; MaxMessage is 64 KiB and WriteQueue 256 KiB unless given, and
+	// QueuePolicy is the rooms' concern.
+	Accept ws.AcceptOptions
+
+	// Limits bounds what a client may do.
+	Limits Limits
+
+	// Backoff is the range of waits that clients are told to keep before they come
+	// back. 0 means 500 ms to 20 s.
+	BackoffMin, BackoffMax time.Duration
+
+	// DrainWindow is over how long Shutdown spreads the closing of sessions. 0
+	// means 10 s; negative means at once.
+	DrainWindow time.Duration
+
+	// RecentBytes bounds what the Hub keeps of recent messages, encoded, for those
+	// who come back. 0 means 64 MiB.
+	RecentBytes int64
+
+	// Address tells whose limits a connection counts against. nil means the remote
+	// address; behind a proxy, say how to find the client's.
+	Address func(r *ws.Request) netip.Addr
+
+	// Hooks hear of what happens. nil means nobody.
+	Hooks *Hooks
+
+	// Logger hears of panics, of errors of handlers, and of rooms that had to be
+	// healed. nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Limits bounds what a client may do. The zero value of each field is its default,
+// which docs/protocol.md lists too; negative means no bound, except for Depth.
+type Limits struct {
+	Depth             int           // of nesting in a message; 32
+	Rooms             int           // of a session, wildcards included; 128
+	Rate, Burst       int           // messages of a session a second, and at once; 100, 200
+	AddressRate       int           // messages of an address a second; 10,000
+	AddressBurst      int           // and at once; 20,000
+	AddressSessions   int           // sessions of an address; 10,000
+	Sessions          int           // sessions of the Hub; 1,000,000
+	Inbox             int           // messages of a session that wait for a handler; 64
+	InboxBytes        int           // bytes of these; 256 KiB
+	SessionPublishes  int           // publishes of a session under way; 64
+	Publishes         int           // publishes of the Hub under way; 65,536
+	Calls             int           // calls to a session under way; 64
+	FaultRate, Faults int           // faults of a session forgiven a second, and at once; 1, 100
+	ReplyBytes        int           // of replies that wait beside the write queue; 64 KiB
+	IdentityTimeout   time.Duration // until a session has an identity, where Authenticate is set; 10 s
+	ExpiryGrace       time.Duration // from the end of an identity to that of its session; 10 s
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(p *int, def int) {
+		if *p = cmp.Or(*p, def); *p < 0 {
+			*p = 1 << 30
+		}
+	}
+	set(&l.Depth, protocol.DefaultDepth)
+	set(&l.Rooms, 128)
+	set(&l.Rate, 100)
+	set(&l.Burst, 200)
+	set(&l.AddressRate, 10_000)
+	set(&l.AddressBurst, 20_000)
+	set(&l.AddressSessions, 10_000)
+	set(&l.Sessions, 1_000_000)
+	set(&l.Inbox, 64)
+	set(&l.InboxBytes, 256<<10)
+	set(&l.SessionPublishes, 64)
+	set(&l.Publishes, 65_536)
+	set(&l.Calls, 64)
+	set(&l.FaultRate, 1)
+	set(&l.Faults, 100)
+	set(&l.ReplyBytes, 64<<10)
+	l.IdentityTimeout = cmp.Or(l.IdentityTimeout, 10*time.Second)
+	l.ExpiryGrace = cmp.Or(l.ExpiryGrace, 10*time.Second)
+	return l
+}
+
+func (o *Options) withDefaults() Options {
+	var set Options
+	if o != nil {
+		set = *o
+	}
+	set.Limits = set.Limits.withDefaults()
+	set.BackoffMin = cmp.Or(set.BackoffMin, time.Duration(protocol.Backoff[0])*time.Millisecond)
+	set.BackoffMax = cmp.Or(set.BackoffMax, time.Duration(protocol.Backoff[1])*time.Millisecond)
+	set.DrainWindow = cmp.Or(set.DrainWindow, 10*time.Second)
+	set.RecentBytes = cmp.Or(set.RecentBytes, 64<<20)
+	set.Accept.Subprotocols = protocol.Subprotocols
+	set.Accept.MaxMessage = cmp.Or(set.Accept.MaxMessage, 64<<10)
+	set.Accept.WriteQueue = cmp.Or(set.Accept.WriteQueue, 256<<10)
+	set.Accept.QueuePolicy = ws.RefuseWrite
+	if set.Hooks == nil {
+		set.Hooks = &Hooks{}
+	}
+	return set
+}
+
+// Credentials are what a client brings to prove who it is.
+type Credentials struct {
+	Token      string      // of $hello or $refresh; "" if there is none
+	Refresh    bool        // it comes with a $refresh
+	Header     http.Header // of the handshake: Cookie, Authorization and the like; nil for a $refresh
+	RemoteAddr string      // of the connection
+}
+
+// Identity is who a session is.
+type Identity struct {
+	User    string    // "" is a stranger
+	Expires time.Time // zero: never
+	Claims  any       // the application's own: Session.Identity returns it
+}
+
+// Hooks hear of what happens, for metrics and traces. They are called where it
+// happens and must not block. nil fields are left out.
+type Hooks struct {
+	// Connected and Disconnected are called for each session; err says how it ended.
+	Connected    func(s *Session)
+	Disconnected func(s *Session, err error)
+
+	// Message is called when a handler, a publish or a join of a client begins; what
+	// it returns is called when it is over. The context is the handler's.
+	Message func(ctx context.Context, s *Session, m *Message) (context.Context, func(err error))
+
+	// Published is called for each message that is brought to the members of a room
+	// on this node.
+	Published func(m *Message, members int)
+
+	// Slow is called when a session has no room for a message of a room.
+	Slow func(s *Session, room string, p Policy)
+
+	// Gap is called when members of a room on this node are told of a gap.
+	Gap func(room string, reason string)
+
+	// Healed is called when a room on this node had missed messages, or may have, and
+	// has read them from the history: how many.
+	Healed func(room string, messages int)
+}

@@ -1,0 +1,66 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// outbox holds replies and other messages of the protocol that find the connection's
+// queue full: they are never dropped. Past Limits.ReplyBytes the session is closed.
+type outbox struct {
+	mu    sync.Mutex
+	waits [][]byte
+	bytes int
+}
+
+// send sends a message, or keeps it until the queue has room.
+func (o *outbox) send(s *Session, p []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waits) == 0 {
+		err := s.conn.Write(context.Background(), typeOf(s.codec), p)
+		if !errors.Is(err, ws.ErrQueueFull) {
+			return err
+		}
+	}
+	if o.bytes += len(p); o.bytes > s.hub.set.Limits.ReplyBytes {
+		s.conn.Close(ws.StatusTryAgainLater, "too many replies wait (live.Limits.ReplyBytes)")
+		return ws.ErrQueueFull
+	}
+	o.waits = append(o.waits, p)
+	return nil
+}
+
+// drain sends what waits, and reports whether nothing does any more.
+func (o *outbox) drain(s *Session) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.waits) > 0 {
+		p := o.waits[0]
+		if errors.Is(s.conn.Write(context.Background(), typeOf(s.codec), p), ws.ErrQueueFull) {
+			return false
+		}
+		o.waits[0] = nil
+		o.waits = o.waits[1:]
+		o.bytes -= len(p)
+	}
+	o.waits = nil
+	return true
+}
+
+// offer sends a message if nothing waits and the queue has room.
+func (o *outbox) offer(s *Session, m *ws.Prepared) (sent bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waits) > 0 {
+		return false, nil
+	}
+	err = s.conn.WritePrepared(context.Background(), m)
+	if errors.Is(err, ws.ErrQueueFull) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,74 @@
+package live
+
+import (
+	"strings"
+
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// A pattern is the name of a room or a wildcard: in it "*" stands for one segment,
+// and a last ">" for one or more.
+
+// matches reports whether a pattern matches a room's name.
+func matches(pattern, room string) bool {
+	for {
+		p, pRest, pMore := strings.Cut(pattern, ":")
+		r, rRest, rMore := strings.Cut(room, ":")
+		if p == ">" && !pMore {
+			return true
+		}
+		if p != r && p != "*" {
+			return false
+		}
+		if pMore != rMore {
+			return false
+		}
+		if !pMore {
+			return true
+		}
+		pattern, room = pRest, rRest
+	}
+}
+
+// covers reports whether a matches everything that b matches.
+func covers(a, b string) bool {
+	for {
+		x, aRest, aMore := strings.Cut(a, ":")
+		y, bRest, bMore := strings.Cut(b, ":")
+		if x == ">" && !aMore {
+			return true
+		}
+		if y == ">" && !bMore || x != y && x != "*" || aMore != bMore {
+			return false
+		}
+		if !aMore {
+			return true
+		}
+		a, b = aRest, bRest
+	}
+}
+
+// overlap reports whether some room matches both.
+func overlap(a, b string) bool {
+	for {
+		x, aRest, aMore := strings.Cut(a, ":")
+		y, bRest, bMore := strings.Cut(b, ":")
+		if x == ">" && !aMore || y == ">" && !bMore {
+			return true
+		}
+		if x != y && x != "*" && y != "*" || aMore != bMore {
+			return false
+		}
+		if !aMore {
+			return true
+		}
+		a, b = aRest, bRest
+	}
+}
+
+// checkPattern panics with what is wrong with a pattern that a program gives.
+func checkPattern(what, pattern string) {
+	if err := protocol.CheckRoom(pattern); err != nil {
+		panic("live: " + what + " " + pattern + ": " + err.Message)
+	}
+}

@@ -1,0 +1,179 @@
+package live
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// pipe is what a session publishes to one room: one message is under way, the others
+// wait behind it, so that they are stored in order and a failure fails those behind.
+type pipe struct {
+	waits []*publication
+	busy  bool
+	full  bool // a message was refused: those behind it are too, until none waits
+}
+
+// publishRequest handles a message with a room.
+func (s *Session) publishRequest(ctx context.Context, m *Message) error {
+	k, err := s.hub.kindFor(m.Room)
+	if err != nil {
+		return err
+	}
+	if err := s.mayPublish(ctx, m, k); err != nil {
+		return err
+	}
+	p := &publication{session: s, kind: k, message: Message{
+		Type: m.Type, ID: m.ID, Room: m.Room, Mid: m.Mid, Key: m.Key, From: s.User(), Volatile: m.Volatile,
+		Data: m.Data, Codec: m.Codec,
+	}}
+	if p.message.Mid == "" {
+		p.message.Mid = newMid()
+	} else if !m.Volatile {
+		p.key = dedupeText(m.Room, s.publisher(), m.Mid)
+	}
+	_, err = s.hub.wrap(func(ctx context.Context, r *Request) (any, error) {
+		for _, h := range k.publish {
+			if h.types == nil || h.types[m.Type] {
+				if err := h.f(ctx, p); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return nil, nil
+	})(ctx, &Request{s, &p.message})
+	if err != nil {
+		return err
+	}
+	return s.publish(p)
+}
+
+// publisher returns under which name the session's mids are known again.
+func (s *Session) publisher() string {
+	if user := s.User(); user != "" {
+		return "u" + user
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != "" {
+		return "c" + s.client
+	}
+	return "s" + s.id
+}
+
+// newMid returns an id for a message that its publisher gave none.
+func newMid() string { return rand.Text()[:16] }
+
+// dedupeText joins the parts of a key: names hold no control characters.
+func dedupeText(room, publisher, mid string) string {
+	return strings.Join([]string{room, publisher, mid}, "\x00")
+}
+
+func (s *Session) mayPublish(ctx context.Context, m *Message, k *kind) error {
+	if f := k.set.CanPublish; f != nil {
+		return forbidden(f(ctx, s, m.Room, m.Type), "publish "+m.Type+" to "+m.Room)
+	}
+	if k.set.CanJoin != nil && !s.in(m.Room) {
+		return protocol.Errorf(protocol.CodeForbidden, "only members publish to %s", m.Room)
+	}
+	return nil
+}
+
+// publish puts a message into its pipe.
+func (s *Session) publish(p *publication) error {
+	l := &s.hub.set.Limits
+	if p.message.Volatile {
+		s.hub.store(p, func(Stored, error) { s.answer(&p.message, p.answer) })
+		return nil
+	}
+	s.mu.Lock()
+	q := s.pipes[p.message.Room]
+	if q == nil {
+		q = &pipe{}
+		if s.pipes == nil {
+			s.pipes = map[string]*pipe{}
+		}
+		s.pipes[p.message.Room] = q
+	}
+	if q.full || s.flying >= l.SessionPublishes || !s.hub.flies(1, l.Publishes) {
+		q.full = q.busy
+		if !q.busy {
+			delete(s.pipes, p.message.Room)
+		}
+		s.mu.Unlock()
+		e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, Publishes)")
+		e.RetryAfter = 500
+		return e
+	}
+	s.flying++
+	if q.busy {
+		q.waits = append(q.waits, p)
+		s.mu.Unlock()
+		return nil
+	}
+	q.busy = true
+	s.mu.Unlock()
+	s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
+	return nil
+}
+
+// flies counts publishes of the Hub that are under way.
+func (h *Hub) flies(n int64, most int) bool {
+	if h.publishes.Add(n) > int64(most) {
+		h.publishes.Add(-n)
+		return false
+	}
+	return true
+}
+
+// store hands a message to the broker.
+func (h *Hub) store(p *publication, done func(Stored, error)) {
+	m := p.message
+	m.ID = 0
+	if p.kind.retention.Keys && m.Key == "" {
+		m.Key = m.Type
+	}
+	h.broker.Publish(&Publish{Room: Room{m.Room, p.kind.retention}, Message: &m, DedupeKey: p.key}, done)
+}
+
+// stored tells the client what became of its message, and goes on with the next.
+func (s *Session) stored(q *pipe, p *publication, st Stored, err error) {
+	room := p.message.Room
+	var failed []*publication
+	var next *publication
+	s.mu.Lock()
+	s.flying--
+	if err != nil {
+		failed, q.waits = q.waits, nil
+		s.flying -= len(failed)
+	}
+	if len(q.waits) > 0 {
+		next = q.waits[0]
+		q.waits[0] = nil
+		q.waits = q.waits[1:]
+	} else {
+		q.busy, q.full = false, false
+		delete(s.pipes, room)
+	}
+	leaves := s.leaving && s.flying == 0
+	s.mu.Unlock()
+	s.hub.flies(-1-int64(len(failed)), 1<<40)
+
+	if err != nil {
+		s.refuse(&p.message, err)
+	} else if p.message.ID > 0 {
+		s.sendControl(&Message{Type: protocol.TypeOK, Re: p.message.ID, Room: room, Pos: st.Pos}, p.answer)
+	}
+	for _, f := range failed {
+		s.fail(&f.message, protocol.Errorf(protocol.CodeAborted, "a message before this one was not stored"))
+	}
+	if leaves {
+		s.conn.Close(ws.StatusServiceRestart, "this server is going")
+	}
+	if next != nil {
+		s.hub.store(next, func(st Stored, err error) { s.stored(q, next, st, err) })
+	}
+}

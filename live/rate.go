@@ -1,0 +1,29 @@
+package live
+
+import "time"
+
+// bucket holds tokens that come back with time.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// take takes a token, if there is one. An untouched bucket is full.
+func (b *bucket) take(now time.Time, rate, burst int) bool {
+	if b.at.IsZero() {
+		b.tokens = float64(burst)
+	} else {
+		b.tokens = min(float64(burst), b.tokens+now.Sub(b.at).Seconds()*float64(rate))
+	}
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// wait returns after how long there will be a token, in milliseconds.
+func (b *bucket) wait(rate int) int64 {
+	return max(1, int64((1-b.tokens)/float64(rate)*1000)+1)
+}

@@ -1,0 +1,440 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// rooms are those that have members on this node.
+type rooms struct {
+	hub *Hub
+	mu  sync.Mutex
+	all map[string]*room
+}
+
+// room is one of them: the members, what they get next, and the tail of the history.
+// It exists from the first member's coming to the last one's going.
+//
+// Locks are taken in this order: the broker's own, room.mu, a Group's, Session.mu.
+type room struct {
+	hub    *Hub
+	name   string
+	kind   *kind
+	wild   bool
+	refs   int // guarded by rooms.mu
+	ready  chan struct{}
+	failed error         // behind ready
+	over   chan struct{} // closed when the last has gone
+
+	cancel func() // behind ready
+
+	mu      sync.Mutex // guards what follows
+	members map[*ws.Conn]*member
+	groups  [2]ws.Group // of the live members, by codec
+	last    Position    // of the last message that was brought to them
+	serial  uint64
+	recent  recent
+	latest  map[string]*event
+	healing bool
+	pending []*Message // that came while healing
+}
+
+const (
+	maxPending = 256
+	healPage   = 200
+)
+
+func (rs *rooms) len() int {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.all)
+}
+
+// enter returns a room, begun if need be, and holds it until leave.
+func (rs *rooms) enter(ctx context.Context, name string, k *kind) (*room, error) {
+	rs.mu.Lock()
+	r := rs.all[name]
+	first := r == nil
+	if first {
+		r = &room{hub: rs.hub, name: name, kind: k, wild: protocol.IsWildcard(name), healing: true,
+			ready: make(chan struct{}), over: make(chan struct{}), members: map[*ws.Conn]*member{}}
+		for c := range r.groups {
+			r.groups[c].Refused = r.refused
+		}
+		if rs.all == nil {
+			rs.all = map[string]*room{}
+		}
+		rs.all[name] = r
+	}
+	r.refs++
+	rs.mu.Unlock()
+	if first {
+		r.failed = r.begin()
+		if r.failed != nil {
+			rs.mu.Lock()
+			delete(rs.all, name)
+			rs.mu.Unlock()
+		}
+		close(r.ready)
+	}
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		rs.leave(r)
+		return nil, ctx.Err()
+	}
+	if r.failed != nil {
+		rs.leave(r)
+		return nil, r.failed
+	}
+	return r, nil
+}
+
+// leave lets go of a room.
+func (rs *rooms) leave(r *room) {
+	rs.mu.Lock()
+	r.refs--
+	last := r.refs == 0
+	if last && rs.all[r.name] == r {
+		delete(rs.all, r.name)
+	}
+	rs.mu.Unlock()
+	if !last {
+		return
+	}
+	<-r.ready
+	if r.cancel != nil {
+		r.cancel()
+	}
+	close(r.over)
+	r.mu.Lock()
+	r.hub.recent.forget(r)
+	r.mu.Unlock()
+}
+
+func (r *room) keeps() bool { return !r.wild && r.kind.retention.History > 0 }
+func (r *room) keys() bool  { return !r.wild && r.kind.retention.Keys }
+
+// key is the room as the broker sees it.
+func (r *room) key() Room {
+	if r.wild {
+		return Room{Name: r.name}
+	}
+	return Room{Name: r.name, Retention: r.kind.retention}
+}
+
+// begin subscribes and reads where the room stands. Messages that come meanwhile are
+// pending.
+func (r *room) begin() (err error) {
+	if r.cancel, err = r.hub.broker.Subscribe(r.key(), r); err != nil {
+		return err
+	}
+	ctx, done := context.WithTimeout(context.Background(), 10*time.Second)
+	defer done()
+	var head Position
+	var values []*Message
+	if r.keeps() {
+		var page Page
+		page, err = r.hub.broker.History(ctx, r.key(), Query{})
+		head = page.Head
+	} else if r.keys() {
+		values, err = r.hub.broker.Latest(ctx, r.key())
+	}
+	if err != nil {
+		return err // leave cancels
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = head
+	for _, m := range values {
+		r.push(m)
+	}
+	r.settle()
+	return nil
+}
+
+// Deliver takes a message from the broker.
+func (r *room) Deliver(m *Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.healing:
+		if m.Volatile && r.keeps() {
+			return // it may come at any time, or not at all
+		}
+		if len(r.pending) == maxPending {
+			r.pending = nil // they are in the history too, where there is one
+		}
+		r.pending = append(r.pending, m)
+	case !r.accept(m):
+		r.pending = append(r.pending, m)
+		r.heal()
+	}
+}
+
+// Check takes the head of the room's history from the broker.
+func (r *room) Check(head Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keeps() && !r.healing && (head.IsZero() || head.Epoch != r.last.Epoch || head.Seq > r.last.Seq) {
+		r.heal()
+	}
+}
+
+// accept brings a message to the members, and reports whether it could: whether
+// nothing is missing before it. Called with mu held.
+func (r *room) accept(m *Message) bool {
+	if !r.keeps() || m.Pos.Seq == 0 {
+		if e := r.latest[r.keyOf(m)]; r.keys() && e != nil && m.Pos.Seq > 0 && e.m.Pos.Seq >= m.Pos.Seq {
+			return true
+		}
+		r.push(m)
+		return true
+	}
+	switch {
+	case m.Pos.Epoch != r.last.Epoch:
+		return false
+	case m.Pos.Seq <= r.last.Seq:
+		return true
+	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != "":
+		return false
+	}
+	r.push(m)
+	return true
+}
+
+// keyOf returns the key of a message under Latest.
+func (r *room) keyOf(m *Message) string { return cmp.Or(m.Key, m.Type) }
+
+// push brings a message to the members. Called with mu held.
+func (r *room) push(m *Message) {
+	r.serial++
+	e := &event{m: m, serial: r.serial, before: r.last, bare: !r.keeps()}
+	if e.stored() {
+		r.last = m.Pos
+	}
+	switch {
+	case r.wild:
+		r.watch(e)
+		return
+	case r.keys():
+		if m.Volatile {
+			break
+		}
+		if r.latest == nil {
+			r.latest = map[string]*event{}
+		}
+		k := r.keyOf(m)
+		delete(r.latest, k)
+		r.latest[k] = e
+		r.forgetKeys()
+	case e.stored() || !r.keeps() && r.kind.set.Slow == DropOldest:
+		r.hub.recent.keep(r, e)
+	}
+	members := 0
+	for c := range r.groups {
+		if n := r.groups[c].Len(); n > 0 {
+			members += n
+			r.groups[c].Send(e.prepared(protocol.Codec(c)))
+		}
+	}
+	if f := r.hub.set.Hooks.Published; f != nil {
+		f(m, members)
+	}
+}
+
+// forgetKeys forgets the value that was published longest ago, if there are too many.
+func (r *room) forgetKeys() {
+	if len(r.latest) <= r.kind.set.MaxKeys {
+		return
+	}
+	var oldest string
+	least := ^uint64(0)
+	for k, e := range r.latest {
+		if e.serial < least {
+			oldest, least = k, e.serial
+		}
+	}
+	delete(r.latest, oldest)
+}
+
+// settle takes what came while healing, and ends that if nothing is missing. Called
+// with mu held.
+func (r *room) settle() bool {
+	waits := r.pending
+	r.pending = nil
+	if r.keeps() {
+		slices.SortStableFunc(waits, func(a, b *Message) int { return cmp.Compare(a.Pos.Seq, b.Pos.Seq) })
+	}
+	r.healing = false
+	for i, m := range waits {
+		if !r.accept(m) {
+			r.pending = waits[i:]
+			r.heal()
+			return false
+		}
+	}
+	return true
+}
+
+// heal reads what was missed from the history. Called with mu held.
+func (r *room) heal() {
+	r.healing = true
+	go r.read()
+}
+
+// read reads from where the room stands to the head, and then takes what is pending.
+func (r *room) read() {
+	wait := 10 * time.Millisecond
+	for healed := 0; ; {
+		r.mu.Lock()
+		from := r.last
+		r.mu.Unlock()
+		ctx, done := context.WithTimeout(context.Background(), 10*time.Second)
+		page, err := r.hub.broker.History(ctx, r.key(), Query{From: from.Seq, Limit: healPage})
+		done()
+		if err != nil {
+			select {
+			case <-r.over:
+				return
+			case <-time.After(wait):
+				wait = min(2*wait, 2*time.Second)
+			}
+			continue
+		}
+		r.mu.Lock()
+		start, reason := judge(from, &page)
+		if reason != "" {
+			r.gap(start, reason)
+		}
+		for _, m := range page.Messages {
+			if m.Pos.Seq > r.last.Seq {
+				own := *m
+				own.Prev = r.last.Seq
+				r.push(&own)
+				healed++
+			}
+		}
+		if page.More {
+			r.mu.Unlock()
+			continue
+		}
+		if f := r.hub.set.Hooks.Healed; f != nil {
+			f(r.name, healed)
+		}
+		// What is pending and not in the history was evicted before it was read.
+		r.pending = slices.DeleteFunc(r.pending, func(m *Message) bool {
+			return m.Pos.Epoch == r.last.Epoch && m.Pos.Seq <= max(r.last.Seq, page.Floor)
+		})
+		if len(r.pending) == 0 || r.settleOnce() {
+			r.healing = false
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.over:
+			return
+		case <-time.After(wait): // the broker has delivered what it does not have
+			wait = min(2*wait, 2*time.Second)
+		}
+	}
+}
+
+// settleOnce takes the pending messages as far as nothing is missing.
+func (r *room) settleOnce() bool {
+	slices.SortStableFunc(r.pending, func(a, b *Message) int { return cmp.Compare(a.Pos.Seq, b.Pos.Seq) })
+	for len(r.pending) > 0 {
+		if !r.accept(r.pending[0]) {
+			return false
+		}
+		r.pending = r.pending[1:]
+	}
+	r.pending = nil
+	return true
+}
+
+// gap tells the live members that messages are missing, and goes on behind start.
+// Called with mu held.
+func (r *room) gap(start Position, reason string) {
+	e := notice(&Message{Type: protocol.TypeGap, Room: r.name, Pos: start}, protocol.Gap{After: r.last.Seq, Reason: reason}, r.last)
+	r.serial++
+	e.serial = r.serial
+	r.last = start
+	r.hub.recent.forget(r)
+	for c := range r.groups {
+		if r.groups[c].Len() > 0 {
+			r.groups[c].Send(e.prepared(protocol.Codec(c)))
+		}
+	}
+	if f := r.hub.set.Hooks.Gap; f != nil {
+		f(r.name, reason)
+	}
+	r.hub.logger().Warn("live: a room lost messages", "room", r.name, "reason", reason, "after", e.before.Seq, "position", start.Seq)
+}
+
+// judge says whether everything behind pos is in a page that was read from pos.Seq
+// on, inclusive. If it is not, reason says why, and start is where to go on.
+func judge(pos Position, page *Page) (start Position, reason string) {
+	epoch := page.Head.Epoch
+	floor := Position{Epoch: epoch, Seq: page.Floor}
+	switch {
+	case pos.Epoch != epoch:
+		return floor, protocol.GapEpoch
+	case pos.Seq > page.Head.Seq && pos.Seq > page.Floor:
+		return page.Head, protocol.GapRewound
+	case pos.Seq < page.Floor:
+		return floor, protocol.GapEvicted
+	case pos.Mid == "":
+		return pos, ""
+	case len(page.Messages) > 0 && page.Messages[0].Pos.Seq == pos.Seq:
+		if page.Messages[0].Pos.Mid != pos.Mid {
+			return page.Head, protocol.GapRewound
+		}
+		return pos, ""
+	case pos.Seq > page.Floor: // it would have to be there
+		return page.Head, protocol.GapRewound
+	}
+	return pos, "" // it was the last that was evicted
+}
+
+// watch brings a message to the members of a wildcard, but for those that are in its
+// room. Called with mu held.
+func (r *room) watch(e *event) {
+	for _, m := range r.members {
+		if !m.live || m.s.in(e.m.Room) {
+			continue
+		}
+		if sent, _ := m.s.out.offer(m.s, e.prepared(m.s.codec)); !sent {
+			m.lag(e)
+		}
+	}
+}
+
+// refused is told of a live member that has no room for a message.
+func (r *room) refused(c *ws.Conn, p *ws.Prepared) {
+	e := p.Value.(*event)
+	r.mu.Lock()
+	m := r.members[c]
+	if m == nil || !m.live || e.serial <= m.since || e.m != nil && e.m.Volatile {
+		r.mu.Unlock()
+		return
+	}
+	closes := r.kind.set.Slow == Disconnect
+	if !closes {
+		m.lag(e)
+	}
+	r.mu.Unlock()
+	if f := r.hub.set.Hooks.Slow; f != nil {
+		f(m.s, r.name, r.kind.set.Slow)
+	}
+	if closes {
+		c.Close(ws.StatusTryAgainLater, "reads too slowly: its queue is full")
+	}
+}

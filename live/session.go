@@ -1,0 +1,262 @@
+package live
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Session is one client's connection. It owns no goroutine and no timer while
+// nothing happens. Its id carries no authority. It is safe for concurrent use, and a
+// handler may call its own session.
+type Session struct {
+	hub     *Hub
+	conn    *ws.Conn
+	id      string
+	codec   protocol.Codec
+	addr    netip.Addr
+	address *address
+	header  http.Header // until it was used to authenticate
+
+	// The reading goroutine's.
+	rate   bucket
+	faults bucket
+
+	ended atomic.Bool // no membership may begin
+
+	mu       sync.Mutex // guards what follows
+	who      atomic.Pointer[identity]
+	client   string // by which a stranger's mids are known again
+	greeted  bool
+	rooms    map[string]*member
+	inbox    []*Message
+	inboxed  int // bytes in inbox
+	working  bool
+	joining  string // the room that is being joined
+	unwanted bool   // it was left meanwhile
+	pipes    map[string]*pipe
+	flying   int // publishes under way
+	calls    map[uint64]chan *Message
+	called   uint64
+	leaving  bool // draining: to be closed when nothing flies
+
+	out    outbox
+	feed   feed
+	expiry deadline
+	pinger deadline
+}
+
+// identity is who a session is.
+type identity struct {
+	Identity
+	expired bool
+}
+
+// ID returns the session's id, which presence shows to others.
+func (s *Session) ID() string { return s.id }
+
+// User returns the user's name, or "" for a stranger.
+func (s *Session) User() string {
+	if who := s.who.Load(); who != nil {
+		return who.User
+	}
+	return ""
+}
+
+// Identity returns who the session is, as Authenticate said; before that, the zero
+// Identity.
+func (s *Session) Identity() Identity {
+	if who := s.who.Load(); who != nil {
+		return who.Identity
+	}
+	return Identity{}
+}
+
+// Context returns a context that ends with the session.
+func (s *Session) Context() context.Context { return s.conn.Context() }
+
+// Conn returns the connection. What is written to it past the session must be a
+// message of the protocol.
+func (s *Session) Conn() *ws.Conn { return s.conn }
+
+// Close sends the session away with 4403: it does not come back by itself. The reason
+// has 123 bytes at most.
+func (s *Session) Close(reason string) error {
+	return s.conn.Close(protocol.StatusSentAway, reason)
+}
+
+// Opened lets the session in.
+func (s *Session) Opened(c *ws.Conn) {
+	s.conn = c
+	if code, reason := s.hub.enter(s); code != 0 {
+		s.ended.Store(true)
+		c.Close(code, reason)
+		return
+	}
+	if s.hub.set.Authenticate != nil {
+		s.hub.deadlines.set(&s.expiry, time.Now().Add(s.hub.set.Limits.IdentityTimeout), s.noIdentity)
+	} else {
+		s.who.Store(&identity{})
+	}
+	if f := s.hub.set.Hooks.Connected; f != nil {
+		f(s)
+	}
+}
+
+// noIdentity closes a session that nobody knows.
+func (s *Session) noIdentity() {
+	if s.who.Load() == nil {
+		s.conn.Close(protocol.StatusUnauthorized, "no identity in time (live.Limits.IdentityTimeout)")
+	}
+}
+
+// Closed ends what the session had.
+func (s *Session) Closed(_ *ws.Conn, err error) {
+	if s.ended.Swap(true) {
+		return // it never was in
+	}
+	s.hub.deadlines.clear(&s.expiry)
+	s.hub.deadlines.clear(&s.pinger)
+	s.mu.Lock()
+	rooms, calls := s.rooms, s.calls
+	s.rooms, s.calls, s.inbox, s.inboxed = nil, nil, nil, 0
+	s.mu.Unlock()
+	for _, m := range rooms {
+		m.end()
+	}
+	for _, call := range calls {
+		close(call)
+	}
+	s.hub.leave(s)
+	if f := s.hub.set.Hooks.Disconnected; f != nil {
+		f(s, err)
+	}
+}
+
+// Drained goes on with what there was no room for.
+func (s *Session) Drained(*ws.Conn) {
+	if s.out.drain(s) {
+		s.feed.wake(s)
+	}
+}
+
+// Message takes a message from the client.
+func (s *Session) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {
+	if s.ended.Load() {
+		return
+	}
+	l := &s.hub.set.Limits
+	now := time.Now()
+	var m Message
+	var err error
+	if want := typeOf(s.codec); typ != want {
+		err = protocol.Errorf(protocol.CodeInvalid, "a %s message, where %s are spoken", typ, s.codec.Subprotocol())
+	} else if m, err = s.codec.Parse(p, l.Depth); err == nil && m.Type[0] != '$' && m.Room != "" && protocol.IsWildcard(m.Room) {
+		err = protocol.Errorf(protocol.CodeInvalid, "nothing is published to a wildcard")
+	}
+	if !s.rate.take(now, l.Rate, l.Burst) {
+		e := protocol.Errorf(protocol.CodeRate, "too many messages of this session (live.Limits.Rate)")
+		e.RetryAfter = s.rate.wait(l.Rate)
+		err = e
+	} else if !s.address.take(now, l) {
+		err = protocol.Errorf(protocol.CodeRate, "too many messages of this address (live.Limits.AddressRate)")
+	}
+	if err != nil {
+		s.refuse(&m, err)
+		return
+	}
+	switch m.Type {
+	case protocol.TypeOK, protocol.TypeError:
+		s.replied(&m)
+	case protocol.TypePing:
+		s.answer(&m, nil)
+	case protocol.TypeLeave:
+		s.leaveRequest(&m)
+	case protocol.TypeRefresh:
+		own := m
+		own.Data = append([]byte(nil), m.Data...)
+		go s.refresh(&own)
+	case protocol.TypeHello, protocol.TypeJoin, protocol.TypeHistory, protocol.TypePresence:
+		s.take(&m)
+	default:
+		if m.Type[0] == '$' {
+			s.refuse(&m, protocol.Errorf(protocol.CodeUnknownType, "there is no %s", m.Type))
+			return
+		}
+		s.take(&m)
+	}
+}
+
+func typeOf(c protocol.Codec) ws.MessageType {
+	if c == protocol.CBOR {
+		return ws.Binary
+	}
+	return ws.Text
+}
+
+// refuse answers a message with an error, and counts it against the session.
+func (s *Session) refuse(m *Message, err error) {
+	e := s.hub.told(s, m, err)
+	s.fail(m, e)
+	switch e.Code {
+	case protocol.CodeInvalid, protocol.CodeUnknownType, protocol.CodeTooLarge, protocol.CodeRate,
+		protocol.CodeLimit, protocol.CodeUnauthorized, protocol.CodeForbidden:
+		s.mu.Lock()
+		ok := s.faults.take(time.Now(), s.hub.set.Limits.FaultRate, s.hub.set.Limits.Faults)
+		s.mu.Unlock()
+		if !ok {
+			s.conn.Close(ws.StatusPolicyViolation, "too many faults (live.Limits.Faults); the last: "+e.Code)
+		}
+	}
+}
+
+// fail answers a message with an error.
+func (s *Session) fail(m *Message, e *Error) {
+	if len(e.Message) > 512 {
+		e = &Error{Code: e.Code, Message: e.Message[:500] + "…", Retryable: e.Retryable, RetryAfter: e.RetryAfter}
+	}
+	s.sendControl(&Message{Type: protocol.TypeError, Re: m.ID, Room: m.Room, Mid: m.Mid}, e)
+}
+
+// answer answers a message that wants it.
+func (s *Session) answer(m *Message, data any) {
+	if m.ID > 0 {
+		s.sendControl(&Message{Type: protocol.TypeOK, Re: m.ID, Room: m.Room}, data)
+	}
+}
+
+// sendControl sends a message that is never dropped. nil data are none.
+func (s *Session) sendControl(m *Message, data any) error {
+	if data != nil {
+		raw, err := s.codec.Marshal(data)
+		if err != nil {
+			return err
+		}
+		m.Data, m.Codec = raw, s.codec
+	}
+	p, err := s.codec.Append(nil, m)
+	if err != nil {
+		return err
+	}
+	return s.out.send(s, p)
+}
+
+// drain tells the session to come back elsewhere, and closes it once what it has
+// published is stored.
+func (s *Session) drain() {
+	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
+	s.sendControl(&Message{Type: protocol.TypeDrain}, protocol.Drain{Backoff: &b})
+	s.mu.Lock()
+	s.leaving = true
+	idle := s.flying == 0
+	s.mu.Unlock()
+	if idle {
+		s.conn.Close(ws.StatusServiceRestart, "this server is going")
+	}
+}
