@@ -61,6 +61,7 @@ var table = []row{
 // testAids is what any test may import, whatever its package may. Tests of conformance may not use those of this
 // module.
 var testAids = []string{
+	"live/protocol", "client", // a hub's guarantees are its clients' too
 	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "conformance",
 	"go.uber.org/goleak",
 	"golang.org/x/net/nettest",

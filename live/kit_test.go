@@ -40,7 +40,7 @@ func newKit(t *testing.T, o *live.Options, setup func(h *live.Hub)) *kit {
 	set.Accept.Engine = k.engine
 	set.Accept.AnyOrigin = true
 	if set.Logger == nil {
-		set.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		set.Logger = quiet
 	}
 	set.Accept.Logger = set.Logger
 	k.hub = live.NewHub(&set)
@@ -171,3 +171,5 @@ func (p *peer) join(room string) {
 }
 
 func long(n int) string { return strings.Repeat("x", n) }
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
