@@ -169,13 +169,17 @@ func (m *member) history() ([]*event, fed) {
 			events = append(events, &event{m: &own})
 		}
 	}
-	if len(events) == 0 && page.Head.Seq > m.cursor.Seq {
-		m.cursor = page.Head // of a room that is empty
-	}
 	if len(events) == 0 {
-		// The room has not heard yet of what the history has, or not of its end.
+		// The room is empty up to the head. It may not have heard of that yet.
 		r.mu.Lock()
 		behind := m.cursor.Seq > r.last.Seq || m.cursor.Epoch != r.last.Epoch
+		if !behind {
+			if r.last.Seq <= page.Head.Seq {
+				m.cursor = r.last
+			} else if page.Head.Seq > m.cursor.Seq {
+				m.cursor = page.Head
+			}
+		}
 		r.mu.Unlock()
 		if behind {
 			r.Check(Position{})

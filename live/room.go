@@ -37,7 +37,8 @@ type room struct {
 	mu      sync.Mutex // guards what follows
 	members map[*ws.Conn]*member
 	groups  [2]ws.Group // of the live members, by codec
-	last    Position    // of the last message that was brought to them
+	last    Position    // of the last message that was brought to them, or behind it
+	prev    uint64      // from there to last the room is empty
 	serial  uint64
 	recent  recent
 	latest  map[string]*event
@@ -151,7 +152,7 @@ func (r *room) begin() (err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = head
+	r.last, r.prev = head, head.Seq
 	for _, m := range values {
 		r.push(m)
 	}
@@ -217,7 +218,7 @@ func (r *room) push(m *Message) {
 	r.serial++
 	e := &event{m: m, serial: r.serial, before: r.last, bare: !r.keeps()}
 	if e.stored() {
-		r.last = m.Pos
+		r.last, r.prev = m.Pos, m.Pos.Seq
 	}
 	switch {
 	case r.wild:
@@ -316,7 +317,7 @@ func (r *room) read() {
 		for _, m := range page.Messages {
 			if m.Pos.Seq > r.last.Seq {
 				own := *m
-				own.Prev = r.last.Seq
+				own.Prev = r.prev
 				r.push(&own)
 				healed++
 			}
@@ -324,6 +325,9 @@ func (r *room) read() {
 		if page.More {
 			r.mu.Unlock()
 			continue
+		}
+		if page.Head.Epoch == r.last.Epoch && page.Head.Seq > r.last.Seq {
+			r.last = page.Head // the room is empty up to there
 		}
 		if f := r.hub.set.Hooks.Healed; f != nil {
 			f(r.name, healed)
@@ -366,7 +370,7 @@ func (r *room) gap(start Position, reason string) {
 	e := notice(&Message{Type: protocol.TypeGap, Room: r.name, Pos: start}, protocol.Gap{After: r.last.Seq, Reason: reason}, r.last)
 	r.serial++
 	e.serial = r.serial
-	r.last = start
+	r.last, r.prev = start, start.Seq
 	r.hub.recent.forget(r)
 	for c := range r.groups {
 		if r.groups[c].Len() > 0 {

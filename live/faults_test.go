@@ -1,0 +1,46 @@
+package live_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+)
+
+// A position behind the last message of a room that its age has emptied is one at which
+// a member becomes live, while others are there and other rooms go on.
+func TestJoinBehindAnAgedRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, rooms(live.RoomOptions{History: 10, HistoryAge: time.Minute}))
+		k.hub.Room("room:7").Publish(t.Context(), "n", 1)
+		k.dial().join("room:7")
+		time.Sleep(time.Hour)
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					k.hub.Room("room:8").Publish(context.Background(), "n", 2)
+				}
+			}
+		}()
+		defer close(stop)
+		time.Sleep(time.Second)
+		late := k.dial()
+		late.send(`{"type":"$join","id":1,"room":"room:7","data":{"last":5}}`)
+		late.want(`{"type":"$ok","re":1}`)
+		live := make(chan struct{})
+		go func() {
+			late.conn.Read(context.Background())
+			close(live)
+		}()
+		select {
+		case <-live:
+		case <-time.After(10 * time.Second):
+			t.Error("it is not live after 10 s")
+		}
+	})
+}
