@@ -154,9 +154,16 @@ func (s *Session) expire() {
 // refresh takes a new token, and asks again whether the session may be where it is.
 // It runs beside the session's handlers.
 func (s *Session) refresh(m *Message) {
+	over := false
+	defer func() {
+		if !over {
+			s.panicked(recover())
+		}
+	}()
 	if err := s.refreshed(m); err != nil {
 		s.refuse(m, err)
 	}
+	over = true
 }
 
 func (s *Session) refreshed(m *Message) error {

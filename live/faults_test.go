@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/ws"
 )
 
 // A position behind the last message of a room that its age has emptied is one at which
@@ -41,6 +42,28 @@ func TestJoinBehindAnAgedRoom(t *testing.T) {
 		case <-live:
 		case <-time.After(10 * time.Second):
 			t.Error("it is not live after 10 s")
+		}
+	})
+}
+
+// A panic of the application while it is asked for a $refresh ends that session alone.
+func TestPanicInRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, &live.Options{Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
+			if c.Refresh {
+				panic("oh")
+			}
+			return live.Identity{User: c.Token}, nil
+		}}, nil)
+		a := k.dial()
+		a.send(`{"type":"$hello","id":1,"data":{"token":"ann"}}`)
+		a.want(`{"type":"$ok","re":1}`)
+		a.send(`{"type":"$refresh","id":2,"data":{"token":"ann"}}`)
+		if code := a.closed(); code != ws.StatusInternalError {
+			t.Errorf("closed with %d", code)
+		}
+		if n := k.hub.Panics(); n != 1 {
+			t.Errorf("%d panics", n)
 		}
 	})
 }

@@ -38,12 +38,7 @@ func (s *Session) work() {
 		if over {
 			return
 		}
-		// A handler panicked or called runtime.Goexit.
-		if v := recover(); v != nil {
-			s.hub.panics.Add(1)
-			s.hub.logger().Error("live: a handler panicked", "session", s.id, "user", s.User(), "panic", v, "stack", string(debug.Stack()))
-		}
-		s.conn.Close(ws.StatusInternalError, "a handler failed")
+		s.panicked(recover())
 		s.mu.Lock()
 		s.inbox, s.inboxed, s.working = nil, 0, false
 		s.mu.Unlock()
@@ -69,6 +64,15 @@ func (s *Session) work() {
 		s.joining = ""
 		s.mu.Unlock()
 	}
+}
+
+// panicked closes the session, as the application panicked or called runtime.Goexit.
+func (s *Session) panicked(v any) {
+	if v != nil {
+		s.hub.panics.Add(1)
+		s.hub.logger().Error("live: a handler panicked", "session", s.id, "user", s.User(), "panic", v, "stack", string(debug.Stack()))
+	}
+	s.conn.Close(ws.StatusInternalError, "a handler failed")
 }
 
 // serve handles one message.
