@@ -27,8 +27,22 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 	if len(d.Join) > protocol.HelloJoins {
 		return protocol.Errorf(protocol.CodeInvalid, "more than %d rooms in a $hello: send $join for the others", protocol.HelloJoins)
 	}
-	if s.who.Load() == nil || d.Token != "" && s.hub.set.Authenticate != nil {
+	switch {
+	case s.who.Load() == nil:
 		if err := s.authenticate(ctx, d.Token); err != nil {
+			return err
+		}
+	case d.Token != "" && s.hub.set.Authenticate != nil: // an earlier message had needed an identity
+		who, err := s.ask(ctx, Credentials{Token: d.Token})
+		if err != nil {
+			return err
+		}
+		if who.User != s.User() {
+			return protocol.Errorf(protocol.CodeForbidden, "a session does not change its user")
+		}
+		s.become(who)
+	default:
+		if err := s.known(ctx); err != nil {
 			return err
 		}
 	}

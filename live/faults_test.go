@@ -67,3 +67,26 @@ func TestPanicInRefresh(t *testing.T) {
 		}
 	})
 }
+
+// A session that the handshake's header made one user does not become another one by a
+// late $hello, which would leave it among the first one's sessions.
+func TestLateHello(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		expires := time.Now().Add(time.Minute)
+		k := newKit(t, &live.Options{Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
+			if c.Token == "" {
+				return live.Identity{User: "ann", Expires: expires}, nil
+			}
+			return live.Identity{User: c.Token}, nil
+		}}, rooms(live.RoomOptions{}))
+		a := k.dial()
+		a.join("room:7")
+		a.send(`{"type":"$hello","id":1,"data":{"token":"bob"}}`)
+		a.want(`{"type":"$error","re":1,"data":{"code":"forbidden"}}`)
+		b := k.dial()
+		b.join("room:7")
+		time.Sleep(time.Minute + time.Second)
+		b.send(`{"type":"$hello","id":2,"data":{"join":[{"room":"room:8"}]}}`)
+		b.want(`{"type":"$error","re":2,"data":{"code":"expired"}}`)
+	})
+}
