@@ -2,7 +2,9 @@ package live_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/live"
@@ -88,5 +90,30 @@ func TestLateHello(t *testing.T) {
 		time.Sleep(time.Minute + time.Second)
 		b.send(`{"type":"$hello","id":2,"data":{"join":[{"room":"room:8"}]}}`)
 		b.want(`{"type":"$error","re":2,"data":{"code":"expired"}}`)
+	})
+}
+
+// A reply that cannot be encoded is an error for who waits for it.
+func TestReplyThatCannotBeSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, func(h *live.Hub) {
+			live.Handle(h, "f", func(context.Context, *live.Session, any) (any, error) { return func() {}, nil })
+		})
+		a := k.dial()
+		a.send(`{"type":"f","id":1}`)
+		a.send(`{"type":"$ping","id":2}`)
+		got := map[string]bool{}
+		for range 2 {
+			m := a.read()
+			got[fmt.Sprint(m.Type, m.Re)] = true
+			if m.Re == 1 {
+				break
+			}
+			synctest.Wait()
+			a.send(`{"type":"$ping","id":3}`)
+		}
+		if !got["$error1"] {
+			t.Errorf("got %v", got)
+		}
 	})
 }

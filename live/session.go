@@ -233,18 +233,26 @@ func (s *Session) answer(m *Message, data any) {
 
 // sendControl sends a message that is never dropped. nil data are none.
 func (s *Session) sendControl(m *Message, data any) error {
+	p, err := s.encode(m, data)
+	if err == nil {
+		return s.out.send(s, p)
+	}
+	if m.Type == protocol.TypeOK && m.Re > 0 { // somebody waits for it
+		about := &Message{Type: m.Type, ID: m.Re, Room: m.Room}
+		s.fail(about, s.hub.told(s, about, err))
+	}
+	return err
+}
+
+func (s *Session) encode(m *Message, data any) ([]byte, error) {
 	if data != nil {
 		raw, err := s.codec.Marshal(data)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m.Data, m.Codec = raw, s.codec
 	}
-	p, err := s.codec.Append(nil, m)
-	if err != nil {
-		return err
-	}
-	return s.out.send(s, p)
+	return s.codec.Append(nil, m)
 }
 
 // drain tells the session to come back elsewhere, and closes it once what it has
