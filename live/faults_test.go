@@ -117,3 +117,15 @@ func TestReplyThatCannotBeSaid(t *testing.T) {
 		}
 	})
 }
+
+// A volatile message that the broker does not take is not acknowledged.
+func TestVolatileFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := live.NewMemory(nil)
+		k := newKit(t, &live.Options{Broker: b}, rooms(live.RoomOptions{}))
+		a := k.dial()
+		b.Close()
+		a.send(`{"type":"n","id":1,"room":"room:7","volatile":true}`)
+		a.want(`{"type":"$error","re":1,"data":{"code":"unavailable"}}`)
+	})
+}

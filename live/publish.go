@@ -86,7 +86,13 @@ func (s *Session) mayPublish(ctx context.Context, m *Message, k *kind) error {
 func (s *Session) publish(p *publication) error {
 	l := &s.hub.set.Limits
 	if p.message.Volatile {
-		s.hub.store(p, func(Stored, error) { s.answer(&p.message, p.answer) })
+		s.hub.store(p, func(_ Stored, err error) {
+			if err != nil {
+				s.refuse(&p.message, err)
+				return
+			}
+			s.answer(&p.message, p.answer)
+		})
 		return nil
 	}
 	s.mu.Lock()
