@@ -129,3 +129,21 @@ func TestVolatileFails(t *testing.T) {
 		a.want(`{"type":"$error","re":1,"data":{"code":"unavailable"}}`)
 	})
 }
+
+// A volatile message that OnPublish has stored is known again by its mid.
+func TestVolatileMadeStored(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, func(h *live.Hub) {
+			h.ConfigureRooms("room:*", live.RoomOptions{History: 10})
+			live.OnPublish(h, "room:*", func(_ context.Context, p *live.Publication[any]) error {
+				p.Volatile = false
+				return nil
+			})
+		})
+		a := k.dial()
+		for id := 1; id <= 2; id++ {
+			a.send(`{"type":"n","id":%d,"room":"room:7","mid":"m","volatile":true}`, id)
+			a.want(fmt.Sprintf(`{"type":"$ok","re":%d,"pos":{"seq":1}}`, id))
+		}
+	})
+}

@@ -32,7 +32,7 @@ func (s *Session) publishRequest(ctx context.Context, m *Message) error {
 	}}
 	if p.message.Mid == "" {
 		p.message.Mid = newMid()
-	} else if !m.Volatile {
+	} else { // even if it is volatile: OnPublish may change that
 		p.key = dedupeText(m.Room, s.publisher(), m.Mid)
 	}
 	_, err = s.hub.wrap(func(ctx context.Context, r *Request) (any, error) {
