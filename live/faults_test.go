@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +145,39 @@ func TestVolatileMadeStored(t *testing.T) {
 		for id := 1; id <= 2; id++ {
 			a.send(`{"type":"n","id":%d,"room":"room:7","mid":"m","volatile":true}`, id)
 			a.want(fmt.Sprintf(`{"type":"$ok","re":%d,"pos":{"seq":1}}`, id))
+		}
+	})
+}
+
+// A reason that does not fit a close frame is told to who gives it.
+func TestDisconnectReason(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, nil)
+		if err := k.hub.User("ann").Disconnect(t.Context(), strings.Repeat("x", 124)); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// A message that is too long for a client to be told whole is cut between characters.
+func TestLongErrorIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, func(h *live.Hub) {
+			live.On(h, "f", func(context.Context, *live.Session, any) error {
+				return &live.Error{Code: "a.b", Message: "x" + strings.Repeat("é", 400)}
+			})
+		})
+		a := k.dial("tidewire.v1.cbor")
+		a.conn.Write(t.Context(), ws.Binary, []byte("\xa2\x64type\x61f\x62id\x01"))
+		got := make(chan struct{})
+		go func() {
+			a.conn.Read(context.Background())
+			close(got)
+		}()
+		select {
+		case <-got:
+		case <-time.After(10 * time.Second):
+			t.Error("no reply")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/live/protocol"
 )
@@ -124,6 +125,9 @@ func (u UserHandle) Send(_ context.Context, typ string, data any) error {
 // Disconnect closes all of the user's sessions with 4403, on every node: they do not
 // come back by themselves. The reason has 123 bytes at most.
 func (u UserHandle) Disconnect(_ context.Context, reason string) error {
+	if len(reason) > 123 || !utf8.ValidString(reason) {
+		return fmt.Errorf("live: disconnect %s: the reason does not fit a close frame", u.name)
+	}
 	return u.hub.signal(&order{Do: "disconnect", User: u.name, Reason: reason})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -219,7 +220,7 @@ func (s *Session) refuse(m *Message, err error) {
 // fail answers a message with an error.
 func (s *Session) fail(m *Message, e *Error) {
 	if len(e.Message) > 512 {
-		e = &Error{Code: e.Code, Message: e.Message[:500] + "…", Retryable: e.Retryable, RetryAfter: e.RetryAfter}
+		e = &Error{Code: e.Code, Message: strings.ToValidUTF8(e.Message[:500], "") + "…", Retryable: e.Retryable, RetryAfter: e.RetryAfter}
 	}
 	s.sendControl(&Message{Type: protocol.TypeError, Re: m.ID, Room: m.Room, Mid: m.Mid}, e)
 }
