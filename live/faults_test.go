@@ -181,3 +181,68 @@ func TestLongErrorIsCut(t *testing.T) {
 		}
 	})
 }
+
+// Under DropOldest without a history, who falls behind a second time is told of it,
+// though it has not been live in between.
+func TestSecondGap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &live.Options{Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 32 << 10, WriteTimeout: -1, PingInterval: -1}}}
+		k := newKit(t, o, rooms(live.RoomOptions{Slow: live.DropOldest}))
+		slow := k.dial()
+		slow.join("room:7")
+		published := 0
+		publish := func(n int) {
+			for range n {
+				k.hub.Room("room:7").Publish(t.Context(), "n", map[string]any{"n": published, "pad": long(500)})
+				if published++; published%20 == 0 {
+					synctest.Wait()
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		publish(2000)
+		for last, gaps := -1, 0; last != published-1; {
+			m := slow.read()
+			var d struct{ N int }
+			m.Codec.Unmarshal(m.Data, &d)
+			switch m.Type {
+			case "$gap":
+				last = -2
+				if gaps++; gaps == 1 {
+					publish(600) // while it is fed
+				}
+			case "n":
+				if last != -2 && d.N != last+1 {
+					t.Fatalf("%d behind %d without a gap", d.N, last)
+				}
+				last = d.N
+			}
+		}
+	})
+}
+
+// Who had no room for a message, and got it all the same as nothing followed, is told
+// of no gap.
+func TestNoGapWhereNothingIsSkipped(t *testing.T) {
+	for _, history := range []int{0, 100} {
+		bubble(t, func(t *testing.T) {
+			refused := make(chan bool, 10)
+			o := &live.Options{
+				Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 32 << 10, WriteTimeout: -1, PingInterval: -1}},
+				Hooks:  &live.Hooks{Slow: func(*live.Session, string, live.Policy) { refused <- true }},
+			}
+			k := newKit(t, o, rooms(live.RoomOptions{History: history, Slow: live.DropOldest}))
+			slow := k.dial()
+			slow.join("room:7")
+			n := 0
+			for ; len(refused) == 0; n++ {
+				k.hub.Room("room:7").Publish(t.Context(), "n", long(500))
+				synctest.Wait()
+			}
+			for range n {
+				slow.want(`{"type":"n"}`)
+			}
+			slow.want(`{"type":"$live"}`)
+		})
+	}
+}

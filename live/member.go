@@ -82,15 +82,24 @@ func (m *member) step() fed {
 	}
 	var events []*event
 	read := false
+	if m.skip {
+		if g := m.skipped(); g != nil {
+			r.mu.Unlock()
+			return m.tell(g)
+		}
+	}
 	switch {
-	case m.skip:
-		g := m.skipped()
-		r.mu.Unlock()
-		return m.tell(g)
 	case r.keys():
 		events = m.values()
 	case !r.keeps():
-		events, _ = r.recent.since(m.serial, feedBatch)
+		var missing bool
+		events, missing = r.recent.since(m.serial, feedBatch)
+		if missing || len(events) == 0 && r.serial > m.serial {
+			if m.skip = r.kind.set.Slow == DropOldest && !r.wild; m.skip {
+				r.mu.Unlock()
+				return fedSome
+			}
+		}
 	case m.cursor.Seq != r.last.Seq || m.cursor.Epoch != r.last.Epoch:
 		events, read = r.recent.after(m.cursor, feedBatch)
 		read = !read || m.cursor.Epoch != r.last.Epoch
@@ -117,6 +126,7 @@ func (m *member) step() fed {
 		if e.stored() {
 			m.cursor = e.m.Pos
 		}
+		m.skip = false
 		m.serial = max(m.serial, e.serial)
 	}
 	return fedSome
@@ -207,7 +217,8 @@ func (m *member) tell(g *event) fed {
 }
 
 // skipped passes over what a slow member missed, but for the newest that its queue
-// surely holds, and returns the gap. Called with the room's mu held.
+// surely holds, and returns the gap, or nil if that is all of it. Called with the
+// room's mu held.
 func (m *member) skipped() *event {
 	r := m.r
 	start, serial := r.last, r.serial
@@ -218,6 +229,9 @@ func (m *member) skipped() *event {
 			break
 		}
 		start, serial = e.before, e.serial-1
+	}
+	if serial == m.serial {
+		return nil
 	}
 	if !r.keeps() {
 		start = Position{}
