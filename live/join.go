@@ -150,6 +150,8 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 			return err
 		}
 	}
+	m.mu.Lock() // who ends the membership waits until the client has been told that it began
+	defer m.mu.Unlock()
 	s.mu.Lock()
 	old := s.rooms[r.name]
 	switch {
@@ -178,11 +180,6 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	s.sendControl(ok, joined)
 	if gap != "" {
 		s.sendControl(&Message{Type: protocol.TypeGap, Room: r.name, Pos: m.cursor}, protocol.Gap{After: about.Pos.Seq, Reason: gap})
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.gone { // left, or the session ended, meanwhile
-		return nil
 	}
 	r.mu.Lock()
 	r.members[s.conn] = m

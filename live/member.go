@@ -22,7 +22,7 @@ type member struct {
 	serial uint64   // likewise
 	skip   bool     // it was too slow under DropOldest
 
-	mu   sync.Mutex // held while it is fed
+	mu   sync.Mutex // held while it begins and while it is fed
 	gone bool
 }
 
@@ -38,6 +38,10 @@ func (m *member) lag(e *event) {
 // end ends the membership: nothing of the room is sent behind it.
 func (m *member) end() {
 	r := m.r
+	m.mu.Lock() // first: enter may be about to make it a member
+	was := m.gone
+	m.gone = true
+	m.mu.Unlock()
 	r.mu.Lock()
 	if r.members[m.s.conn] == m {
 		delete(r.members, m.s.conn)
@@ -45,10 +49,6 @@ func (m *member) end() {
 	}
 	m.live = false
 	r.mu.Unlock()
-	m.mu.Lock()
-	was := m.gone
-	m.gone = true
-	m.mu.Unlock()
 	if !was {
 		r.hub.rooms.leave(r)
 	}
