@@ -129,13 +129,15 @@ func (s *Session) ask(ctx context.Context, c Credentials) (Identity, error) {
 
 // become makes the session that identity's.
 func (s *Session) become(who Identity) {
+	s.mu.Lock() // expire must not put its grace in place of this one's end
 	s.who.Store(&identity{Identity: who})
-	s.hub.nameUser(s, who.User)
 	if who.Expires.IsZero() {
 		s.hub.deadlines.clear(&s.expiry)
 	} else {
 		s.hub.deadlines.set(&s.expiry, who.Expires, s.expire)
 	}
+	s.mu.Unlock()
+	s.hub.nameUser(s, who.User)
 	if s.ended.Load() { // it ended meanwhile
 		s.hub.deadlines.clear(&s.expiry)
 	}
@@ -152,6 +154,8 @@ func (s *Session) ttl() int64 {
 
 // expire begins the grace of an identity that has ended.
 func (s *Session) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	who := s.who.Load()
 	if who == nil || who.Expires.After(time.Now()) {
 		return // refreshed meanwhile
