@@ -310,6 +310,12 @@ func (r *room) read() {
 			continue
 		}
 		r.mu.Lock()
+		select {
+		case <-r.over: // leave has emptied recent, or is about to
+			r.mu.Unlock()
+			return
+		default:
+		}
 		start, reason := judge(from, &page)
 		if reason != "" {
 			r.gap(start, reason)
