@@ -192,7 +192,7 @@ func (r *room) Check(head Position) {
 // nothing is missing before it. Called with mu held.
 func (r *room) accept(m *Message) bool {
 	if !r.keeps() || m.Pos.Seq == 0 {
-		if e := r.latest[r.keyOf(m)]; r.keys() && e != nil && m.Pos.Seq > 0 && e.m.Pos.Seq >= m.Pos.Seq {
+		if e := r.latest[r.keyOf(m)]; r.keys() && e != nil && m.Pos.Seq > 0 && e.m.Pos.Epoch == m.Pos.Epoch && e.m.Pos.Seq >= m.Pos.Seq {
 			return true
 		}
 		r.push(m)
