@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,10 +92,7 @@ func exchange(t *testing.T, codec protocol.Codec, steps []step) {
 	peers := map[string]*peer{"a": k.dial(codec.Subprotocol())}
 	for i := 0; i < len(steps); i++ {
 		s := steps[i]
-		p := peers[s.Session]
-		if s.Session == "" {
-			p = peers["a"]
-		}
+		p := peers[cmp.Or(s.Session, "a")]
 		switch {
 		case s.Open != "":
 			peers[s.Open] = k.dial(codec.Subprotocol())
@@ -105,13 +103,16 @@ func exchange(t *testing.T, codec protocol.Codec, steps []step) {
 		case s.From == "C":
 			x.send(p, s.Message)
 		default:
-			wants := []json.RawMessage{s.Message}
-			for s.Any != "" && i+1 < len(steps) && steps[i+1].Any == s.Any && steps[i+1].Session == s.Session {
+			wants := map[*peer][]json.RawMessage{p: {s.Message}}
+			for s.Any != "" && i+1 < len(steps) && steps[i+1].Any == s.Any {
 				i++
-				wants = append(wants, steps[i].Message)
+				q := peers[cmp.Or(steps[i].Session, "a")]
+				wants[q] = append(wants[q], steps[i].Message)
 			}
-			for len(wants) > 0 {
-				wants = x.expect(p, wants)
+			for q, left := range wants {
+				for len(left) > 0 {
+					left = x.expect(q, left)
+				}
 			}
 		}
 	}

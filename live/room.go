@@ -38,7 +38,7 @@ type room struct {
 	members map[*ws.Conn]*member
 	groups  [2]ws.Group // of the live members, by codec
 	last    Position    // of the last message that was brought to them, or behind it
-	prev    uint64      // from there to last the room is empty
+	prev    uint64      // from there to last the room is empty; 0: unknown
 	serial  uint64
 	recent  recent
 	latest  map[string]*event
@@ -152,7 +152,10 @@ func (r *room) begin() (err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.prev = head, head.Seq
+	r.last = head
+	if head.Mid != "" { // who comes back to an empty room may stand before its head
+		r.prev = head.Seq
+	}
 	for _, m := range values {
 		r.push(m)
 	}
