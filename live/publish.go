@@ -166,7 +166,7 @@ func (s *Session) stored(q *pipe, p *publication, st Stored, err error) {
 	}
 	leaves := s.leaving && s.flying == 0
 	s.mu.Unlock()
-	s.hub.flies(-1-int64(len(failed)), 1<<40)
+	s.hub.flies(-1-int64(len(failed)), 1<<30)
 
 	if err != nil {
 		s.refuse(&p.message, err)
