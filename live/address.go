@@ -24,6 +24,14 @@ type address struct {
 	bucket bucket
 }
 
+// full reports whether an address has as many sessions as it may.
+func (as *addresses) full(addr netip.Addr, most int) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.all[addr]
+	return a != nil && a.sessions >= most
+}
+
 // enter counts a session, and returns nil if there are too many.
 func (as *addresses) enter(addr netip.Addr, most int) *address {
 	as.mu.Lock()

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -17,7 +19,7 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 	s.mu.Lock()
 	again := s.greeted
 	s.greeted = true
-	if n := len(d.Client); n >= 16 && n <= 64 {
+	if n := len(d.Client); !again && n >= 16 && n <= 64 {
 		s.client = d.Client
 	}
 	s.mu.Unlock()
@@ -169,19 +171,37 @@ func (s *Session) expire() {
 	}
 }
 
-// refresh takes a new token, and asks again whether the session may be where it is.
-// It runs beside the session's handlers.
+// refresh takes a new token, and asks again whether the session may be where it is,
+// beside the session's handlers: on a goroutine of its own, one at a time.
 func (s *Session) refresh(m *Message) {
-	over := false
-	defer func() {
-		if !over {
-			s.panicked(recover())
-		}
-	}()
-	if err := s.refreshed(m); err != nil {
-		s.refuse(m, err)
+	s.mu.Lock()
+	under := s.renewing
+	s.renewing = true
+	s.mu.Unlock()
+	if under {
+		e := protocol.Errorf(protocol.CodeBusy, "another $refresh is being answered")
+		e.RetryAfter = 200
+		s.fail(m, e)
+		return
 	}
-	over = true
+	own := *m
+	own.Data = append([]byte(nil), m.Data...)
+	go func() {
+		over := false
+		defer func() {
+			if !over {
+				s.panicked(recover())
+			}
+		}()
+		err := s.refreshed(&own)
+		s.mu.Lock()
+		s.renewing = false
+		s.mu.Unlock()
+		if err != nil {
+			s.refuse(&own, err)
+		}
+		over = true
+	}()
 }
 
 func (s *Session) refreshed(m *Message) error {
@@ -206,10 +226,7 @@ func (s *Session) refreshed(m *Message) error {
 	s.become(who)
 	s.answer(m, protocol.Welcome{User: who.User, TTL: s.ttl()})
 	s.mu.Lock()
-	var all []*member
-	for _, one := range s.rooms {
-		all = append(all, one)
-	}
+	all := slices.Collect(maps.Values(s.rooms))
 	s.mu.Unlock()
 	for _, one := range all {
 		if err := s.mayJoin(ctx, one.r.name, one.r.kind, ""); err != nil {

@@ -2,6 +2,7 @@ package live
 
 import (
 	"sync"
+	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
 	"github.com/tidewire/tidewire/ws"
@@ -14,6 +15,7 @@ type event struct {
 	serial uint64   // its number in the room, on this node
 	before Position // where a member stands that got everything but this
 	bare   bool     // without positions
+	at     time.Time
 
 	mu   sync.Mutex
 	made [2]*ws.Prepared

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -76,8 +75,4 @@ func (f *feed) run(s *Session) {
 		}
 		f.mu.Unlock()
 	}
-}
-
-func sortEvents(events []*event) {
-	slices.SortFunc(events, func(a, b *event) int { return cmp.Compare(a.serial, b.serial) })
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +29,12 @@ type Hub struct {
 
 	confMu     sync.RWMutex // guards what follows, which does not change while serving
 	kinds      []*kind
-	handlers   map[string]handler
+	handlers   map[string]Handler
 	middleware []func(Handler) Handler
 
 	addresses addresses
 	deadlines deadlines
+	orders    orders
 	rooms     rooms
 	recent    recentBudget
 	publishes atomic.Int64 // under way
@@ -49,7 +52,7 @@ type Hub struct {
 func NewHub(o *Options) *Hub {
 	h := &Hub{
 		set:      o.withDefaults(),
-		handlers: map[string]handler{},
+		handlers: map[string]Handler{},
 		sessions: map[*Session]struct{}{},
 		users:    map[string]map[*Session]struct{}{},
 		empty:    make(chan struct{}),
@@ -76,22 +79,15 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.server.Serve
 // Accept is the Hub as ws.Server.Accept wants it.
 func (h *Hub) Accept(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 	offered := r.Subprotocols()
-	codec, ok := protocol.JSON, len(offered) == 0
-	for _, ours := range protocol.Subprotocols {
-		for _, theirs := range offered {
-			if ours == theirs && !ok {
-				codec, ok = protocol.CodecOf(ours)
-			}
-		}
-	}
-	if !ok {
+	known := func(name string) bool { return slices.Contains(protocol.Subprotocols, name) }
+	if len(offered) > 0 && !slices.ContainsFunc(offered, known) {
 		return nil, nil, &ws.Refusal{Status: http.StatusBadRequest, Body: "the subprotocols here are tidewire.v1.json and tidewire.v1.cbor"}
 	}
 	addr := remote
 	if h.set.Address != nil {
 		addr = h.set.Address
 	}
-	s, err := h.admit(addr(r), codec)
+	s, err := h.admit(addr(r))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,7 +99,7 @@ func (h *Hub) Accept(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 
 // admit makes a session, if there is room for one. It counts from the moment that
 // its connection is open.
-func (h *Hub) admit(addr netip.Addr, codec protocol.Codec) (*Session, error) {
+func (h *Hub) admit(addr netip.Addr) (*Session, error) {
 	h.mu.Lock()
 	full, draining := len(h.sessions) >= h.set.Limits.Sessions, h.draining
 	h.mu.Unlock()
@@ -113,7 +109,10 @@ func (h *Hub) admit(addr netip.Addr, codec protocol.Codec) (*Session, error) {
 	if full {
 		return nil, &ws.Refusal{Status: http.StatusServiceUnavailable, Body: "too many sessions (live.Limits.Sessions)"}
 	}
-	return &Session{hub: h, codec: codec, addr: addr}, nil
+	if h.addresses.full(addr, h.set.Limits.AddressSessions) {
+		return nil, &ws.Refusal{Status: http.StatusTooManyRequests, Body: "too many sessions of this address (live.Limits.AddressSessions)"}
+	}
+	return &Session{hub: h, addr: addr}, nil
 }
 
 // enter counts a session whose connection is open, or says why it may not stay.
@@ -175,18 +174,7 @@ func (h *Hub) logger() *slog.Logger {
 // returns when all are closed. When ctx ends first it closes what is left at once
 // and returns ctx's error.
 func (h *Hub) Shutdown(ctx context.Context) error {
-	h.mu.Lock()
-	first := !h.draining
-	h.draining = true
-	all := make([]*Session, 0, len(h.sessions))
-	for s := range h.sessions {
-		all = append(all, s)
-	}
-	if first && len(all) == 0 {
-		close(h.empty)
-	}
-	h.mu.Unlock()
-	if first {
+	if first, all := h.stop(); first {
 		h.drain(ctx, all)
 	}
 	select {
@@ -197,6 +185,19 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		h.Close()
 		return context.Cause(ctx)
 	}
+}
+
+// stop lets nobody in any more. It reports whether that is new, and returns who is
+// there.
+func (h *Hub) stop() (first bool, all []*Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first = !h.draining
+	h.draining = true
+	if first && len(h.sessions) == 0 {
+		close(h.empty)
+	}
+	return first, slices.Collect(maps.Keys(h.sessions))
 }
 
 // drain spreads the closing of sessions.
@@ -221,18 +222,7 @@ func (h *Hub) drain(ctx context.Context, all []*Session) {
 
 // Close ends the Hub at once.
 func (h *Hub) Close() error {
-	h.mu.Lock()
-	if !h.draining {
-		h.draining = true
-		if len(h.sessions) == 0 {
-			close(h.empty)
-		}
-	}
-	all := make([]*Session, 0, len(h.sessions))
-	for s := range h.sessions {
-		all = append(all, s)
-	}
-	h.mu.Unlock()
+	_, all := h.stop()
 	for _, s := range all {
 		s.conn.CloseNow()
 	}

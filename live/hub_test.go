@@ -35,277 +35,6 @@ func TestBareConsole(t *testing.T) {
 	})
 }
 
-// A client that was away gets what it missed, in order, once, and then lives on.
-func TestRecovery(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := newKit(t, nil, rooms(live.RoomOptions{History: 100}))
-		pub := k.dial()
-		a := k.dial()
-		a.join("room:7")
-		pub.send(`{"type":"n","room":"room:7","mid":"m1","data":1}`)
-		m := a.want(`{"type":"n","data":1,"mid":"m1"}`)
-		pub.send(`{"type":"$hello","id":1}`)
-		welcome := pub.want(`{"type":"$ok","re":1,"data":{"dedupe":120000,"backoff":[500,20000]}}`)
-		_ = welcome
-		a.conn.CloseNow()
-		for i := 2; i < 50; i++ {
-			pub.send(`{"type":"n","room":"room:7","data":%d}`, i)
-		}
-		synctest.Wait()
-		b := k.dial()
-		b.send(`{"type":"$join","id":1,"room":"room:7"}`)
-		head := b.want(`{"type":"$ok","re":1}`)
-		b.want(`{"type":"$live"}`)
-		b.send(`{"type":"$join","id":2,"room":"room:7","pos":{"epoch":%q,"seq":%d,"mid":"m1"}}`, head.Pos.Epoch, m.Pos.Seq)
-		b.want(`{"type":"$ok","re":2,"data":{"recovered":true}}`)
-		last := m.Pos.Seq
-		for i := 2; i < 50; i++ {
-			m := b.want(fmt.Sprintf(`{"type":"n","data":%d}`, i))
-			if m.Prev != last {
-				t.Fatalf("message %d: prev %d, want %d", i, m.Prev, last)
-			}
-			last = m.Pos.Seq
-		}
-		b.want(`{"type":"$live"}`)
-		pub.send(`{"type":"n","room":"room:7","data":50}`)
-		b.want(`{"type":"n","data":50}`)
-	})
-}
-
-// A position that cannot be continued is told as a gap, right behind the reply.
-func TestGaps(t *testing.T) {
-	for _, tc := range []struct{ name, pos, gap string }{
-		{"evicted", `{"epoch":%q,"seq":1,"mid":"m1"}`, `{"type":"$gap","pos":{"seq":10},"data":{"after":1,"reason":"evicted"}}`},
-		{"another epoch", `{"epoch":"e0%.0s","seq":12,"mid":"m12"}`, `{"type":"$gap","pos":{"seq":10},"data":{"after":12,"reason":"epoch"}}`},
-		{"from the future", `{"epoch":%q,"seq":99,"mid":"m9"}`, `{"type":"$gap","pos":{"seq":20},"data":{"after":99,"reason":"rewound"}}`},
-		{"another message there", `{"epoch":%q,"seq":15,"mid":"other"}`, `{"type":"$gap","pos":{"seq":20},"data":{"after":15,"reason":"rewound"}}`},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				k := newKit(t, nil, rooms(live.RoomOptions{History: 10}))
-				for i := range 20 {
-					if _, err := k.hub.Room("room:7").Publish(t.Context(), "n", i+1, live.WithID(fmt.Sprint("m", i+1))); err != nil {
-						t.Fatal(err)
-					}
-				}
-				a := k.dial()
-				a.send(`{"type":"$join","id":1,"room":"room:7"}`)
-				epoch := a.want(`{"type":"$ok","pos":{"seq":20,"mid":"m20"}}`).Pos.Epoch
-				a.want(`{"type":"$live"}`)
-				a.send(`{"type":"$join","id":2,"room":"room:7","pos":`+tc.pos+`}`, epoch)
-				a.want(`{"type":"$ok","re":2,"data":{"recovered":false}}`)
-				gap := a.want(tc.gap)
-				for seq := gap.Pos.Seq + 1; seq <= 20; seq++ {
-					a.want(fmt.Sprintf(`{"type":"n","pos":{"seq":%d}}`, seq))
-				}
-				a.want(`{"type":"$live"}`)
-			})
-		})
-	}
-}
-
-// A caught-up client of a room that its age has emptied is told of no gap; one that
-// missed what aged out is.
-func TestAgedRoom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := newKit(t, nil, rooms(live.RoomOptions{History: 10, HistoryAge: time.Minute}))
-		room := k.hub.Room("room:7")
-		first, _ := room.Publish(t.Context(), "n", 1)
-		second, err := room.Publish(t.Context(), "n", 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Hour)
-		for i, pos := range []live.Position{second, first} {
-			a := k.dial()
-			a.send(`{"type":"$join","id":1,"room":"room:7","pos":{"epoch":%q,"seq":%d,"mid":%q}}`, pos.Epoch, pos.Seq, pos.Mid)
-			a.want(fmt.Sprintf(`{"type":"$ok","data":{"recovered":%t}}`, i == 0))
-			if i == 1 {
-				a.want(`{"type":"$gap","data":{"after":1,"reason":"evicted"},"pos":{"seq":3}}`) // the 3 has aged too
-			}
-			a.want(`{"type":"$live"}`)
-			room.Publish(t.Context(), "n", 3)
-			a.want(`{"type":"n","data":3}`)
-			time.Sleep(time.Hour)
-		}
-	})
-}
-
-// A publish that is repeated with its mid is stored once: for the same publisher and
-// room only.
-func TestIdempotence(t *testing.T) {
-	auth := func(_ context.Context, c live.Credentials) (live.Identity, error) {
-		return live.Identity{User: c.Token}, nil
-	}
-	bubble(t, func(t *testing.T) {
-		k := newKit(t, &live.Options{Authenticate: auth}, rooms(live.RoomOptions{History: 10}))
-		say := func(user, room string) live.Position {
-			p := k.dial()
-			p.send(`{"type":"$hello","data":{"token":%q}}`, user)
-			p.send(`{"type":"n","id":1,"room":%q,"mid":"1"}`, room)
-			return p.want(`{"type":"$ok","re":1}`).Pos
-		}
-		one := say("ann", "room:1")
-		if again := say("ann", "room:1"); again != one {
-			t.Errorf("stored as %v and %v", one, again)
-		}
-		if two := say("ann", "room:2"); two.Seq == one.Seq {
-			t.Error("the same mid in another room was taken for a repetition")
-		}
-		if bob := say("bob", "room:1"); bob.Seq == one.Seq {
-			t.Error("another user's mid was taken for a repetition")
-		}
-		time.Sleep(5 * time.Minute)
-		if late := say("ann", "room:1"); late.Seq == one.Seq {
-			t.Error("known again behind the window")
-		}
-	})
-}
-
-// last, paging back, and what does not fit.
-func TestHistoryPages(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := newKit(t, nil, rooms(live.RoomOptions{History: 100}))
-		for i := range 30 {
-			k.hub.Room("room:7").Publish(t.Context(), "n", i+1)
-			k.hub.Room("room:8").Publish(t.Context(), "n", i+1)
-		}
-		a := k.dial()
-		a.send(`{"type":"$join","id":1,"room":"room:8","data":{"last":3}}`)
-		a.want(`{"type":"$ok","re":1,"data":{"recovered":false,"head":60}}`)
-		for _, n := range []int{28, 29, 30} {
-			a.want(fmt.Sprintf(`{"type":"n","data":%d}`, n))
-		}
-		a.want(`{"type":"$live","pos":{"seq":60}}`)
-		before := uint64(0)
-		for _, n := range []int{21, 11, 1} {
-			a.send(`{"type":"$history","id":2,"room":"room:8","data":{"before":%d,"limit":10}}`, before)
-			m := a.want(`{"type":"$ok","re":2}`)
-			page, err := protocol.JSON.ParsePage(m.Data, 32)
-			if err != nil || len(page.Messages) != 10 || page.More != (n > 1) || string(page.Messages[0].Data) != fmt.Sprint(n) {
-				t.Fatalf("page from %d: %v, %d messages, more %v", n, err, len(page.Messages), page.More)
-			}
-			before = page.Messages[0].Pos.Seq
-		}
-	})
-}
-
-// A member that reads nothing catches up from the history: no hole, no disconnect,
-// and nobody else waits.
-func TestSlowMemberCatchesUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		o := &live.Options{Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 64 << 10, WriteTimeout: -1, PingInterval: -1}}}
-		k := newKit(t, o, rooms(live.RoomOptions{History: 20_000}))
-		slow, quick := k.dial(), k.dial()
-		slow.join("room:7")
-		quick.join("room:7")
-		const n = 10_000
-		for i := range n {
-			k.hub.Room("room:7").Publish(t.Context(), "n", map[string]any{"n": i, "pad": long(1000)})
-			if quick.want(`{"type":"n"}`).Pos.Seq != uint64(i+1) {
-				t.Fatal("the quick one missed a message")
-			}
-		}
-		next := func() live.Message { // it may be live in between, and slow again
-			for {
-				if m := slow.read(); m.Type != "$live" {
-					return m
-				}
-			}
-		}
-		for i := range n {
-			if m := next(); m.Type != "n" || m.Pos.Seq != uint64(i+1) {
-				t.Fatalf("message %d: got %v", i, m)
-			}
-		}
-		k.hub.Room("room:7").Publish(t.Context(), "last", nil)
-		if m := next(); m.Type != "last" {
-			t.Fatalf("got %v", m)
-		}
-	})
-}
-
-// The other policies, with a member that reads nothing for a while.
-func TestSlowPolicies(t *testing.T) {
-	run := func(t *testing.T, ro live.RoomOptions, f func(k *kit, slow *peer)) {
-		bubble(t, func(t *testing.T) {
-			o := &live.Options{Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 32 << 10, WriteTimeout: -1, PingInterval: -1}}}
-			k := newKit(t, o, rooms(ro))
-			slow := k.dial()
-			slow.join("room:7")
-			for i := range 2000 {
-				k.hub.Room("room:7").Publish(t.Context(), "n", map[string]any{"n": i, "pad": long(500)}, live.WithKey(fmt.Sprint("k", i%3)))
-				if i%50 == 0 {
-					synctest.Wait()
-				}
-			}
-			f(k, slow)
-		})
-	}
-	t.Run("disconnect", func(t *testing.T) {
-		run(t, live.RoomOptions{}, func(_ *kit, slow *peer) {
-			if code := slow.closed(); code != ws.StatusTryAgainLater {
-				t.Errorf("closed with %d", code)
-			}
-		})
-	})
-	for _, history := range []int{0, 100} {
-		t.Run(fmt.Sprint("drop oldest, history ", history), func(t *testing.T) {
-			run(t, live.RoomOptions{History: history, Slow: live.DropOldest}, func(_ *kit, slow *peer) {
-				gaps, last := 0, -1
-				for last < 1999 {
-					m := slow.read()
-					var d struct {
-						N      int
-						Reason string
-					}
-					m.Codec.Unmarshal(m.Data, &d)
-					switch {
-					case m.Type == "$gap" && d.Reason == "slow":
-						gaps++
-						last = -2
-					case m.Type == "n":
-						if last >= -1 && d.N != last+1 || d.N <= last {
-							t.Fatalf("%d behind %d without a gap", d.N, last)
-						}
-						last = d.N
-					}
-				}
-				if gaps == 0 {
-					t.Error("no gap")
-				}
-			})
-		})
-	}
-	t.Run("latest", func(t *testing.T) {
-		run(t, live.RoomOptions{Slow: live.Latest}, func(k *kit, slow *peer) {
-			got, count := map[string]int{}, 0
-			for got["k0"]+got["k1"]+got["k2"] < 1999+1998+1997 {
-				m := slow.read()
-				var d struct{ N int }
-				m.Codec.Unmarshal(m.Data, &d)
-				if m.Type == "n" {
-					if d.N < got[m.Key] {
-						t.Fatalf("%s went back from %d to %d", m.Key, got[m.Key], d.N)
-					}
-					got[m.Key] = d.N
-					count++
-				}
-			}
-			if count > 1000 {
-				t.Errorf("%d messages were sent to a reader that stood still", count)
-			}
-			late := k.dial()
-			late.send(`{"type":"$join","id":1,"room":"room:7"}`)
-			late.want(`{"type":"$ok"}`)
-			for n := 1997; n < 2000; n++ {
-				late.want(fmt.Sprintf(`{"type":"n","data":{"n":%d}}`, n))
-			}
-			late.want(`{"type":"$live"}`)
-		})
-	})
-}
-
 type sumRequest []int
 
 // Handlers in both directions; a handler that calls its own session.
@@ -533,5 +262,50 @@ func TestJoinAndLeaveOften(t *testing.T) {
 				a.want(`{"type":"$error","data":{"code":"limit"}}`)
 			}
 		}
+	})
+}
+
+// A room has members of both codecs: what one says in CBOR the other hears in JSON,
+// bytes as base64url, and the other way around.
+func TestMixedRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, rooms(live.RoomOptions{History: 5}))
+		a, b := k.dial(), k.dial(protocol.CBOR.Subprotocol())
+		say := func(m *live.Message) {
+			raw, err := protocol.CBOR.Append(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.conn.Write(t.Context(), ws.Binary, raw)
+		}
+		hear := func() live.Message {
+			typ, raw, err := b.conn.Read(t.Context())
+			if err != nil || typ != ws.Binary {
+				t.Fatal(typ, err)
+			}
+			m, err := protocol.CBOR.Parse(raw, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		a.join("room:1")
+		say(&live.Message{Type: "$join", ID: 1, Room: "room:1"})
+		hear() // $ok
+		hear() // $live
+		data, _ := protocol.CBOR.Marshal(map[string]any{"b": []byte{0xfb, 0xff}})
+		say(&live.Message{Type: "n", Room: "room:1", Data: data, Codec: protocol.CBOR})
+		a.want(`{"type":"n","data":{"b":"-_8"}}`)
+		if m := hear(); string(m.Data) != string(data) {
+			t.Errorf("CBOR came back as %x", m.Data)
+		}
+		a.send(`{"type":"n","room":"room:1","data":{"x":[1,"é"]}}`)
+		var v struct{ X []any }
+		if m := hear(); m.Codec.Unmarshal(m.Data, &v) != nil || fmt.Sprint(v.X) != "[1 é]" {
+			t.Errorf("JSON came as %x", m.Data)
+		}
+		a.want(`{"type":"n"}`)
+		a.conn.Write(t.Context(), ws.Binary, data)
+		a.want(`{"type":"$error","data":{"code":"invalid"}}`)
 	})
 }

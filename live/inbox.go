@@ -23,6 +23,9 @@ func (s *Session) take(m *Message) {
 	own := *m
 	own.Data = append([]byte(nil), m.Data...)
 	s.inbox = append(s.inbox, &own)
+	if m.Type == protocol.TypeHello {
+		s.greeting = true
+	}
 	s.inboxed += len(own.Data)
 	if !s.working {
 		s.working = true
@@ -62,6 +65,9 @@ func (s *Session) work() {
 		s.serve(m)
 		s.mu.Lock()
 		s.joining = ""
+		if m.Type == protocol.TypeHello {
+			s.greeting = false
+		}
 		s.mu.Unlock()
 	}
 }
@@ -90,8 +96,11 @@ func (s *Session) serve(m *Message) {
 }
 
 func (s *Session) handle(ctx context.Context, m *Message) error {
-	if m.Type == protocol.TypeHello {
+	switch m.Type {
+	case protocol.TypeHello:
 		return s.hello(ctx, m)
+	case protocol.TypeLeave:
+		return s.leave(m)
 	}
 	if err := s.known(ctx); err != nil {
 		return err

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/tidewire/tidewire/live/protocol"
 )
@@ -35,15 +37,11 @@ func (s *Session) Leave(room, reason string) bool {
 	return m != nil && s.removed(m, reason)
 }
 
-// Rooms returns the names of the rooms and wildcards that the session is in.
+// Rooms returns the names of the rooms and wildcards that the session is in, sorted.
 func (s *Session) Rooms() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var names []string
-	for name := range s.rooms {
-		names = append(names, name)
-	}
-	return names
+	return slices.Sorted(maps.Keys(s.rooms))
 }
 
 // in reports whether the session is in a room.
@@ -51,6 +49,22 @@ func (s *Session) in(room string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rooms[room] != nil
+}
+
+// hearsBy returns by which of its memberships the session gets what is published to a
+// room: that of the room, or of the first wildcard by name.
+func (s *Session) hearsBy(room string) (name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms[room] != nil {
+		return room
+	}
+	for wildcard, m := range s.rooms {
+		if m.r.wild && (name == "" || wildcard < name) && matches(wildcard, room) {
+			name = wildcard
+		}
+	}
+	return name
 }
 
 // kindFor returns the pattern of a room or of a wildcard, or says why there is none.
@@ -206,28 +220,32 @@ func (s *Session) removed(m *member, reason string) bool {
 	return was
 }
 
-// leaveRequest handles a $leave, at once: also one for a room whose $join waits.
+// leaveRequest handles a $leave at once, unless a $hello is still to be answered: that
+// may join the room.
 func (s *Session) leaveRequest(m *Message) {
 	s.mu.Lock()
-	waiting := false
-	for _, w := range s.inbox {
-		if w.Type == protocol.TypeJoin && w.Room == m.Room {
-			waiting = true
-		}
+	greeting := s.greeting
+	s.mu.Unlock()
+	if greeting {
+		s.take(m)
+	} else if err := s.leave(m); err != nil {
+		s.refuse(m, err)
 	}
+}
+
+// leave ends a membership, also one whose $join waits.
+func (s *Session) leave(m *Message) error {
+	s.mu.Lock()
 	var dropped []*Message
-	if waiting {
-		keep := s.inbox[:0:0]
-		for _, w := range s.inbox {
-			if w.Type == protocol.TypeJoin && w.Room == m.Room {
-				dropped = append(dropped, w)
-				s.inboxed -= len(w.Data)
-			} else {
-				keep = append(keep, w)
-			}
+	s.inbox = slices.DeleteFunc(s.inbox, func(w *Message) bool {
+		drop := w.Type == protocol.TypeJoin && w.Room == m.Room
+		if drop {
+			dropped = append(dropped, w)
+			s.inboxed -= len(w.Data)
 		}
-		s.inbox = keep
-	}
+		return drop
+	})
+	waiting := len(dropped) > 0
 	if s.joining == m.Room {
 		s.unwanted, waiting = true, true
 	}
@@ -238,13 +256,13 @@ func (s *Session) leaveRequest(m *Message) {
 		s.fail(w, &Error{Code: protocol.CodeAborted, Message: "the room was left meanwhile"})
 	}
 	if member == nil && !waiting {
-		s.refuse(m, protocol.Errorf(protocol.CodeNotJoined, "the session is not in %s", m.Room))
-		return
+		return protocol.Errorf(protocol.CodeNotJoined, "the session is not in %s", m.Room)
 	}
 	if member != nil {
 		member.end()
 	}
 	s.answer(m, nil)
+	return nil
 }
 
 // place finds out where a member begins: behind pos, if everything behind that is
@@ -326,9 +344,7 @@ func (s *Session) history(ctx context.Context, m *Message) error {
 		one.Pos.Epoch, one.Pos.Mid, one.Room, one.Prev = "", "", "", 0
 		out.Messages = append(out.Messages, one)
 	}
-	for i, j := 0, len(out.Messages)-1; i < j; i, j = i+1, j-1 {
-		out.Messages[i], out.Messages[j] = out.Messages[j], out.Messages[i]
-	}
+	slices.Reverse(out.Messages)
 	raw, err := s.codec.AppendPage(nil, &out)
 	if err != nil {
 		return err

@@ -155,8 +155,10 @@ func (p *peer) silent() {
 // closed reads until the connection has ended, and returns how.
 func (p *peer) closed() ws.StatusCode {
 	p.t.Helper()
+	ctx, done := context.WithTimeout(p.t.Context(), time.Hour)
+	defer done()
 	for {
-		if _, _, err := p.conn.Read(p.t.Context()); err != nil {
+		if _, _, err := p.conn.Read(ctx); err != nil {
 			return ws.CloseStatus(err)
 		}
 	}

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,7 +162,7 @@ func (m *member) begin() fed {
 // history reads on from where the member stands, and tells it of a gap.
 func (m *member) history() ([]*event, fed) {
 	r := m.r
-	ctx, done := context.WithTimeout(m.s.conn.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(m.s.conn.Context(), readTimeout)
 	defer done()
 	page, err := r.hub.broker.History(ctx, r.key(), Query{From: m.cursor.Seq, Limit: feedBatch + 1})
 	if err != nil {
@@ -244,12 +245,14 @@ func (m *member) skipped() *event {
 // values returns the values that the member does not have yet, oldest first. Called
 // with the room's mu held.
 func (m *member) values() []*event {
+	age, now := m.r.kind.set.HistoryAge, time.Now()
 	var events []*event
-	for _, e := range m.r.latest {
-		if e.serial > m.serial {
-			events = append(events, e)
+	for e := range m.r.latest.newest() {
+		if e.serial <= m.serial || age > 0 && now.Sub(e.at) >= age {
+			break
 		}
+		events = append(events, e)
 	}
-	sortEvents(events)
+	slices.Reverse(events)
 	return events[:min(len(events), feedBatch)]
 }

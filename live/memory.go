@@ -56,7 +56,7 @@ type record struct {
 	last   uint64    // the Seq of the last message ever; 0: unknown
 	floor  uint64    // the greatest Seq evicted
 	msgs   []*stored // by Seq
-	latest map[string]*stored
+	latest latest[*stored]
 	subs   []*memorySub
 }
 
@@ -174,13 +174,9 @@ func (b *Memory) store(r *record, m *Message, now time.Time) {
 	s.elem = b.stored.PushBack(s)
 	b.bytes += s.size
 	if r.room.Retention.Keys {
-		if r.latest == nil {
-			r.latest = map[string]*stored{}
-		}
-		if was := r.latest[m.Key]; was != nil {
+		if was, ok := r.latest.put(m.Key, s); ok {
 			b.drop(was)
 		}
-		r.latest[m.Key] = s
 	} else {
 		r.msgs = append(r.msgs, s)
 	}
@@ -198,34 +194,24 @@ func (b *Memory) store(r *record, m *Message, now time.Time) {
 // expire evicts what a room may not keep.
 func (b *Memory) expire(r *record, now time.Time) {
 	keep := r.room.Retention
-	for len(r.msgs) > 0 && (len(r.msgs) > keep.History || keep.Age > 0 && now.Sub(r.msgs[0].at) >= keep.Age) {
+	old := func(s *stored) bool { return keep.Age > 0 && now.Sub(s.at) >= keep.Age }
+	for len(r.msgs) > 0 && (len(r.msgs) > keep.History || old(r.msgs[0])) {
 		b.evict(r.msgs[0])
 	}
-	if keep.Keys && (len(r.latest) > keep.MaxKeys || keep.Age > 0) {
-		all := sortedBySeq(r.latest)
-		for _, s := range all {
-			if len(r.latest) <= keep.MaxKeys && (keep.Age == 0 || now.Sub(s.at) < keep.Age) {
-				break
-			}
-			b.evict(s)
+	for r.latest.len() > 0 {
+		_, s := r.latest.oldest()
+		if r.latest.len() <= keep.MaxKeys && !old(s) {
+			break
 		}
+		b.evict(s)
 	}
-}
-
-func sortedBySeq(latest map[string]*stored) []*stored {
-	all := make([]*stored, 0, len(latest))
-	for _, s := range latest {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *stored) int { return cmp.Compare(a.msg.Pos.Seq, b.msg.Pos.Seq) })
-	return all
 }
 
 // evict removes a message, which is the oldest of its room's history, or a value.
 func (b *Memory) evict(s *stored) {
 	r := s.rec
 	if r.room.Retention.Keys {
-		delete(r.latest, s.msg.Key)
+		r.latest.remove(s.msg.Key)
 	} else {
 		r.msgs[0] = nil
 		r.msgs = r.msgs[1:]
@@ -280,7 +266,7 @@ func (b *Memory) floorOf(name string) uint64 {
 // release forgets a room that nothing needs, but for what was evicted of it.
 func (b *Memory) release(r *record) {
 	name := r.room.Name
-	if len(r.msgs)+len(r.latest)+len(r.subs) > 0 || b.rooms[name] != r {
+	if len(r.msgs)+r.latest.len()+len(r.subs) > 0 || b.rooms[name] != r {
 		return
 	}
 	delete(b.rooms, name)
@@ -405,9 +391,10 @@ func (b *Memory) Latest(_ context.Context, room Room) ([]*Message, error) {
 	}
 	b.expire(r, time.Now())
 	var all []*Message
-	for _, s := range sortedBySeq(r.latest) {
+	for s := range r.latest.newest() {
 		all = append(all, s.msg)
 	}
+	slices.Reverse(all)
 	return all, nil
 }
 

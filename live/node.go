@@ -2,9 +2,9 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -81,6 +81,11 @@ func (r RoomHandle) Publish(ctx context.Context, typ string, data any, opts ...P
 			}
 		}
 	}
+	if m.From != "" {
+		if err := protocol.CheckUser(m.From); err != nil {
+			return fail(err)
+		}
+	}
 	if m.Mid != "" && !m.Volatile {
 		p.key = dedupeText(r.name, "$", m.Mid)
 	} else if m.Mid == "" {
@@ -131,68 +136,6 @@ func (u UserHandle) Disconnect(_ context.Context, reason string) error {
 	return u.hub.signal(&order{Do: "disconnect", User: u.name, Reason: reason})
 }
 
-// order is what nodes tell each other to do.
-type order struct {
-	Do     string          `json:"do"`
-	User   string          `json:"user"`
-	Room   string          `json:"room,omitempty"`
-	Type   string          `json:"type,omitempty"`
-	Data   json.RawMessage `json:"data,omitempty"`
-	Reason string          `json:"reason,omitempty"`
-}
-
-// nodes is the topic to which all hubs listen.
-const nodes = "nodes"
-
-func (h *Hub) signal(o *order) error {
-	if o.User == "" {
-		return errors.New("live: a stranger cannot be addressed")
-	}
-	p, err := json.Marshal(o)
-	if err != nil {
-		return fmt.Errorf("live: %w", err)
-	}
-	if err := h.broker.Signal(nodes, p); err != nil {
-		return fmt.Errorf("live: %w", err)
-	}
-	return nil
-}
-
-// listen hears what other nodes, and this one, say.
-func (h *Hub) listen() {
-	cancel, err := h.broker.Listen(nodes, func(p []byte) {
-		var o order
-		if json.Unmarshal(p, &o) == nil {
-			for _, s := range h.sessionsOf(o.User) {
-				// The broker waits for nobody.
-				s.obey(&o)
-			}
-		}
-	})
-	if err != nil {
-		panic("live: NewHub: " + err.Error())
-	}
-	h.cancels = append(h.cancels, cancel)
-}
-
-// obey does what an order says, on a goroutine of its own.
-func (s *Session) obey(o *order) {
-	own := *o
-	go func() {
-		switch own.Do {
-		case "send":
-			data, err := protocol.Convert(own.Data, protocol.JSON, s.codec)
-			if err == nil {
-				s.sendControl(&Message{Type: own.Type, Data: data, Codec: s.codec}, nil)
-			}
-		case "remove":
-			s.Leave(own.Room, own.Reason)
-		case "disconnect":
-			s.Close(own.Reason)
-		}
-	}()
-}
-
 // nameUser notes whose session that is.
 func (h *Hub) nameUser(s *Session, user string) {
 	h.mu.Lock()
@@ -218,9 +161,5 @@ func (h *Hub) forgetUser(s *Session) {
 func (h *Hub) sessionsOf(user string) []*Session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []*Session
-	for s := range h.users[user] {
-		all = append(all, s)
-	}
-	return slices.Clip(all)
+	return slices.Collect(maps.Keys(h.users[user]))
 }

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -11,10 +13,10 @@ import (
 
 // pipe is what a session publishes to one room: one message is under way, the others
 // wait behind it, so that they are stored in order and a failure fails those behind.
+// There is one while a message is under way.
 type pipe struct {
 	waits []*publication
-	busy  bool
-	full  bool // a message was refused: those behind it are too, until none waits
+	full  bool // a message was refused: those behind it are too, until none is under way
 }
 
 // publishRequest handles a message with a room.
@@ -47,6 +49,11 @@ func (s *Session) publishRequest(ctx context.Context, m *Message) error {
 	})(ctx, &Request{s, &p.message})
 	if err != nil {
 		return err
+	}
+	if key := p.message.Key; key != "" {
+		if err := protocol.CheckMid(key); err != nil {
+			return fmt.Errorf("live: OnPublish gave a bad key: %w", errors.New(err.Message))
+		}
 	}
 	return s.publish(p)
 }
@@ -82,32 +89,20 @@ func (s *Session) mayPublish(ctx context.Context, m *Message, k *kind) error {
 	return nil
 }
 
-// publish puts a message into its pipe.
+// publish has a message stored, behind those of the session that wait for the same
+// room. A volatile one waits for none.
 func (s *Session) publish(p *publication) error {
 	l := &s.hub.set.Limits
-	if p.message.Volatile {
-		s.hub.store(p, func(_ Stored, err error) {
-			if err != nil {
-				s.refuse(&p.message, err)
-				return
-			}
-			s.answer(&p.message, p.answer)
-		})
-		return nil
-	}
+	room, volatile := p.message.Room, p.message.Volatile
 	s.mu.Lock()
-	q := s.pipes[p.message.Room]
-	if q == nil {
-		q = &pipe{}
-		if s.pipes == nil {
-			s.pipes = map[string]*pipe{}
-		}
-		s.pipes[p.message.Room] = q
+	if s.leaving {
+		s.mu.Unlock()
+		return protocol.Errorf(protocol.CodeDraining, "this server is going")
 	}
-	if q.full || s.flying >= l.SessionPublishes || !s.hub.flies(1, l.Publishes) {
-		q.full = q.busy
-		if !q.busy {
-			delete(s.pipes, p.message.Room)
+	q := s.pipes[room]
+	if !volatile && q != nil && q.full || s.flying >= l.SessionPublishes || !s.hub.flies(l.Publishes) {
+		if !volatile && q != nil {
+			q.full = true
 		}
 		s.mu.Unlock()
 		e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, Publishes)")
@@ -115,24 +110,50 @@ func (s *Session) publish(p *publication) error {
 		return e
 	}
 	s.flying++
-	if q.busy {
+	first := q == nil
+	switch {
+	case volatile:
+	case first:
+		if s.pipes == nil {
+			s.pipes = map[string]*pipe{}
+		}
+		q = &pipe{}
+		s.pipes[room] = q
+	default:
 		q.waits = append(q.waits, p)
-		s.mu.Unlock()
-		return nil
 	}
-	q.busy = true
 	s.mu.Unlock()
-	s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
+	switch {
+	case volatile:
+		s.hub.store(p, func(st Stored, err error) {
+			s.published(p, st, err)
+			s.landed(1)
+		})
+	case first:
+		s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
+	}
 	return nil
 }
 
-// flies counts publishes of the Hub that are under way.
-func (h *Hub) flies(n int64, most int) bool {
-	if h.publishes.Add(n) > int64(most) {
-		h.publishes.Add(-n)
+// flies counts a publish of the Hub that is under way, unless there are too many.
+func (h *Hub) flies(most int) bool {
+	if h.publishes.Add(1) > int64(most) {
+		h.publishes.Add(-1)
 		return false
 	}
 	return true
+}
+
+// landed ends the counting of publishes, and the session, if it only waited for them.
+func (s *Session) landed(n int) {
+	s.hub.publishes.Add(-int64(n))
+	s.mu.Lock()
+	s.flying -= n
+	leaves := s.leaving && s.flying == 0
+	s.mu.Unlock()
+	if leaves {
+		s.conn.Close(ws.StatusServiceRestart, "this server is going")
+	}
 }
 
 // store hands a message to the broker.
@@ -145,40 +166,36 @@ func (h *Hub) store(p *publication, done func(Stored, error)) {
 	h.broker.Publish(&Publish{Room: Room{m.Room, p.kind.retention}, Message: &m, DedupeKey: p.key}, done)
 }
 
-// stored tells the client what became of its message, and goes on with the next.
+// published tells the client what became of its message.
+func (s *Session) published(p *publication, st Stored, err error) {
+	if err != nil {
+		s.refuse(&p.message, err)
+	} else if p.message.ID > 0 {
+		s.sendControl(&Message{Type: protocol.TypeOK, Re: p.message.ID, Room: p.message.Room, Pos: st.Pos}, p.answer)
+	}
+}
+
+// stored goes on with the next message of a pipe.
 func (s *Session) stored(q *pipe, p *publication, st Stored, err error) {
-	room := p.message.Room
 	var failed []*publication
 	var next *publication
 	s.mu.Lock()
-	s.flying--
 	if err != nil {
 		failed, q.waits = q.waits, nil
-		s.flying -= len(failed)
 	}
 	if len(q.waits) > 0 {
 		next = q.waits[0]
 		q.waits[0] = nil
 		q.waits = q.waits[1:]
 	} else {
-		q.busy, q.full = false, false
-		delete(s.pipes, room)
+		delete(s.pipes, p.message.Room)
 	}
-	leaves := s.leaving && s.flying == 0
 	s.mu.Unlock()
-	s.hub.flies(-1-int64(len(failed)), 1<<30)
-
-	if err != nil {
-		s.refuse(&p.message, err)
-	} else if p.message.ID > 0 {
-		s.sendControl(&Message{Type: protocol.TypeOK, Re: p.message.ID, Room: room, Pos: st.Pos}, p.answer)
-	}
+	s.published(p, st, err)
 	for _, f := range failed {
 		s.fail(&f.message, protocol.Errorf(protocol.CodeAborted, "a message before this one was not stored"))
 	}
-	if leaves {
-		s.conn.Close(ws.StatusServiceRestart, "this server is going")
-	}
+	s.landed(1 + len(failed))
 	if next != nil {
 		s.hub.store(next, func(st Stored, err error) { s.stored(q, next, st, err) })
 	}

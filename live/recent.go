@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"container/list"
 	"slices"
 	"sync"
@@ -82,15 +83,7 @@ func (b *recentBudget) clear(r *room) {
 // after returns up to n events behind a position, and whether the tail reaches back
 // to it. The caller knows that the position is in the room's history.
 func (t *recent) after(pos Position, n int) ([]*event, bool) {
-	i, _ := slices.BinarySearchFunc(t.events, pos.Seq+1, func(e *event, seq uint64) int {
-		switch s := e.m.Pos.Seq; {
-		case s < seq:
-			return -1
-		case s > seq:
-			return 1
-		}
-		return 0
-	})
+	i, _ := slices.BinarySearchFunc(t.events, pos.Seq+1, func(e *event, seq uint64) int { return cmp.Compare(e.m.Pos.Seq, seq) })
 	if i == len(t.events) {
 		return nil, false
 	}

@@ -41,14 +41,15 @@ type room struct {
 	prev    uint64      // from there to last the room is empty; 0: unknown
 	serial  uint64
 	recent  recent
-	latest  map[string]*event
+	latest  latest[*event]
 	healing bool
 	pending []*Message // that came while healing
 }
 
 const (
-	maxPending = 256
-	healPage   = 200
+	maxPending  = 256
+	healPage    = 200
+	readTimeout = 10 * time.Second
 )
 
 func (rs *rooms) len() int {
@@ -63,11 +64,12 @@ func (rs *rooms) enter(ctx context.Context, name string, k *kind) (*room, error)
 	r := rs.all[name]
 	first := r == nil
 	if first {
-		r = &room{hub: rs.hub, name: name, kind: k, wild: protocol.IsWildcard(name), healing: true,
+		r = &room{hub: rs.hub, name: name, kind: k, wild: protocol.IsWildcard(name),
 			ready: make(chan struct{}), over: make(chan struct{}), members: map[*ws.Conn]*member{}}
 		for c := range r.groups {
 			r.groups[c].Refused = r.refused
 		}
+		r.healing = r.keeps() // until it is known where the room stands
 		if rs.all == nil {
 			rs.all = map[string]*room{}
 		}
@@ -130,13 +132,13 @@ func (r *room) key() Room {
 	return Room{Name: r.name, Retention: r.kind.retention}
 }
 
-// begin subscribes and reads where the room stands. Messages that come meanwhile are
-// pending.
+// begin subscribes and reads where the room stands. What comes meanwhile is pending
+// where there is a history, and needs no order elsewhere.
 func (r *room) begin() (err error) {
 	if r.cancel, err = r.hub.broker.Subscribe(r.key(), r); err != nil {
 		return err
 	}
-	ctx, done := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, done := context.WithTimeout(context.Background(), readTimeout)
 	defer done()
 	var head Position
 	var values []*Message
@@ -157,9 +159,11 @@ func (r *room) begin() (err error) {
 		r.prev = head.Seq
 	}
 	for _, m := range values {
-		r.push(m)
+		r.accept(m)
 	}
-	r.settle()
+	if r.healing = !r.settle(); r.healing {
+		r.heal()
+	}
 	return nil
 }
 
@@ -186,8 +190,28 @@ func (r *room) Deliver(m *Message) {
 func (r *room) Check(head Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.keeps() && !r.healing && (head.IsZero() || head.Epoch != r.last.Epoch || head.Seq > r.last.Seq) {
+	switch {
+	case r.healing:
+	case r.keeps() && (head.IsZero() || head.Epoch != r.last.Epoch || head.Seq > r.last.Seq):
 		r.heal()
+	case r.keys() && head.IsZero():
+		go r.reread()
+	}
+}
+
+// reread takes the values that were missed in a room under Latest.
+func (r *room) reread() {
+	ctx, done := context.WithTimeout(context.Background(), readTimeout)
+	defer done()
+	values, err := r.hub.broker.Latest(ctx, r.key())
+	if err != nil {
+		r.hub.logger().Warn("live: values could not be read", "room", r.name, "error", err)
+		return // the broker says again that it may have lost something
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range values {
+		r.accept(m)
 	}
 }
 
@@ -195,7 +219,8 @@ func (r *room) Check(head Position) {
 // nothing is missing before it. Called with mu held.
 func (r *room) accept(m *Message) bool {
 	if !r.keeps() || m.Pos.Seq == 0 {
-		if e := r.latest[r.keyOf(m)]; r.keys() && e != nil && m.Pos.Seq > 0 && e.m.Pos.Epoch == m.Pos.Epoch && e.m.Pos.Seq >= m.Pos.Seq {
+		e, ok := r.latest.get(r.keyOf(m))
+		if ok && m.Pos.Seq > 0 && e.m.Pos.Epoch == m.Pos.Epoch && e.m.Pos.Seq >= m.Pos.Seq {
 			return true
 		}
 		r.push(m)
@@ -219,7 +244,7 @@ func (r *room) keyOf(m *Message) string { return cmp.Or(m.Key, m.Type) }
 // push brings a message to the members. Called with mu held.
 func (r *room) push(m *Message) {
 	r.serial++
-	e := &event{m: m, serial: r.serial, before: r.last, bare: !r.keeps()}
+	e := &event{m: m, serial: r.serial, before: r.last, bare: !r.keeps(), at: time.Now()}
 	if e.stored() {
 		r.last, r.prev = m.Pos, m.Pos.Seq
 	}
@@ -231,13 +256,11 @@ func (r *room) push(m *Message) {
 		if m.Volatile {
 			break
 		}
-		if r.latest == nil {
-			r.latest = map[string]*event{}
+		r.latest.put(r.keyOf(m), e)
+		if r.latest.len() > r.kind.set.MaxKeys {
+			oldest, _ := r.latest.oldest()
+			r.latest.remove(oldest)
 		}
-		k := r.keyOf(m)
-		delete(r.latest, k)
-		r.latest[k] = e
-		r.forgetKeys()
 	case e.stored() || !r.keeps() && r.kind.set.Slow == DropOldest:
 		r.hub.recent.keep(r, e)
 	}
@@ -253,37 +276,17 @@ func (r *room) push(m *Message) {
 	}
 }
 
-// forgetKeys forgets the value that was published longest ago, if there are too many.
-func (r *room) forgetKeys() {
-	if len(r.latest) <= r.kind.set.MaxKeys {
-		return
-	}
-	var oldest string
-	least := ^uint64(0)
-	for k, e := range r.latest {
-		if e.serial < least {
-			oldest, least = k, e.serial
-		}
-	}
-	delete(r.latest, oldest)
-}
-
-// settle takes what came while healing, and ends that if nothing is missing. Called
-// with mu held.
+// settle takes the pending messages as far as nothing is missing, and reports whether
+// that was all of them. Called with mu held.
 func (r *room) settle() bool {
-	waits := r.pending
-	r.pending = nil
-	if r.keeps() {
-		slices.SortStableFunc(waits, func(a, b *Message) int { return cmp.Compare(a.Pos.Seq, b.Pos.Seq) })
-	}
-	r.healing = false
-	for i, m := range waits {
+	slices.SortStableFunc(r.pending, func(a, b *Message) int { return cmp.Compare(a.Pos.Seq, b.Pos.Seq) })
+	for i, m := range r.pending {
 		if !r.accept(m) {
-			r.pending = waits[i:]
-			r.heal()
+			r.pending = r.pending[i:]
 			return false
 		}
 	}
+	r.pending = nil
 	return true
 }
 
@@ -293,14 +296,17 @@ func (r *room) heal() {
 	go r.read()
 }
 
-// read reads from where the room stands to the head, and then takes what is pending.
+// read reads from where the room stands to the head, and then takes what came
+// meanwhile. What was pending before needs no look: History is never stale, so that
+// is in it, or evicted, or of a history that is no more.
 func (r *room) read() {
 	wait := 10 * time.Millisecond
 	for healed := 0; ; {
 		r.mu.Lock()
+		r.pending = nil
 		from := r.last
 		r.mu.Unlock()
-		ctx, done := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, done := context.WithTimeout(context.Background(), readTimeout)
 		page, err := r.hub.broker.History(ctx, r.key(), Query{From: from.Seq, Limit: healPage})
 		done()
 		if err != nil {
@@ -313,64 +319,52 @@ func (r *room) read() {
 			continue
 		}
 		r.mu.Lock()
-		select {
-		case <-r.over: // leave has emptied recent, or is about to
+		if r.isOver() {
 			r.mu.Unlock()
 			return
-		default:
 		}
-		start, reason := judge(from, &page)
-		if reason != "" {
-			r.gap(start, reason)
-		}
-		for _, m := range page.Messages {
-			if m.Pos.Seq > r.last.Seq {
-				own := *m
-				own.Prev = r.prev
-				r.push(&own)
-				healed++
-			}
-		}
-		if page.More {
-			r.mu.Unlock()
-			continue
-		}
-		if page.Head.Epoch == r.last.Epoch && page.Head.Seq > r.last.Seq {
-			r.last = page.Head // the room is empty up to there
-		}
-		if f := r.hub.set.Hooks.Healed; f != nil {
-			f(r.name, healed)
-		}
-		// What is pending and not in the history was evicted before it was read.
-		r.pending = slices.DeleteFunc(r.pending, func(m *Message) bool {
-			return m.Pos.Epoch == r.last.Epoch && m.Pos.Seq <= max(r.last.Seq, page.Floor)
-		})
-		if len(r.pending) == 0 || r.settleOnce() {
+		healed += r.take(from, &page)
+		if !page.More && r.settle() {
 			r.healing = false
 			r.mu.Unlock()
+			if f := r.hub.set.Hooks.Healed; f != nil {
+				f(r.name, healed)
+			}
 			return
 		}
 		r.mu.Unlock()
-		select {
-		case <-r.over:
-			return
-		case <-time.After(wait): // the broker has delivered what it does not have
-			wait = min(2*wait, 2*time.Second)
-		}
 	}
 }
 
-// settleOnce takes the pending messages as far as nothing is missing.
-func (r *room) settleOnce() bool {
-	slices.SortStableFunc(r.pending, func(a, b *Message) int { return cmp.Compare(a.Pos.Seq, b.Pos.Seq) })
-	for len(r.pending) > 0 {
-		if !r.accept(r.pending[0]) {
-			return false
-		}
-		r.pending = r.pending[1:]
+// isOver reports whether the last member has gone: leave has emptied recent, or is
+// about to. Called with mu held.
+func (r *room) isOver() bool {
+	select {
+	case <-r.over:
+		return true
+	default:
+		return false
 	}
-	r.pending = nil
-	return true
+}
+
+// take brings a page that was read from a position to the members, and returns how
+// many messages they had missed. Called with mu held.
+func (r *room) take(from Position, page *Page) (n int) {
+	if start, reason := judge(from, page); reason != "" {
+		r.gap(start, reason)
+	}
+	for _, m := range page.Messages {
+		if m.Pos.Seq > r.last.Seq {
+			own := *m
+			own.Prev = r.prev
+			r.push(&own)
+			n++
+		}
+	}
+	if !page.More && page.Head.Epoch == r.last.Epoch && page.Head.Seq > r.last.Seq {
+		r.last = page.Head // the room is empty up to there
+	}
+	return n
 }
 
 // gap tells the live members that messages are missing, and goes on behind start.
@@ -417,11 +411,11 @@ func judge(pos Position, page *Page) (start Position, reason string) {
 	return pos, "" // it was the last that was evicted
 }
 
-// watch brings a message to the members of a wildcard, but for those that are in its
-// room. Called with mu held.
+// watch brings a message to the members of a wildcard, but for those that get it
+// otherwise. Called with mu held.
 func (r *room) watch(e *event) {
 	for _, m := range r.members {
-		if !m.live || m.s.in(e.m.Room) {
+		if !m.live || m.s.hearsBy(e.m.Room) != r.name {
 			continue
 		}
 		if sent, _ := m.s.out.offer(m.s, e.prepared(m.s.codec)); !sent {

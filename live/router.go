@@ -17,9 +17,6 @@ type Request struct {
 // session wants it.
 type Handler func(ctx context.Context, r *Request) (reply any, err error)
 
-// handler is what On and Handle register.
-type handler = Handler
-
 // Use puts middleware around the handlers of all messages and publishes; what was
 // added first is outermost. It comes before the Hub serves anybody.
 func (h *Hub) Use(m ...func(next Handler) Handler) {

@@ -25,16 +25,16 @@ type Session struct {
 	address *address
 	header  http.Header // until it was used to authenticate
 
-	// The reading goroutine's.
-	rate   bucket
-	faults bucket
-
-	ended atomic.Bool // no membership may begin
+	rate  bucket                   // the reading goroutine's
+	ended atomic.Bool              // no membership may begin
+	who   atomic.Pointer[identity] // changed with mu held
 
 	mu       sync.Mutex // guards what follows
-	who      atomic.Pointer[identity]
+	faults   bucket
 	client   string // by which a stranger's mids are known again
+	greeting bool   // a $hello waits or is being answered
 	greeted  bool
+	renewing bool // a $refresh is being answered
 	rooms    map[string]*member
 	inbox    []*Message
 	inboxed  int // bytes in inbox
@@ -95,6 +95,7 @@ func (s *Session) Close(reason string) error {
 // Opened lets the session in.
 func (s *Session) Opened(c *ws.Conn) {
 	s.conn = c
+	s.codec, _ = protocol.CodecOf(c.Subprotocol()) // Accept has seen to it that it is one
 	if code, reason := s.hub.enter(s); code != 0 {
 		s.ended.Store(true)
 		c.Close(code, reason)
@@ -180,9 +181,7 @@ func (s *Session) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {
 	case protocol.TypeLeave:
 		s.leaveRequest(&m)
 	case protocol.TypeRefresh:
-		own := m
-		own.Data = append([]byte(nil), m.Data...)
-		go s.refresh(&own)
+		s.refresh(&m)
 	case protocol.TypeHello, protocol.TypeJoin, protocol.TypeHistory, protocol.TypePresence:
 		s.take(&m)
 	default:
