@@ -10,10 +10,13 @@ serve:
 test:
 	./test $(ARGS)
 
-# Every test of the module many times over, with the race detector and without it.
+# Every test of the module many times over, with the race detector and without it; many random histories of live, and
+# changes to it that must be found.
 COUNT ?= 20
 soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
+	go test ./live -run TestPromise -promise.runs 20000 -timeout 1h
+	go test -tags mutants ./live -run TestMutants -timeout 20m
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 2m

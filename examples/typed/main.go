@@ -1,6 +1,5 @@
-// Command typed is a chat with typed messages, requests and history on package live,
-// and its two guests, on package client: one that speaks, and one that
-// comes late and reads what was said.
+// Command typed is a chat with typed messages and a request on package live, with two
+// guests on package client: one speaks, the other comes late and reads what was said.
 //
 //	go run ./examples/typed
 package main
@@ -9,11 +8,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
+	"log"
+	"net/http/httptest"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/tidewire/tidewire/client"
 	"github.com/tidewire/tidewire/live"
@@ -24,35 +22,25 @@ type Chat struct{ Text string }
 
 func newHub() *live.Hub {
 	hub := live.NewHub(nil)
-	hub.ConfigureRooms("room:*", live.RoomOptions{History: 100, HistoryAge: time.Hour})
+	hub.ConfigureRooms("room:*", live.RoomOptions{History: 100})
 	live.OnPublish(hub, "room:*", func(_ context.Context, p *live.Publication[Chat]) error {
 		if p.Data.Text = strings.TrimSpace(p.Data.Text); p.Data.Text == "" {
 			return &live.Error{Code: "chat.empty", Message: "say something"}
 		}
 		return nil
 	}, "chat")
-	live.Handle(hub, "sum", func(_ context.Context, _ *live.Session, n []int) (total int, _ error) {
-		for _, x := range n {
-			total += x
-		}
-		return total, nil
+	live.Handle(hub, "upper", func(_ context.Context, _ *live.Session, s string) (string, error) {
+		return strings.ToUpper(s), nil
 	})
 	return hub
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
 	hub := newHub()
-	server := &http.Server{Handler: hub}
-	go server.Serve(ln)
-	defer server.Close()
 	defer hub.Close()
-
-	url := "ws://" + ln.Addr().String() + "/live"
-	ann, err := client.Dial(ctx, url, nil)
+	server := httptest.NewServer(hub) // or http.Handle("/live", hub)
+	defer server.Close()
+	ann, err := client.Dial(ctx, server.URL, nil)
 	if err != nil {
 		return err
 	}
@@ -61,37 +49,24 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, text := range []string{"  hello ", "anybody?"} {
-		if _, err := room.Send(ctx, "chat", Chat{text}); err != nil {
-			return err
-		}
+	for _, text := range []string{"  hello ", " ", "anybody?"} {
+		_, err := room.Send(ctx, "chat", Chat{text})
+		fmt.Fprintf(out, "ann says %q: %v\n", text, err)
 	}
-	_, err = room.Send(ctx, "chat", Chat{" "})
-	fmt.Fprintln(out, "refused:", err)
-	sum, err := client.Call[[]int, int](ctx, ann, "sum", []int{1, 2, 3})
-	fmt.Fprintln(out, "sum:", sum, err)
+	loud, err := client.Call[string, string](ctx, ann, "upper", "hello")
+	fmt.Fprintln(out, "ann asks:", loud, err)
 
-	return listen(ctx, url, out)
-}
-
-// listen is the guest that came late.
-func listen(ctx context.Context, url string, out io.Writer) error {
-	bob, err := client.Dial(ctx, url, nil)
+	bob, err := client.Dial(ctx, server.URL, nil)
 	if err != nil {
 		return err
 	}
 	defer bob.Close(ctx)
-	room, err := bob.Room("room:7", &client.RoomOptions{Last: 50})
-	if err != nil {
+	if room, err = bob.Room("room:7", &client.RoomOptions{Last: 50}); err != nil {
 		return err
 	}
 	for m, err := range client.Messages[Chat](ctx, room, "chat") {
-		if err != nil {
+		if fmt.Fprintln(out, "bob reads:", m.Data.Text, err); m.Data.Text == "anybody?" || err != nil {
 			return err
-		}
-		fmt.Fprintln(out, "bob reads:", m.Data.Text)
-		if m.Data.Text == "anybody?" {
-			return nil
 		}
 	}
 	return nil
@@ -99,7 +74,6 @@ func listen(ctx context.Context, url string, out io.Writer) error {
 
 func main() {
 	if err := run(context.Background(), os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		log.Fatal(err)
 	}
 }

@@ -14,7 +14,10 @@ func TestRun(t *testing.T) {
 	if err := run(ctx, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"chat.empty: say something", "sum: 6 <nil>", "bob reads: hello\nbob reads: anybody?\n"} {
+	for _, line := range []string{
+		"ann says \"  hello \": <nil>\n", "chat.empty: say something", "ann asks: HELLO <nil>\n",
+		"bob reads: hello <nil>\nbob reads: anybody? <nil>\n",
+	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no %q in:\n%s", line, out.String())
 		}

@@ -1,0 +1,100 @@
+//go:build mutants
+
+package live_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutants are changes to the hub and its broker, each of which breaks the first
+// promise, or what it stands on.
+var mutants = []struct{ name, file, from, to string }{
+	{"the chain is not checked", "room.go", "	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != \"\":\n		return false\n", ""},
+	{"the epoch is not checked on join", "room.go", "	case pos.Epoch != epoch:\n		return floor, protocol.GapEpoch\n", ""},
+	{"a position is read exclusively", "join.go", "q := Query{From: pos.Seq, Limit: 1}", "q := Query{From: pos.Seq + 1, Limit: 1}"},
+	{"eviction is not told", "room.go", "	case pos.Seq < page.Floor:\n		return floor, protocol.GapEvicted\n", ""},
+	{"nothing is known again", "memory.go", "b.known.note(key, b.seq)", "_ = key"},
+	{"healing brings nothing", "room.go", "			r.push(&own)\n", "			r.last = own.Pos\n"},
+	{"who is refused stays live", "room.go", "	if !closes {\n		m.lag(e)\n	}\n", ""},
+	{"who is slow stands behind what it missed", "member.go", "m.cursor, m.serial = e.before, e.serial-1", "m.cursor, m.serial = e.m.Pos, e.serial-1"},
+	{"a member is live too early", "member.go", "	if len(events) == 0 && !read {\n		defer", "	if len(events) < 3 && !read {\n		defer"},
+	{"Floor is one too low", "memory.go", "		r.floor = s.msg.Pos.Seq\n", "		r.floor = s.msg.Pos.Seq - 1\n"},
+	{"Floor is lost", "memory.go", "		r.floor = s.msg.Pos.Seq\n", ""},
+	{"the tail outlives a gap", "room.go", "	r.hub.recent.forget(r)\n	for c := range", "	for c := range"},
+	{"the tail is said to reach further", "recent.go", "if i == 0 && (t.events[0].m.Prev == 0 || t.events[0].m.Prev > pos.Seq) {", "if false {"},
+	{"announced heads are ignored", "room.go", "	case r.keeps() && (head.IsZero()", "	case false && r.keeps() && (head.IsZero()"},
+	{"who is slow stays in the Group", "member.go", "	m.r.groups[m.s.codec].Remove(m.s.conn)\n	m.live = false", "	m.live = false"},
+	{"a stranger is not known again", "publish.go", "	if s.client != \"\" {\n		return \"c\" + s.client\n	}\n", ""},
+	{"a page is read from behind the cursor", "member.go", "Query{From: m.cursor.Seq, Limit: feedBatch + 1}", "Query{From: m.cursor.Seq + 2, Limit: feedBatch + 1}"},
+	{"an empty head is named as a message", "room.go", "			own.Prev = r.prev\n", "			own.Prev = r.last.Seq\n"},
+}
+
+// Each mutant makes TestPromise fail.
+//
+//	go test -tags mutants ./live -run TestMutants -timeout 20m
+func TestMutants(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, part := range []string{"go.mod", "go.sum", "live", "client", "ws", "testdata"} {
+		err := filepath.WalkDir(filepath.Join(root, part), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			to := filepath.Join(dir, rel)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				return err
+			}
+			p, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(to, p, 0o644)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	promise := func() (string, error) {
+		cmd := exec.Command("go", "test", "./live", "-run", "TestPromise", "-count=1", "-promise.runs", "150", "-timeout", "120s")
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := promise(); err != nil {
+		t.Fatalf("without a mutant: %v\n%s", err, out)
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			path := filepath.Join(dir, "live", m.file)
+			was, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Count(string(was), m.from) != 1 {
+				t.Fatalf("%s does not hold once: %s", m.file, m.from)
+			}
+			defer os.WriteFile(path, was, 0o644)
+			if err := os.WriteFile(path, []byte(strings.Replace(string(was), m.from, m.to, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out, err := promise()
+			if err == nil {
+				t.Error("lives")
+			} else if strings.Contains(out, "[build failed]") {
+				t.Errorf("does not build:\n%s", out)
+			}
+		})
+	}
+}
