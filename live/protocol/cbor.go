@@ -48,33 +48,36 @@ func (r *cborReader) message(m *Message) bool {
 	if r.major() != majorMap {
 		return r.fail("message is not a map")
 	}
-	o, ok := r.enter()
-	if !ok {
+	if _, ok := r.fields(fieldOf, "", func(f field) bool { return r.field(m, f) }); !ok {
 		return false
-	}
-	var seen field
-	for {
-		name, more, ok := r.member(&o)
-		if !ok {
-			return false
-		}
-		if !more {
-			break
-		}
-		f := fieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice", name)
-			f = fieldUnknown
-		}
-		seen |= f
-		if !r.field(m, f) {
-			return false
-		}
 	}
 	if m.Type == "" {
 		r.invalid("type is missing")
 	}
 	return true
+}
+
+// fields reads the map at r.i, as jsonReader.fields reads an object.
+func (r *cborReader) fields(of func(name []byte) field, where string, each func(f field) bool) (seen field, ok bool) {
+	o, ok := r.enter()
+	if !ok {
+		return 0, false
+	}
+	for {
+		name, more, ok := r.member(&o)
+		if !more || !ok {
+			return seen, ok
+		}
+		f := of(name)
+		if seen&f != 0 {
+			r.invalid("%s occurs twice%s", name, where)
+			f = fieldUnknown
+		}
+		seen |= f
+		if !each(f) {
+			return seen, false
+		}
+	}
 }
 
 // field reads the value at r.i into the field of m.
@@ -111,40 +114,22 @@ func (r *cborReader) position(pos *Position) bool {
 		r.invalid("pos is not a map")
 		return r.value()
 	}
-	o, ok := r.enter()
-	if !ok {
-		return false
-	}
-	var seen field
-	for {
-		name, more, ok := r.member(&o)
-		if !ok {
-			return false
-		}
-		if !more {
-			break
-		}
-		f := posFieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice in pos", name)
-			f = fieldUnknown
-		}
-		seen |= f
+	seen, ok := r.fields(posFieldOf, " in pos", func(f field) bool {
 		switch {
 		case f == fieldUnknown:
-			ok = r.value()
+			return r.value()
 		case r.at(cborNull) && f != posSeq:
 			r.i++
+			return true
 		case f == posEpoch:
-			ok = r.name(&pos.Epoch, &epochRule)
+			return r.name(&pos.Epoch, &epochRule)
 		case f == posSeq:
-			ok = r.integer(&pos.Seq, "seq", 0)
-		case f == posMid:
-			ok = r.name(&pos.Mid, &midRule)
+			return r.integer(&pos.Seq, "seq", 0)
 		}
-		if !ok {
-			return false
-		}
+		return r.name(&pos.Mid, &midRule)
+	})
+	if !ok {
+		return false
 	}
 	if seen&posSeq == 0 {
 		r.invalid("pos has no seq")

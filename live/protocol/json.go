@@ -24,30 +24,35 @@ func (r *jsonReader) message(m *Message) bool {
 	if !r.at('{') {
 		return r.fail("a message, which is an object,")
 	}
-	r.push(true)
-	var seen field
-	for first := true; ; first = false {
-		name, more, ok := r.member(first)
-		if !ok {
-			return false
-		}
-		if !more {
-			break
-		}
-		f := fieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice", name)
-			f = fieldUnknown
-		}
-		seen |= f
-		if !r.field(m, f) {
-			return false
-		}
+	if _, ok := r.fields(fieldOf, "", func(f field) bool { return r.field(m, f) }); !ok {
+		return false
 	}
 	if m.Type == "" {
 		r.invalid("type is missing")
 	}
 	return true
+}
+
+// fields reads the object at r.i. of tells which field a name is, and each reads its
+// value; a field that occurs twice is a fault, said to be where, and is read as one
+// that is unknown. It returns which fields there were.
+func (r *jsonReader) fields(of func(name []byte) field, where string, each func(f field) bool) (seen field, ok bool) {
+	r.push(true)
+	for first := true; ; first = false {
+		name, more, ok := r.member(first)
+		if !more || !ok {
+			return seen, ok
+		}
+		f := of(name)
+		if seen&f != 0 {
+			r.invalid("%s occurs twice%s", name, where)
+			f = fieldUnknown
+		}
+		seen |= f
+		if !each(f) {
+			return seen, false
+		}
+	}
 }
 
 // field reads the value at r.i into the field of m.
@@ -83,37 +88,21 @@ func (r *jsonReader) position(pos *Position) bool {
 		r.invalid("pos is not an object")
 		return r.value()
 	}
-	r.push(true)
-	var seen field
-	for first := true; ; first = false {
-		name, more, ok := r.member(first)
-		if !ok {
-			return false
-		}
-		if !more {
-			break
-		}
-		f := posFieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice in pos", name)
-			f = fieldUnknown
-		}
-		seen |= f
+	seen, ok := r.fields(posFieldOf, " in pos", func(f field) bool {
 		switch {
 		case f == fieldUnknown:
-			ok = r.value()
+			return r.value()
 		case r.at('n') && f != posSeq:
-			ok = r.literal("null")
+			return r.literal("null")
 		case f == posEpoch:
-			ok = r.name(&pos.Epoch, &epochRule)
+			return r.name(&pos.Epoch, &epochRule)
 		case f == posSeq:
-			ok = r.integer(&pos.Seq, "seq", 0)
-		case f == posMid:
-			ok = r.name(&pos.Mid, &midRule)
+			return r.integer(&pos.Seq, "seq", 0)
 		}
-		if !ok {
-			return false
-		}
+		return r.name(&pos.Mid, &midRule)
+	})
+	if !ok {
+		return false
 	}
 	if seen&posSeq == 0 {
 		r.invalid("pos has no seq")

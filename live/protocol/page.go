@@ -103,36 +103,21 @@ func (r *jsonReader) page(p *HistoryPage) bool {
 	if !r.at('{') {
 		return r.fail("a page, which is an object,")
 	}
-	r.push(true)
-	var seen field
-	for first := true; ; first = false {
-		name, more, ok := r.member(first)
-		if !more || !ok {
-			return ok
-		}
-		f := pageFieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice", name)
-			f = fieldUnknown
-		}
-		seen |= f
+	_, ok := r.fields(pageFieldOf, "", func(f field) bool {
 		switch {
 		case f == fieldUnknown:
-			ok = r.value()
+			return r.value()
 		case r.at('n'):
-			ok = r.literal("null")
+			return r.literal("null")
 		case f == pageMore:
-			ok = r.boolean(&p.More, "more")
+			return r.boolean(&p.More, "more")
 		case r.at('['):
-			ok = r.messages(p)
-		default:
-			r.invalid("messages is not an array")
-			ok = r.value()
+			return r.messages(p)
 		}
-		if !ok {
-			return false
-		}
-	}
+		r.invalid("messages is not an array")
+		return r.value()
+	})
+	return ok
 }
 
 func (r *jsonReader) messages(p *HistoryPage) bool {
@@ -163,39 +148,22 @@ func (r *cborReader) page(p *HistoryPage) bool {
 	if r.major() != majorMap {
 		return r.fail("page is not a map")
 	}
-	o, ok := r.enter()
-	if !ok {
-		return false
-	}
-	var seen field
-	for {
-		name, more, ok := r.member(&o)
-		if !more || !ok {
-			return ok
-		}
-		f := pageFieldOf(name)
-		if seen&f != 0 {
-			r.invalid("%s occurs twice", name)
-			f = fieldUnknown
-		}
-		seen |= f
+	_, ok := r.fields(pageFieldOf, "", func(f field) bool {
 		switch {
 		case f == fieldUnknown:
-			ok = r.value()
+			return r.value()
 		case r.at(cborNull):
 			r.i++
+			return true
 		case f == pageMore:
-			ok = r.boolean(&p.More, "more")
+			return r.boolean(&p.More, "more")
 		case r.major() == majorArray:
-			ok = r.messages(p)
-		default:
-			r.invalid("messages is not an array")
-			ok = r.value()
+			return r.messages(p)
 		}
-		if !ok {
-			return false
-		}
-	}
+		r.invalid("messages is not an array")
+		return r.value()
+	})
+	return ok
 }
 
 func (r *cborReader) messages(p *HistoryPage) bool {
