@@ -137,8 +137,10 @@ func TestTooManyPublishes(t *testing.T) {
 		c.want(`{"type":"$ok","re":1}`)
 		c.want(`{"type":"$ok","re":2}`)
 		b.holds = false
-		a.send(`{"type":"n","id":7,"room":"room:1"}`)
-		a.want(`{"type":"$ok","re":7}`)
+		for i := range 10 { // each is counted back
+			a.send(`{"type":"n","id":%d,"room":"room:1","volatile":%t}`, i+7, i%2 == 0)
+			a.want(fmt.Sprintf(`{"type":"$ok","re":%d}`, i+7))
+		}
 	})
 }
 
