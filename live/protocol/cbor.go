@@ -48,7 +48,34 @@ func (r *cborReader) message(m *Message) bool {
 	if r.major() != majorMap {
 		return r.fail("message is not a map")
 	}
-	if _, ok := r.fields(fieldOf, "", func(f field) bool { return r.field(m, f) }); !ok {
+	_, ok := r.fields(fieldOf, "", func(f field) bool {
+		if f == fieldUnknown {
+			return r.value()
+		}
+		if r.at(cborNull) {
+			r.i++
+			return true
+		}
+		if to, rule := textField(m, f); to != nil {
+			return r.name(to, rule)
+		}
+		if to, what, least := integerField(m, f); to != nil {
+			return r.integer(to, what, least)
+		}
+		switch f {
+		case fieldPos:
+			return r.position(&m.Pos)
+		case fieldVolatile:
+			return r.boolean(&m.Volatile, "volatile")
+		}
+		start := r.i
+		if !r.value() {
+			return false
+		}
+		m.Data = r.p[start:r.i:r.i]
+		return true
+	})
+	if !ok {
 		return false
 	}
 	if m.Type == "" {
@@ -78,35 +105,6 @@ func (r *cborReader) fields(of func(name []byte) field, where string, each func(
 			return seen, false
 		}
 	}
-}
-
-// field reads the value at r.i into the field of m.
-func (r *cborReader) field(m *Message, f field) bool {
-	if f == fieldUnknown {
-		return r.value()
-	}
-	if r.at(cborNull) {
-		r.i++
-		return true
-	}
-	if to, rule := textField(m, f); to != nil {
-		return r.name(to, rule)
-	}
-	if to, what, least := integerField(m, f); to != nil {
-		return r.integer(to, what, least)
-	}
-	switch f {
-	case fieldPos:
-		return r.position(&m.Pos)
-	case fieldVolatile:
-		return r.boolean(&m.Volatile, "volatile")
-	}
-	start := r.i
-	if !r.value() {
-		return false
-	}
-	m.Data = r.p[start:r.i:r.i]
-	return true
 }
 
 func (r *cborReader) position(pos *Position) bool {

@@ -29,10 +29,8 @@ var placeholder = regexp.MustCompile(`^<([a-z0-9-]+)>$`)
 // TestExchanges checks the form of exchanges.json, which testdata/protocol/README.md
 // describes. The tests of the hub and of the clients run it.
 func TestExchanges(t *testing.T) {
-	var exchanges []exchange
-	readVectors(t, "exchanges.json", &exchanges)
 	types := map[string]bool{}
-	for _, x := range exchanges {
+	for _, x := range readVectors[exchange](t, "exchanges.json") {
 		open, bound := map[string]bool{"a": true}, map[string]bool{}
 		asked := map[string]map[any]bool{} // by session
 		for i, s := range x.Steps {

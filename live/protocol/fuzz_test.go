@@ -18,18 +18,14 @@ const deep = 1 << 30
 
 // seed adds the messages of the vectors in one codec.
 func seed(f *testing.F, c protocol.Codec) {
-	var valid []validVector
-	readVectors(f, "valid.json", &valid)
-	for _, v := range valid {
+	for _, v := range readVectors[validVector](f, "valid.json") {
 		if c == protocol.JSON {
 			f.Add([]byte(v.JSON))
 		} else {
 			f.Add(unhex(f, v.CBOR))
 		}
 	}
-	var invalid []invalidVector
-	readVectors(f, "invalid.json", &invalid)
-	for _, v := range invalid {
+	for _, v := range readVectors[invalidVector](f, "invalid.json") {
 		if codec, p := v.message(f); codec == c {
 			f.Add(p)
 		}
@@ -151,9 +147,7 @@ func FuzzParseCBOR(f *testing.F) {
 }
 
 func FuzzConvert(f *testing.F) {
-	var vectors []convertVector
-	readVectors(f, "convert.json", &vectors)
-	for _, v := range vectors {
+	for _, v := range readVectors[convertVector](f, "convert.json") {
 		f.Add([]byte(v.JSON))
 		f.Add(unhex(f, v.CBOR))
 	}

@@ -24,7 +24,33 @@ func (r *jsonReader) message(m *Message) bool {
 	if !r.at('{') {
 		return r.fail("a message, which is an object,")
 	}
-	if _, ok := r.fields(fieldOf, "", func(f field) bool { return r.field(m, f) }); !ok {
+	_, ok := r.fields(fieldOf, "", func(f field) bool {
+		if f == fieldUnknown {
+			return r.value()
+		}
+		if r.at('n') {
+			return r.literal("null")
+		}
+		if to, rule := textField(m, f); to != nil {
+			return r.name(to, rule)
+		}
+		if to, what, least := integerField(m, f); to != nil {
+			return r.integer(to, what, least)
+		}
+		switch f {
+		case fieldPos:
+			return r.position(&m.Pos)
+		case fieldVolatile:
+			return r.boolean(&m.Volatile, "volatile")
+		}
+		start := r.i
+		if !r.value() {
+			return false
+		}
+		m.Data = r.p[start:r.i:r.i]
+		return true
+	})
+	if !ok {
 		return false
 	}
 	if m.Type == "" {
@@ -53,34 +79,6 @@ func (r *jsonReader) fields(of func(name []byte) field, where string, each func(
 			return seen, false
 		}
 	}
-}
-
-// field reads the value at r.i into the field of m.
-func (r *jsonReader) field(m *Message, f field) bool {
-	if f == fieldUnknown {
-		return r.value()
-	}
-	if r.at('n') {
-		return r.literal("null")
-	}
-	if to, rule := textField(m, f); to != nil {
-		return r.name(to, rule)
-	}
-	if to, what, least := integerField(m, f); to != nil {
-		return r.integer(to, what, least)
-	}
-	switch f {
-	case fieldPos:
-		return r.position(&m.Pos)
-	case fieldVolatile:
-		return r.boolean(&m.Volatile, "volatile")
-	}
-	start := r.i
-	if !r.value() {
-		return false
-	}
-	m.Data = r.p[start:r.i:r.i]
-	return true
 }
 
 func (r *jsonReader) position(pos *Position) bool {

@@ -52,7 +52,7 @@ func envelopeOf(t *testing.T, m protocol.Message) envelope {
 
 // readVectors reads a file of testdata/protocol, which may have no members that the test
 // does not know.
-func readVectors(t testing.TB, name string, to any) {
+func readVectors[vector any](t testing.TB, name string) []vector {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "protocol", name))
 	if err != nil {
@@ -60,9 +60,11 @@ func readVectors(t testing.TB, name string, to any) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
+	var vectors []vector
+	if err := d.Decode(&vectors); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	return vectors
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -82,9 +84,7 @@ type validVector struct {
 }
 
 func TestValidVectors(t *testing.T) {
-	var vectors []validVector
-	readVectors(t, "valid.json", &vectors)
-	for _, v := range vectors {
+	for _, v := range readVectors[validVector](t, "valid.json") {
 		for c, p := range map[protocol.Codec][]byte{protocol.JSON: []byte(v.JSON), protocol.CBOR: unhex(t, v.CBOR)} {
 			m, err := c.Parse(p, 0)
 			if err != nil {
@@ -128,9 +128,7 @@ type invalidVector struct {
 }
 
 func TestInvalidVectors(t *testing.T) {
-	var vectors []invalidVector
-	readVectors(t, "invalid.json", &vectors)
-	for _, v := range vectors {
+	for _, v := range readVectors[invalidVector](t, "invalid.json") {
 		c, p := v.message(t)
 		m, err := c.Parse(p, 0)
 		if code(err) != v.Code {
@@ -162,9 +160,7 @@ type convertVector struct {
 }
 
 func TestConvertVectors(t *testing.T) {
-	var vectors []convertVector
-	readVectors(t, "convert.json", &vectors)
-	for _, v := range vectors {
+	for _, v := range readVectors[convertVector](t, "convert.json") {
 		text, binary := []byte(v.JSON), unhex(t, v.CBOR)
 		if v.Only != "json" {
 			got, err := protocol.Convert(text, protocol.JSON, protocol.CBOR)
