@@ -62,10 +62,10 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 		if j.Pos != nil {
 			about.Pos = *j.Pos
 		}
-		s.mu.Lock()
-		s.joining, s.unwanted = j.Room, false
-		s.mu.Unlock()
-		if err := s.join(ctx, about, &j); err != nil {
+		s.joins(j.Room)
+		err := s.join(ctx, about, &j)
+		s.joins("")
+		if err != nil {
 			s.refuse(about, err)
 		}
 	}
@@ -195,10 +195,12 @@ func (s *Session) refresh(m *Message) {
 		}()
 		err := s.refreshed(&own)
 		s.mu.Lock()
-		s.renewing = false
+		s.renewing = false // before the reply: behind it the client may send the next
 		s.mu.Unlock()
 		if err != nil {
 			s.refuse(&own, err)
+		} else {
+			s.answer(&own, protocol.Welcome{User: s.User(), TTL: s.ttl()})
 		}
 		over = true
 	}()
@@ -224,7 +226,6 @@ func (s *Session) refreshed(m *Message) error {
 		return protocol.Errorf(protocol.CodeForbidden, "a session does not change its user")
 	}
 	s.become(who)
-	s.answer(m, protocol.Welcome{User: who.User, TTL: s.ttl()})
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.rooms))
 	s.mu.Unlock()

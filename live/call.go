@@ -52,9 +52,9 @@ func (s *Session) call(ctx context.Context, typ string, req any) (*Message, erro
 	}
 	reply := make(chan *Message, 1)
 	s.mu.Lock()
-	if s.ended.Load() {
+	if s.cause != nil {
 		s.mu.Unlock()
-		return nil, context.Cause(s.conn.Context())
+		return nil, s.cause
 	}
 	if len(s.calls) >= s.hub.set.Limits.Calls {
 		s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *Session) call(ctx context.Context, typ string, req any) (*Message, erro
 	select {
 	case m, ok := <-reply:
 		if !ok {
-			return nil, context.Cause(s.conn.Context())
+			return nil, s.cause // set before
 		}
 		return m, nil
 	case <-ctx.Done():

@@ -64,7 +64,6 @@ func (s *Session) work() {
 		s.mu.Unlock()
 		s.serve(m)
 		s.mu.Lock()
-		s.joining = ""
 		if m.Type == protocol.TypeHello {
 			s.greeting = false
 		}
@@ -89,6 +88,9 @@ func (s *Session) serve(m *Message) {
 		ctx, done = f(ctx, s, m)
 	}
 	err := s.handle(ctx, m)
+	if m.Type == protocol.TypeJoin {
+		s.joins("")
+	}
 	done(err)
 	if err != nil {
 		s.refuse(m, err)

@@ -132,7 +132,15 @@ func forbidden(err error, what string) error {
 	return protocol.Errorf(protocol.CodeForbidden, "not allowed to %s", what)
 }
 
-// join handles a room of a $join or $hello. about has its ID, Room and Pos.
+// joins notes which room the client is joining, or, with "", that it is known what
+// became of that: before the reply, behind which the client may leave it.
+func (s *Session) joins(room string) {
+	s.mu.Lock()
+	s.joining, s.unwanted = room, false
+	s.mu.Unlock()
+}
+
+// join handles a room of a $join or $hello. about is a $join with its ID, Room and Pos.
 func (s *Session) join(ctx context.Context, about *Message, d *protocol.Join) error {
 	k, err := s.hub.kindFor(about.Room)
 	if err != nil {
@@ -166,6 +174,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	}
 	m.mu.Lock() // who ends the membership waits until the client has been told that it began
 	defer m.mu.Unlock()
+	asked := about.Type == protocol.TypeJoin // by the client
 	s.mu.Lock()
 	old := s.rooms[r.name]
 	switch {
@@ -173,7 +182,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 		err = protocol.Errorf(protocol.CodeInternal, "the session has ended")
 	case old == nil && len(s.rooms) >= s.hub.set.Limits.Rooms:
 		err = protocol.Errorf(protocol.CodeLimit, "a session may be in %d rooms (live.Limits.Rooms)", s.hub.set.Limits.Rooms)
-	case s.unwanted && s.joining == r.name:
+	case asked && s.unwanted:
 		err = protocol.Errorf(protocol.CodeAborted, "the room was left meanwhile")
 		err.(*Error).Retryable = false
 	default:
@@ -181,6 +190,9 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 			s.rooms = map[string]*member{}
 		}
 		s.rooms[r.name] = m
+	}
+	if asked {
+		s.joining = ""
 	}
 	s.mu.Unlock()
 	if err != nil {

@@ -45,7 +45,8 @@ type Session struct {
 	flying   int // publishes under way
 	calls    map[uint64]chan *Message
 	called   uint64
-	leaving  bool // draining: to be closed when nothing flies
+	leaving  bool  // draining: to be closed when nothing flies
+	cause    error // why the connection ended
 
 	out    outbox
 	feed   feed
@@ -127,7 +128,7 @@ func (s *Session) Closed(_ *ws.Conn, err error) {
 	s.hub.deadlines.clear(&s.pinger)
 	s.mu.Lock()
 	rooms, calls := s.rooms, s.calls
-	s.rooms, s.calls, s.inbox, s.inboxed = nil, nil, nil, 0
+	s.rooms, s.calls, s.inbox, s.inboxed, s.cause = nil, nil, nil, 0, err
 	s.mu.Unlock()
 	for _, m := range rooms {
 		m.end()
@@ -258,13 +259,12 @@ func (s *Session) encode(m *Message, data any) ([]byte, error) {
 // drain tells the session to come back elsewhere, and closes it once what it has
 // published is stored.
 func (s *Session) drain() {
-	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
-	s.sendControl(&Message{Type: protocol.TypeDrain}, protocol.Drain{Backoff: &b})
+	s.hub.publishes.Add(1)
 	s.mu.Lock()
 	s.leaving = true
-	idle := s.flying == 0
+	s.flying++ // as if it published: it is not closed before it has been told
 	s.mu.Unlock()
-	if idle {
-		s.conn.Close(ws.StatusServiceRestart, "this server is going")
-	}
+	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
+	s.sendControl(&Message{Type: protocol.TypeDrain}, protocol.Drain{Backoff: &b})
+	s.landed(1)
 }
