@@ -13,7 +13,7 @@ import (
 // TestSetupSaysWhatIsMissing runs ./test where a bare machine has Go and git and nothing may be installed: it has
 // to stop with one line that names everything to install.
 func TestSetupSaysWhatIsMissing(t *testing.T) {
-	const missing = "gcc libc6-dev curl nodejs npm chromium"
+	const missing = "gcc libc6-dev curl nodejs npm chromium python3-websockets"
 	for name, tc := range map[string]struct{ apt, want string }{
 		"no apt-get":      {"", "test: please install: " + missing},
 		"apt-get refuses": {"#!/bin/sh\necho E: no network >&2\nexit 100\n", missing},
