@@ -31,12 +31,12 @@ var snippetImports = map[string]string{
 	"callback": module + "/client/callback", "websocket": module + "/compat/websocket",
 	"cbor": "github.com/fxamacker/cbor/v2", "bufio": "bufio", "context": "context", "errors": "errors", "fmt": "fmt",
 	"io": "io", "log": "log", "net": "net", "http": "net/http", "cookiejar": "net/http/cookiejar", "url": "net/url",
-	"tls": "crypto/tls", "time": "time", "testing": "testing", "wstest": module + "/ws/wstest",
+	"live": module + "/live", "client": module + "/client", "tls": "crypto/tls", "time": "time", "testing": "testing", "wstest": module + "/ws/wstest",
 }
 
 // snippetNames are what the page says its snippets may take for granted.
 const snippetNames = "ctx context.Context, w http.ResponseWriter, r *http.Request, c *ws.Conn, nc net.Conn, ln net.Listener, " +
-	"addr string, p []byte, v Event, everybody []*ws.Conn"
+	"addr string, p []byte, v Event, everybody []*ws.Conn, hub *live.Hub"
 
 // TestMigrationSnippets compiles and vets every snippet of ours in the migration guide, in a module that uses this
 // one as its readers do.
@@ -132,7 +132,7 @@ func snippetFile(name, snippet string, line int) (string, error) {
 	imports := map[string]bool{}
 	ast.Inspect(file, func(node ast.Node) bool {
 		if selector, ok := node.(*ast.SelectorExpr); ok {
-			if x, ok := selector.X.(*ast.Ident); ok && snippetImports[x.Name] != "" {
+			if x, ok := selector.X.(*ast.Ident); ok && x.Obj == nil && snippetImports[x.Name] != "" { // no variable of that name
 				imports[x.Name] = true
 			}
 		}
