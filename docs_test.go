@@ -45,3 +45,31 @@ func TestDefaultsTable(t *testing.T) {
 		}
 	}
 }
+
+// TestLivePage looks up each line of each Go block of docs/live.md, in its order, in the examples that are compiled.
+func TestLivePage(t *testing.T) {
+	page, err := os.ReadFile("docs/live.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := os.ReadFile("live/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := func(s string) string {
+		lines := strings.Split(strings.TrimSpace(s), "\n")
+		for i := range lines {
+			lines[i] = strings.TrimSpace(lines[i])
+		}
+		return "\n" + strings.Join(lines, "\n") + "\n"
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) < 8 || len(blocks) != strings.Count(string(page), "```go") {
+		t.Fatalf("found %d Go blocks", len(blocks))
+	}
+	for _, block := range blocks {
+		if !strings.Contains(flat(string(examples)), flat(block[1])) {
+			t.Errorf("not in live/example_test.go:\n%s", block[1])
+		}
+	}
+}
