@@ -160,7 +160,7 @@ class Client:
             await self.changed.wait()
 
     async def close(self):
-        self.end(Closed())
+        self.end(Closed(1000))
         self.runner.cancel()
         await asyncio.gather(self.runner, return_exceptions=True)
 
