@@ -10,12 +10,12 @@ type bucket struct {
 
 // take takes a token, if there is one. An untouched bucket is full.
 func (b *bucket) take(now time.Time, rate, burst int) bool {
-	if b.at.IsZero() {
-		b.tokens = float64(burst)
-	} else {
-		b.tokens = min(float64(burst), b.tokens+now.Sub(b.at).Seconds()*float64(rate))
+	switch since := now.Sub(b.at); {
+	case b.at.IsZero():
+		b.tokens, b.at = float64(burst), now
+	case since > 0: // who read the clock first may come last
+		b.tokens, b.at = min(float64(burst), b.tokens+since.Seconds()*float64(rate)), now
 	}
-	b.at = now
 	if b.tokens < 1 {
 		return false
 	}
