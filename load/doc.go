@@ -11,6 +11,10 @@
 // depend on the server, and a message's latency counts from the moment at which it was
 // due. What the generator itself was late by is reported beside it.
 //
+// In the scenario [Live] the connections are sessions of the live protocol, with frames and a
+// reader of its own here: each delivery is checked at each member, by its publisher, its number
+// and its data, and where the room has a history by its position.
+//
 // With compression ([Plan.Compression]) the frames are compressed before the run as well, and what comes
 // back is inflated by klauspost/compress, not by this module's ws/deflate.
 package load

@@ -40,6 +40,8 @@ type peer struct {
 	next    stamp // fan-out: the message that is expected
 	free    int   // fan-out: messages that everybody has now
 	ended   chan struct{}
+
+	member *member // live: its part in a room
 }
 
 // sent is a message that is under way. Moments are nanoseconds since the run began.
@@ -50,7 +52,10 @@ type sent struct {
 	sent int64
 }
 
-var errEnded = errors.New("the run is over")
+var (
+	errEnded   = errors.New("the run is over")
+	errStalled = errors.New("nothing is read any more")
+)
 
 func (r *run) newPeer(c net.Conn, n int) *peer {
 	p := &peer{run: r, conn: c, shard: r.shards[n%len(r.shards)], ended: make(chan struct{})}
@@ -60,6 +65,9 @@ func (r *run) newPeer(c net.Conn, n int) *peer {
 	p.in.deflate = r.plan.Compression != ""
 	if r.cycle != nil {
 		p.start = r.cycle.start(n)
+	}
+	if r.live != nil {
+		p.member = &member{room: r.live.rooms[n%len(r.live.rooms)], number: n, joined: make(chan struct{}), resume: make(chan struct{})}
 	}
 	return p
 }
@@ -206,6 +214,10 @@ func (p *peer) read(rest []byte) {
 		} else {
 			err = p.readPlain()
 		}
+		if errors.Is(err, errStalled) {
+			<-p.member.resume
+			err = errEnded
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			p.mu.Lock()
 			if !p.over {
@@ -245,6 +257,10 @@ func (p *peer) readPlain() error {
 func (p *peer) readRaw() error {
 	var ended error
 	err := p.raw.Read(func(fd uintptr) bool {
+		if p.stalls() {
+			ended = errStalled
+			return true
+		}
 		b := buffers.Get().(*[]byte)
 		defer buffers.Put(b)
 		for {
@@ -283,6 +299,9 @@ func (p *peer) feed(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	if p.stalls() {
+		return errStalled
+	}
 	now := p.run.now()
 	p.shard.bytes.Add(int64(len(b)))
 	p.mu.Lock()
@@ -297,8 +316,17 @@ func (p *peer) feed(b []byte) error {
 		}
 		p.free = 0
 	}
+	if m := p.member; m != nil && len(m.free) > 0 {
+		for _, f := range m.free {
+			f.from.publish(p.run, f.n, 0)
+		}
+		m.free = m.free[:0]
+	}
 	return err
 }
+
+// stalls tells whether the connection reads nothing any more.
+func (p *peer) stalls() bool { return p.member != nil && p.member.stalled.Load() }
 
 // take is feed without the sending. Called with mu held.
 func (p *peer) take(b []byte, now int64) error {
@@ -347,6 +375,9 @@ func (p *peer) controlled(op byte) error {
 
 // data checks a part of a message. Called with mu held.
 func (p *peer) data(f *frame, part []byte, now int64) error {
+	if p.member != nil {
+		return p.member.take(p, f, part, now)
+	}
 	m, ok := p.expected()
 	if !ok {
 		return errors.New("the server sent a message that nobody asked for")
@@ -421,6 +452,9 @@ func (p *peer) expected() (sent, bool) {
 	if fan := p.run.fan; fan != nil {
 		return fan.message(p.next)
 	}
+	if p.member != nil {
+		return p.member.oldest()
+	}
 	if p.head == len(p.flight) {
 		return sent{}, false
 	}
@@ -431,6 +465,12 @@ func (p *peer) expected() (sent, bool) {
 func (p *peer) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stalls() {
+		p.leave()
+		close(p.member.resume)
+		p.conn.SetDeadline(time.Unix(1, 0)) // if it waits for more
+		return
+	}
 	if p.over || p.ending {
 		return
 	}

@@ -22,10 +22,11 @@ const (
 	Fanout  Scenario = "fanout"  // the first connection's messages come to every connection
 	Upgrade Scenario = "upgrade" // connections are made, and closed at once
 	Idle    Scenario = "idle"    // connections are held, and say nothing
+	Live    Scenario = "live"    // what a room's publishers publish comes to all of its members
 )
 
 // Scenarios are all there are.
-var Scenarios = []Scenario{Echo, Fanout, Upgrade, Idle}
+var Scenarios = []Scenario{Echo, Fanout, Upgrade, Idle, Live}
 
 // Plan says what a run does. Its zero values are the defaults.
 type Plan struct {
@@ -35,12 +36,12 @@ type Plan struct {
 	// Connections is how many connections there are at once; 0 means 1. In Upgrade it is
 	// how many are being made at once.
 	Connections int
-	// Depth is how many messages each connection (in Fanout: the sender) has in
-	// flight in a closed loop; 0 means 1.
+	// Depth is how many messages each connection (in Fanout: the sender, in Live: each
+	// publisher) has in flight in a closed loop; 0 means 1.
 	Depth int
 	// Rate makes the loop an open one: how many messages are due a second, over all
-	// connections (in Fanout: from the sender), at random (exponential) intervals. 0 means a
-	// closed loop. It is for Echo and Fanout.
+	// connections (in Fanout: from the sender, in Live: from all publishers), at random
+	// (exponential) intervals. 0 means a closed loop. It is for Echo, Fanout and Live.
 	Rate float64
 	// Sizes are the sizes of the messages; none means 125 bytes.
 	Sizes Sizes
@@ -50,6 +51,17 @@ type Plan struct {
 	// JSON, in a round whose sizes follow Sizes. Empty or "off" means none. A server that does not
 	// agree to just this is an error.
 	Compression Compression
+
+	// Rooms is how many rooms the connections of Live are spread over, one after the other; 0
+	// means 1. They are called RoomPrefix and a number from 1 on; an empty prefix means "room:".
+	Rooms      int
+	RoomPrefix string
+	// Publishers is how many members of each room of Live publish; 0 means 1.
+	Publishers int
+	// Stalled is how many connections of Live read nothing from when they are in their rooms:
+	// the last ones. What they do not get is not missed, and nor are they when the server
+	// closes them.
+	Stalled int
 
 	Ramp     time.Duration // over which the connections are opened; 0 means as fast as it goes
 	Warmup   time.Duration // before the measurement begins; 0 means none
@@ -136,6 +148,12 @@ func (p Plan) complete() (Plan, target, error) {
 		p.Scenario = Echo
 	}
 	p.Connections, p.Depth = max(1, p.Connections), max(1, p.Depth)
+	if p.Scenario == Live {
+		p.Rooms, p.Publishers, p.Text = max(1, p.Rooms), max(1, p.Publishers), true
+		if p.RoomPrefix == "" {
+			p.RoomPrefix = "room:"
+		}
+	}
 	fill(&p.Duration, 10*time.Second)
 	fill(&p.Timeout, 10*time.Second)
 	if len(p.Sizes) == 0 {
@@ -174,10 +192,13 @@ func (p Plan) complete() (Plan, target, error) {
 		return p, to, fmt.Errorf("load: there is no scenario %q", p.Scenario)
 	case p.Rate < 0 || p.Rate > 1e7:
 		return p, to, fmt.Errorf("load: a rate of %g a second", p.Rate)
-	case p.Rate > 0 && p.Scenario != Echo && p.Scenario != Fanout:
-		return p, to, errors.New("load: a rate is for the scenarios echo and fanout")
+	case p.Rate > 0 && p.Scenario != Echo && p.Scenario != Fanout && p.Scenario != Live:
+		return p, to, errors.New("load: a rate is for the scenarios echo, fanout and live")
 	case p.Ramp < 0 || p.Warmup < 0 || p.Duration < 0 || p.Timeout < 0:
 		return p, to, errors.New("load: a duration is negative")
+	}
+	if err := p.rooms(); err != nil {
+		return p, to, err
 	}
 	for _, z := range p.Sizes {
 		if z.Bytes < 0 || z.Bytes > MaxSize || !(z.Weight > 0) {
@@ -185,4 +206,27 @@ func (p Plan) complete() (Plan, target, error) {
 		}
 	}
 	return p, to, nil
+}
+
+// rooms says what makes no sense in the scenario live, or of it elsewhere.
+func (p Plan) rooms() error {
+	switch {
+	case p.Scenario != Live && (p.Rooms != 0 || p.RoomPrefix != "" || p.Publishers != 0 || p.Stalled != 0):
+		return errors.New("load: rooms, publishers and stalled connections are for the scenario live")
+	case p.Scenario != Live:
+		return nil
+	case p.Compression != "":
+		return errors.New("load: there is no compression in the scenario live")
+	case p.Stalled < 0 || p.Connections-p.Stalled < p.Rooms*p.Publishers:
+		return fmt.Errorf("load: %d connections, of which %d read nothing, are too few for %d rooms with %d publishers each",
+			p.Connections, p.Stalled, p.Rooms, p.Publishers)
+	case p.Rooms*p.Publishers > maxPublishers:
+		return fmt.Errorf("load: %d publishers, and %d is the most", p.Rooms*p.Publishers, maxPublishers)
+	}
+	for _, z := range p.Sizes {
+		if z.Bytes < numbersSize {
+			return fmt.Errorf("load: the data of a message has at least %d bytes in the scenario live, and not %d", numbersSize, z.Bytes)
+		}
+	}
+	return nil
 }

@@ -46,6 +46,12 @@ func (r *Report) Print(w io.Writer) error {
 		unit = "connection"
 		line("made", "%d connections, %.0f/s", r.Received, float64(r.Received)/seconds)
 	case Idle:
+	case Live:
+		unit = "delivery"
+		line("joins", "%s", r.Joins)
+		line("published", "%d messages, %.0f/s", r.Sent, float64(r.Sent)/seconds)
+		line("delivered", "%d times, %.0f/s, %.1f MB/s", r.Received, float64(r.Received)/seconds, float64(r.Bytes)/seconds/1e6)
+		line("latency", "%s", r.Latency)
 	default:
 		line("messages", "%d came back, %.0f/s, %.1f MB/s", r.Received, float64(r.Received)/seconds, float64(r.Bytes)/seconds/1e6)
 		line("latency", "%s", r.Latency)
@@ -86,6 +92,20 @@ func (r *Report) plan() string {
 			s += fmt.Sprintf(", compression agreed on (%s)", r.Compression)
 		}
 		return s
+	case r.Scenario == Live:
+		if r.Rooms == 1 {
+			s += " in one room"
+		} else {
+			s += fmt.Sprintf(" in %d rooms", r.Rooms)
+		}
+		if r.Stalled > 0 {
+			s += fmt.Sprintf(", of which %d read nothing", r.Stalled)
+		}
+		if r.Publishers > 1 {
+			s += fmt.Sprintf(", %d publishers in each", r.Publishers)
+		}
+	}
+	switch {
 	case r.Rate > 0:
 		s += fmt.Sprintf(", open loop of %g messages a second", r.Rate)
 	default:
@@ -119,7 +139,7 @@ func (r *Report) faults() string {
 		parts = append(parts, fmt.Sprintf("%d × %s", r.Errors[why], why))
 	}
 	if r.Lost > 0 {
-		parts = append(parts, fmt.Sprintf("%d messages did not come back", r.Lost))
+		parts = append(parts, fmt.Sprintf("%d messages did not come %s", r.Lost, map[bool]string{true: "to a member", false: "back"}[r.Scenario == Live]))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -22,11 +22,14 @@ type Report struct {
 	Sizes       Sizes       `json:"sizes"`
 	Text        bool        `json:"text,omitempty"`
 	Compression Compression `json:"compression,omitempty"`
+	Rooms       int         `json:"rooms,omitempty"`      // in the scenario live
+	Publishers  int         `json:"publishers,omitempty"` // of each room
+	Stalled     int         `json:"stalled,omitempty"`    // connections that read nothing
 
 	Seconds  float64 `json:"seconds"` // measured
 	Opened   int64   `json:"opened"`  // connections, in all
 	Sent     int64   `json:"sent"`
-	Received int64   `json:"received"` // messages that came back right; in the scenario upgrade, connections made
+	Received int64   `json:"received"` // messages that came back right, in fan-outs and live once for each who got it; in the scenario upgrade, connections made
 	Bytes    int64   `json:"bytes"`    // that arrived
 	// SentCompressed and ReceivedCompressed are those of Sent and Received that went, and came back, compressed.
 	SentCompressed     Volume `json:"sent_compressed,omitzero"`
@@ -41,6 +44,7 @@ type Report struct {
 	Service   Latency `json:"service"`
 	Lag       Latency `json:"lag"`
 	Handshake Latency `json:"handshake"`
+	Joins     Latency `json:"joins,omitzero"` // in the scenario live: how long it took to be in a room
 
 	CPU       float64 `json:"cpu_seconds"`                  // of the generator, while it measured
 	ServerCPU float64 `json:"server_cpu_seconds,omitempty"` // of the server's process
@@ -107,6 +111,7 @@ func (r *run) newReport() *Report {
 	return &Report{
 		Start: r.start, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(),
 		URL: p.URL, Scenario: p.Scenario, Connections: p.Connections, Depth: p.Depth, Rate: p.Rate, Sizes: p.Sizes, Text: p.Text, Compression: p.Compression,
+		Rooms: p.Rooms, Publishers: p.Publishers, Stalled: p.Stalled,
 		Errors: make(map[string]int64),
 	}
 }

@@ -21,12 +21,14 @@ type run struct {
 	cycle *cycle // with compression, instead of the mix
 	op    byte   // of the messages
 	start time.Time
-	fan   *fan // of the scenario fan-out
+	fan   *fan  // of the scenario fan-out
+	live  *live // of the scenario live
 
 	shards    []*shard
 	handshake *hdrhistogram.Histogram
+	joins     *hdrhistogram.Histogram
 	lag       *hdrhistogram.Histogram
-	histMu    sync.Mutex // guards both
+	histMu    sync.Mutex // guards them
 
 	group   sync.WaitGroup
 	sending atomic.Bool // messages are sent
@@ -50,7 +52,7 @@ func Run(ctx context.Context, plan Plan) (*Report, error) {
 	}
 	r := &run{
 		plan: plan, to: to, op: 2,
-		handshake: newHistogram(), lag: newHistogram(), emptied: make(chan struct{}),
+		handshake: newHistogram(), joins: newHistogram(), lag: newHistogram(), emptied: make(chan struct{}),
 	}
 	if plan.Text {
 		r.op = 1
@@ -77,6 +79,9 @@ func Run(ctx context.Context, plan Plan) (*Report, error) {
 			r.fan.ring = make([]broadcast, maxFlight)
 		}
 	}
+	if plan.Scenario == Live {
+		r.live = newLive(plan)
+	}
 	report := r.newReport()
 	clock, err := newClock(plan.PID)
 	if err != nil {
@@ -89,7 +94,7 @@ func Run(ctx context.Context, plan Plan) (*Report, error) {
 	}
 	report.Opened = r.opened.Load()
 	report.Stopped = ctx.Err() != nil
-	report.Handshake = latencyOf(r.handshake, true)
+	report.Handshake, report.Joins = latencyOf(r.handshake, true), latencyOf(r.joins, true)
 	report.Lag = latencyOf(r.lag, false)
 	if report.Opened == 0 {
 		return nil, fmt.Errorf("load: no connection: %s", likeliest(report.Errors))
@@ -196,11 +201,17 @@ func (r *run) connect(ctx context.Context) {
 			}
 			mu.Unlock()
 			r.group.Go(func() { p.read(rest) })
+			if r.live != nil {
+				r.live.enter(ctx, p)
+			}
 		})
 	}
 	dials.Wait()
 	if r.fan != nil {
 		r.fan.appoint(r.peers)
+	}
+	if r.live != nil {
+		r.live.appoint(r)
 	}
 }
 
@@ -223,6 +234,8 @@ func (r *run) begin(ctx context.Context) {
 		if r.fan.from != nil {
 			r.fan.publish(r, r.plan.Depth, 0)
 		}
+	case r.live != nil:
+		r.live.begin(r)
 	default:
 		for _, p := range r.peers {
 			p.mu.Lock()
@@ -251,6 +264,15 @@ func (r *run) arrive(ctx context.Context) {
 				return
 			}
 			r.fan.publish(r, 1, due)
+			due += r.interval(rng)
+			continue
+		}
+		if r.live != nil {
+			pub := r.live.next()
+			if pub == nil {
+				return
+			}
+			pub.publish(r, 1, due)
 			due += r.interval(rng)
 			continue
 		}
@@ -324,9 +346,15 @@ func (r *run) settle(ctx context.Context) int64 {
 				deadline = soon // the server may have dropped them with the sender
 			}
 		}
+		if soon := time.Now().Add(time.Second); r.live != nil && r.live.orphaned() && soon.Before(deadline) {
+			deadline = soon // likewise
+		}
 		for _, p := range r.peers {
 			p.mu.Lock()
 			n := int64(len(p.flight) - p.head)
+			if p.member != nil {
+				n = p.member.pending()
+			}
 			lost += n
 			if p.over {
 				dead += n // nothing more comes there
@@ -367,6 +395,17 @@ func (r *run) finish() {
 func (r *run) gone(p *peer) {
 	if r.open.Add(-1) == 0 && r.plan.Scenario != Upgrade {
 		r.once.Do(func() { close(r.emptied) })
+	}
+	if r.live != nil {
+		free, last := r.live.leave(p)
+		if last {
+			r.once.Do(func() { close(r.emptied) })
+		}
+		if r.plan.Rate == 0 {
+			for _, f := range free {
+				r.group.Go(func() { f.from.publish(r, f.n, 0) })
+			}
+		}
 	}
 	if r.fan != nil {
 		free, last := r.fan.leave(p, p.next)

@@ -27,11 +27,13 @@ func (*benchCommand) Help() string {
   tidewire bench ws://127.0.0.1:9001/ -c 64 --depth 32 --json a.json
   tidewire bench ws://127.0.0.1:9001/ -c 64 --size 1024 --compress takeover
   tidewire bench ws://127.0.0.1:9001/ -c 1000 --rate 20000 --html report.html
+  tidewire bench ws://127.0.0.1:9001/ -c 5000 --scenario live --rooms 500 --rate 100
   tidewire bench compare a.json b.json
 
 Scenarios: echo (each message comes back to its sender), fanout (the first
 connection's messages come to every connection), upgrade (connections are made
-and closed), idle (connections are held). Without --rate the loop is closed: a
+and closed), idle (connections are held), live (sessions are in rooms, and what
+is published to a room comes to all that are in it). Without --rate the loop is closed: a
 message is sent when an earlier one has come back, and a server that stalls is
 not asked while it does. With --rate messages are due whatever the server does,
 and latency counts from when they were due. The exit status is 5 when there
@@ -41,12 +43,16 @@ were errors or messages were lost.`
 type benchRun struct {
 	Target string `arg:"" help:"Server to load: a ws:// or wss:// URL."`
 
-	Scenario    string        `help:"What connections do: ${enum}." enum:"echo,fanout,upgrade,idle" default:"echo"`
+	Scenario    string        `help:"What connections do: ${enum}." enum:"echo,fanout,upgrade,idle,live" default:"echo"`
 	Connections int           `short:"c" help:"Connections at once." default:"1"`
-	Depth       int           `help:"Messages in flight per connection, in a closed loop." default:"1"`
-	Rate        float64       `help:"Open loop: messages due per second, over all connections, or from the sender of a fanout; 0 means a closed loop." default:"0"`
+	Depth       int           `help:"Messages in flight per connection, or per publisher of live, in a closed loop." default:"1"`
+	Rate        float64       `help:"Open loop: messages due per second, over all connections, from the sender of a fanout, or from all publishers of live; 0 means a closed loop." default:"0"`
 	Size        string        `help:"Bytes of a message, or a distribution: sizes with weights, such as 16:70,1024:25,65536:5." default:"125"`
 	Compress    string        `help:"Negotiate permessage-deflate and send compressed messages: ${enum}. With takeover, messages refer to earlier ones, both ways." enum:"off,no-takeover,takeover" default:"off"`
+	Rooms       int           `help:"Rooms of live, which the sessions are spread over; 0 means 1." default:"0"`
+	RoomPrefix  string        `help:"How their names begin; a number follows. Empty means room:." default:""`
+	Publishers  int           `help:"Members of each room of live that publish; 0 means 1." default:"0"`
+	Stall       int           `help:"Sessions of live that stop reading once they are in their rooms." default:"0"`
 	Text        bool          `help:"Send text messages instead of binary ones."`
 	Duration    time.Duration `short:"d" help:"How long to measure." default:"10s"`
 	Warmup      time.Duration `help:"How long to load the server before that." default:"1s"`
@@ -104,7 +110,7 @@ func (b *benchRun) Run(ctx context.Context, std stdio) error {
 	plan := load.Plan{
 		URL: b.Target, Scenario: load.Scenario(b.Scenario), Connections: b.Connections, Depth: b.Depth, Rate: b.Rate, Text: b.Text,
 		Duration: b.Duration, Warmup: b.Warmup, Ramp: b.Ramp, Timeout: b.Timeout, PID: b.PID, Header: b.header(),
-		Compression: load.Compression(b.Compress),
+		Compression: load.Compression(b.Compress), Rooms: b.Rooms, RoomPrefix: b.RoomPrefix, Publishers: b.Publishers, Stalled: b.Stall,
 	}
 	if plan.Sizes, err = load.ParseSizes(b.Size); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -54,6 +55,47 @@ func TestBench(t *testing.T) {
 	code, stdout, stderr = bench(t, "compare", a, b)
 	if code != exitDone || !strings.Contains(stdout, "The runs differ in connections: 8 and 1.") || !strings.Contains(stdout, "latency p99") {
 		t.Errorf("compare: exit status %d: %s\n%s", code, stderr, stdout)
+	}
+}
+
+// Sessions of a real hub: nobody else's code than the hub's own says here what the protocol is.
+func TestBenchLive(t *testing.T) {
+	hub := live.NewHub(&live.Options{Limits: live.Limits{Rate: -1, AddressRate: -1}})
+	hub.ConfigureRooms("room:*", live.RoomOptions{})
+	hub.ConfigureRooms("kept:*", live.RoomOptions{History: 100})
+	ln := listenLoopback(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hub.Serve(ln)
+	}()
+	defer func() {
+		hub.Close()
+		<-done
+	}()
+	url := "ws://" + ln.Addr().String() + "/"
+	page := filepath.Join(t.TempDir(), "r.html")
+	for _, tc := range []struct{ args, plan string }{
+		{"--rooms=4 --depth=8", "live, 40 connections in 4 rooms, closed loop with 8 in flight, 125 bytes"},
+		{"--rooms=3 --publishers=2 --rate=300 --room-prefix=kept: --size=16:1,2000:1", "live, 40 connections in 3 rooms, 2 publishers in each, open loop of 300 messages a second, 16:1,2000:1 bytes"},
+		{"--room-prefix=kept: --stall=5 --size=1000 --depth=4", "live, 40 connections in one room, of which 5 read nothing, closed loop with 4 in flight, 1000 bytes"},
+	} {
+		args := append(strings.Fields(tc.args), url, "-q", "--scenario=live", "-c40", "-d", "600ms", "--warmup=0s", "--html", page)
+		code, stdout, stderr := bench(t, args...)
+		if code != exitDone || !strings.HasPrefix(stdout, "scenario    "+tc.plan+"\n") ||
+			!regexp.MustCompile(`(?s)\njoins +mean .*\npublished +\d+ messages, \d+/s\ndelivered +\d+ times, \d+/s, .*\nerrors +none\n.* per delivery`).MatchString(stdout) {
+			t.Errorf("%s: exit status %d: %s\n%s", tc.args, code, stderr, stdout)
+		}
+	}
+	if p, err := os.ReadFile(page); err != nil || !bytes.Contains(p, []byte("deliveries a second")) {
+		t.Errorf("the page: %v", err)
+	}
+	if code, _, stderr := bench(t, url, "--scenario=live", "--rooms=2"); code != exitFailed || !strings.Contains(stderr, "too few for 2 rooms") {
+		t.Errorf("one connection in two rooms: exit status %d: %s", code, stderr)
+	}
+	code, stdout, _ := bench(t, url, "-q", "--scenario=live", "--room-prefix=other:", "-c2", "-d", "1s")
+	if code != exitFaulty || !strings.Contains(stdout, `2 × the server answered with the error "no-room"`) {
+		t.Errorf("no such room: exit status %d: %s", code, stdout)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "bench no scenario", args: "bench --scenario=dance ws://127.0.0.1/", code: 2, stderr: `--scenario must be one of "echo","fanout","upgrade","idle"`},
 		{name: "bench no time", args: "bench -d 0s ws://127.0.0.1/", code: 2, stderr: `--duration is 0s; it must be more than 0`},
 		{name: "bench no compression", args: "bench --compress=zip ws://127.0.0.1/", code: 2, stderr: `--compress must be one of "off","no-takeover","takeover"`},
-		{name: "bench another scenario's rate", args: "bench -q --scenario=idle --rate=5 ws://127.0.0.1/", code: 1, stderr: `a rate is for the scenarios echo and fanout`},
+		{name: "bench another scenario's rate", args: "bench -q --scenario=idle --rate=5 ws://127.0.0.1/", code: 1, stderr: `a rate is for the scenarios echo, fanout and live`},
 		{name: "compare nothing", args: "bench compare /nowhere /dev/null", code: 2, stderr: `no such file`},
 		{name: "compare no report", args: "bench compare " + noReport + " " + noReport, code: 1, stderr: `empty\.json: load: no report: EOF\n$`},
 		{name: "port taken", args: "check --listen " + taken.Addr().String(), code: 1, stderr: `already in use`},
