@@ -1,6 +1,6 @@
 # The everyday verbs. Nothing here is needed to build or to test: ./test works without make.
 
-.PHONY: serve test soak fuzz bench microbench fmt lint
+.PHONY: serve test soak fuzz bench bench-live microbench fmt lint
 
 # The demo server; `make serve ARGS='--addr 127.0.0.1:9000'` passes arguments on.
 serve:
@@ -31,6 +31,10 @@ ifdef QUICK
 else
 	cd bench && go run . -write ../docs -command 'make bench'
 endif
+
+# The hub of live beside others with rooms, in 10 minutes: writes docs/benchmarks-live.md.
+bench-live:
+	cd bench && go run . -live -rounds 7 -write ../docs -command 'make bench-live'
 
 # The benchmarks of our packages, or with `make microbench BENCH=Mask` those whose names match.
 BENCH ?= .

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ type settings struct {
 	rounds        int
 	budget, each  time.Duration
 	quick, list   bool
+	live          bool
 	write         string
 	command       string // as the page tells it
 }
@@ -46,14 +48,15 @@ type settings struct {
 func parse(args []string, stderr io.Writer) (s settings, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&s.only, "only", "", "workloads, separated by commas; echo stands for all of echo-…; none means all")
+	f.StringVar(&s.only, "only", "", "workloads, separated by commas; echo stands for all of echo-…; none means all but those of live")
+	f.BoolVar(&s.live, "live", false, "the workloads of live; with -write their page, benchmarks-live.md")
 	f.StringVar(&s.servers, "server", "", "servers, separated by commas; none means all")
 	f.IntVar(&s.rounds, "rounds", 3, "rounds over all servers of a workload")
 	f.DurationVar(&s.budget, "budget", 0, "time for everything, which the runs are fitted into (8m30s, or with -quick 100s)")
 	f.DurationVar(&s.each, "each", 0, "how long each run measures, in place of a budget")
 	f.BoolVar(&s.quick, "quick", false, "one round, without the largest workloads and the variants of servers")
 	f.BoolVar(&s.list, "list", false, "list the workloads and the servers")
-	f.StringVar(&s.write, "write", "", "write benchmarks.md and its charts into this folder")
+	f.StringVar(&s.write, "write", "", "write benchmarks.md, or with -live benchmarks-live.md, and the charts into this folder")
 	f.StringVar(&s.command, "command", "go run . "+strings.Join(args, " "), "the command that the page names")
 	if err := f.Parse(args); err != nil {
 		return s, err
@@ -63,6 +66,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 		return s, fmt.Errorf("there is no argument %q", f.Arg(0))
 	case s.rounds < 1 || s.budget < 0 || s.each < 0:
 		return s, errors.New("-rounds, -budget and -each must not be negative")
+	}
+	if s.live && s.only == "" {
+		s.only = "live"
 	}
 	if s.quick {
 		s.rounds = 1
@@ -126,7 +132,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return err
 		}
 		printSummary(stdout, tables)
-		fmt.Fprintln(stdout, filepath.Join(set.write, "benchmarks.md"))
+		fmt.Fprintln(stdout, filepath.Join(set.write, set.name()))
 		return failures(tables, stderr)
 	}
 	for _, t := range tables {
@@ -137,7 +143,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return failures(tables, stderr)
 }
 
-// page writes benchmarks.md. The benchmarks in memory belong to it, and run here.
+// name is that of the page.
+func (set settings) name() string {
+	if set.live {
+		return "benchmarks-live.md"
+	}
+	return "benchmarks.md"
+}
+
+// page writes benchmarks.md, or that of live. The benchmarks in memory belong to the first, and run here.
 func (set settings) page(b *bench, s *schedule, missing map[string]error) error {
 	each := 300 * time.Millisecond
 	if set.quick {
@@ -147,8 +161,10 @@ func (set settings) page(b *bench, s *schedule, missing map[string]error) error 
 		Command: set.command, Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Commit: commit("."), Machine: machine(),
 		Go: runtime.Version(), Node: output(".", "node", "--version"),
 		Length: s.length.measure.Round(10 * time.Millisecond), Warmup: s.length.warmup, Counted: b.counting,
-		Servers:   serverTable(s.tables),
-		ReadWrite: microTable(microbench(inmemory.ReadWrites(), each)), Upgrade: microTable(microbench(inmemory.Upgrades(), each)),
+		Servers: serverTable(s.tables),
+	}
+	if !set.live {
+		p.ReadWrite, p.Upgrade = microTable(microbench(inmemory.ReadWrites(), each)), microTable(microbench(inmemory.Upgrades(), each))
 	}
 	for _, server := range servers.All() {
 		if err := missing[server.Name]; err != nil {
@@ -163,7 +179,7 @@ func (set settings) page(b *bench, s *schedule, missing map[string]error) error 
 			}
 		}
 	}
-	return writePage(set.write, p, s.tables)
+	return writePage(set.write, set.name(), p, s.tables)
 }
 
 // watched runs everything and shows how far it is.
@@ -214,7 +230,7 @@ func failures(tables []*table, stderr io.Writer) error {
 
 func list(out io.Writer) error {
 	fmt.Fprintln(out, "workloads:")
-	for _, w := range workloads() {
+	for _, w := range slices.Concat(workloads(), liveWorkloads()) {
 		fmt.Fprintf(out, "  %-17s %s\n", w.name, w.title)
 	}
 	fmt.Fprintln(out, "\nservers:")

@@ -81,6 +81,7 @@ func TestServersEndWithTheirParent(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	for args, want := range map[string]string{
 		"-list":                   "echo-10000 ",
+		"-list -live":             "live-500-flat ",
 		"-only nothing":           "nothing was chosen",
 		"-server nobody":          "nothing was chosen",
 		"-rounds 0":               "-rounds",

@@ -29,6 +29,9 @@ type sample struct {
 	Counted              bool
 	Reads, Writes, Calls float64 // system calls per unit, the last one all of them
 
+	// Stalled is P99 of a second run, with connections that read nothing, and Moved is that over P99.
+	Stalled, Moved float64
+
 	// Bytes of memory per connection: once they are open, after a message each, and after a collection.
 	Open, Used, Collected float64
 }
@@ -71,6 +74,9 @@ func (b *bench) run(ctx context.Context, w workload, server servers.Server, l le
 	if plan.Scenario == load.Fanout {
 		plan.Opened = func() { time.Sleep(registered) }
 	}
+	if plan.Scenario == load.Live {
+		plan.Timeout = 30 * time.Second // a server that falls behind has much to bring in the end
+	}
 	plan.Warmup, plan.Duration = l.warmup, l.measure
 	r, err := load.Run(ctx, plan)
 	if err := cmp.Or(err, sound(r)); err != nil {
@@ -78,6 +84,16 @@ func (b *bench) run(ctx context.Context, w workload, server servers.Server, l le
 	}
 	n := float64(r.Received)
 	s = sample{CPU: r.ServerCPU / n, Rate: n / r.Seconds, Load: r.CPU / n, P50: float64(r.Latency.P50) / 1e9, P99: float64(r.Latency.P99) / 1e9}
+	if w.stalled > 0 {
+		again := plan
+		again.Connections, again.Stalled = plan.Connections+w.stalled, w.stalled
+		r, err := load.Run(ctx, again)
+		if err := cmp.Or(err, sound(r)); err != nil {
+			return s, fmt.Errorf("with %d that read nothing: %w", w.stalled, err)
+		}
+		s.Stalled = float64(r.Latency.P99) / 1e9
+		s.Moved = s.Stalled / s.P99
+	}
 	if l.count > 0 {
 		err = b.count(ctx, p, plan, l.count, &s)
 	}
@@ -123,6 +139,8 @@ func (b *bench) count(ctx context.Context, p *meter.Process, plan load.Plan, d t
 		n = float64(r.Received)
 	case load.Fanout:
 		n *= float64(plan.Connections)
+	case load.Live:
+		n *= float64(plan.Connections) / float64(max(1, plan.Rooms))
 	}
 	s.Counted, s.Reads, s.Writes, s.Calls = true, float64(calls.Reads)/n, float64(calls.Writes)/n, float64(calls.All)/n
 	return nil

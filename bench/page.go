@@ -14,12 +14,20 @@ import (
 	"github.com/tidewire/tidewire/bench/servers"
 )
 
-//go:embed page.md
-var pageText string
+var (
+	//go:embed page.md
+	pageText string
+	//go:embed live.md
+	liveText string
+)
 
-var pageTemplate = template.Must(template.New("page.md").Parse(pageText))
+// pageTemplates are the pages by their names.
+var pageTemplates = map[string]*template.Template{
+	"benchmarks.md":      template.Must(template.New("page.md").Parse(pageText)),
+	"benchmarks-live.md": template.Must(template.New("live.md").Parse(liveText)),
+}
 
-// page is everything that benchmarks.md says.
+// page is everything that benchmarks.md says, or benchmarks-live.md.
 type page struct {
 	Command, Date, Commit, Machine, Go, Node string
 	Length, Warmup                           time.Duration
@@ -34,8 +42,8 @@ type page struct {
 
 type section struct{ Title, Chart, Table string }
 
-// writePage writes benchmarks.md and its charts into a folder.
-func writePage(folder string, p page, tables []*table) error {
+// writePage writes a page and its charts into a folder.
+func writePage(folder, name string, p page, tables []*table) error {
 	charts := filepath.Join(folder, "benchmarks")
 	if err := os.MkdirAll(charts, 0o755); err != nil {
 		return err
@@ -43,6 +51,7 @@ func writePage(folder string, p page, tables []*table) error {
 	var groups []string
 	ratios := make([][]float64, 3)
 	summary := [][]string{{"workload", "Tidewire", "best of the others", "epoll floor", "unit"}}
+	rooms := [][]string{{"workload", "Tidewire", "with history", "best of the others", "unit"}}
 	for _, t := range tables {
 		rows := t.rows()
 		if len(rows) == 0 {
@@ -57,7 +66,9 @@ func writePage(folder string, p page, tables []*table) error {
 		}
 		p.Sections = append(p.Sections, section{t.title, "benchmarks/" + t.name + ".svg", t.markdown(rows)})
 		line, three := t.summed(rows)
-		summary = append(summary, line)
+		if summary = append(summary, line); t.job.Live {
+			rooms = append(rooms, t.liveLine(rows))
+		}
 		if !t.memory && three[0] > 0 && three[1] > 0 {
 			groups = append(groups, t.name)
 			for i, v := range three {
@@ -65,7 +76,9 @@ func writePage(folder string, p page, tables []*table) error {
 			}
 		}
 	}
-	p.Summary = markdown(summary)
+	if p.Summary = markdown(summary); name == "benchmarks-live.md" {
+		p.Summary = markdown(rooms)
+	}
 	if len(groups) > 0 {
 		err := drawRatios(filepath.Join(charts, "summary.svg"), "CPU time of the server over that of the epoll floor (bars end at 4)", groups,
 			[]string{"Tidewire", "Bun", "best other Go library"}, []color.Color{colorOurs, colorFloor, colorRival}, ratios)
@@ -74,12 +87,12 @@ func writePage(folder string, p page, tables []*table) error {
 		}
 	}
 	p.Growth, p.Flat = growth(tables), flat(tables)
-	f, err := os.Create(filepath.Join(folder, "benchmarks.md"))
+	f, err := os.Create(filepath.Join(folder, name))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := pageTemplate.Execute(f, p); err != nil {
+	if err := pageTemplates[name].Execute(f, p); err != nil {
 		return err
 	}
 	return f.Close()
@@ -96,7 +109,7 @@ func (t *table) summed(rows []row) (line []string, ratios [3]float64) {
 	for _, r := range rows {
 		v := t.main(r)
 		switch {
-		case r.server.Name == "ours":
+		case r.server.Ours && line[1] == "":
 			line[1] = "**" + figure(v) + "**"
 			for _, over := range []struct {
 				mark float64
@@ -123,6 +136,28 @@ func (t *table) summed(rows []row) (line []string, ratios [3]float64) {
 		ratios = [3]float64{}
 	}
 	return line, ratios
+}
+
+// liveLine is a line in the summary of live: both of our servers, and the best of the others.
+func (t *table) liveLine(rows []row) []string {
+	_, rival := t.marks(rows)
+	line := []string{t.title, "", "", "", "CPU µs per " + t.unit}
+	for _, r := range rows {
+		v := t.main(r)
+		over := micro(v)
+		if rival > 0 {
+			over = fmt.Sprintf("**%s**, %.2f ×", micro(v), v/rival)
+		}
+		switch {
+		case r.server.Name == "live":
+			line[1] = over
+		case r.server.Name == "live-history":
+			line[2] = over
+		case v == rival:
+			line[3] = micro(v) + ", " + r.server.Title
+		}
+	}
+	return line
 }
 
 // growth is how the CPU time grows with the connections.

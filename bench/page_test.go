@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // made is a table with figures that are easily reckoned with: 1 µs for the first server, 2 µs for the second.
 func made(t *testing.T, name string, names ...string) *table {
 	t.Helper()
-	for _, w := range workloads() {
+	for _, w := range slices.Concat(workloads(), liveWorkloads()) {
 		if w.name != name {
 			continue
 		}
@@ -45,7 +46,7 @@ func TestPage(t *testing.T) {
 	}
 	tables := []*table{made(t, "echo-64", names...), made(t, "echo-10000", names...), made(t, "idle-1000", names...), made(t, "idle-19500", names...)}
 	tables[0].cells = append(tables[0].cells, &cell{server: servers.All()[1], failed: errors.New("it broke")})
-	err := writePage(folder, page{Command: "make bench", Problems: []string{"it broke"}, ReadWrite: microTable([]microResult{{name: "none"}})}, tables)
+	err := writePage(folder, "benchmarks.md", page{Command: "make bench", Problems: []string{"it broke"}, ReadWrite: microTable([]microResult{{name: "none"}})}, tables)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +85,38 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// The page of live tells both of our servers, and by how much stalled readers moved the others.
+func TestLivePage(t *testing.T) {
+	folder := t.TempDir()
+	tables := []*table{made(t, "live-1-flat", "live", "live-history", "gorilla-hub", "melody"), made(t, "live-stall", "live", "melody")}
+	for _, c := range tables[1].cells {
+		for i := range c.samples {
+			c.samples[i].Stalled, c.samples[i].Moved = 3e-2, 1.5
+		}
+	}
+	if err := writePage(folder, "benchmarks-live.md", page{Command: "make bench-live"}, tables); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "benchmarks-live.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"`make bench-live`", "| **1.00**, 0.33 × | **2.00**, 0.67 × | 3.00, gorilla/websocket, a hub by hand | CPU µs per delivery |",
+		"| **Tidewire live** | 1.00 | 0% | 0.33 | 1.00 | 0.50 | 2.00 | 1000 | 100µs | 20ms |",
+		"| p99, 10 stalled | moved |", "| 20ms | 30ms | +50% |", "benchmarks/live-stall.svg",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 // A workload that nothing was measured at is left out.
 func TestEmptyPage(t *testing.T) {
 	folder := t.TempDir()
 	empty := made(t, "echo-64")
-	if err := writePage(folder, page{}, []*table{empty}); err != nil {
+	if err := writePage(folder, "benchmarks.md", page{}, []*table{empty}); err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder

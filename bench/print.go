@@ -42,6 +42,8 @@ func (t *table) rows() (rows []row) {
 		r.Open = middle(func(s sample) float64 { return s.Open })
 		r.Collected = middle(func(s sample) float64 { return s.Collected })
 		r.Used = middle(func(s sample) float64 { return s.Used })
+		r.Stalled = middle(func(s sample) float64 { return s.Stalled })
+		r.Moved = middle(func(s sample) float64 { return s.Moved })
 		if !t.memory {
 			r.CPU = middle(func(s sample) float64 { return s.CPU })
 		}
@@ -112,6 +114,13 @@ func (t *table) header() []string {
 	if t.memory {
 		return []string{"server", "open, B", "after a message, B", "after a collection, B", "× epoll floor", "× best rival"}
 	}
+	if t.job.Live {
+		head := []string{"server", "CPU µs/" + t.unit, "±", "× best rival", "reads", "writes", "calls", plural[t.unit] + "/s", "p50", "p99"}
+		if t.stalled > 0 {
+			head = append(head, fmt.Sprintf("p99, %d stalled", t.stalled), "moved")
+		}
+		return head
+	}
 	return []string{"server", "CPU µs/" + t.unit, "±", "× epoll floor", "× best rival", "reads", "writes", "calls", plural[t.unit] + "/s", "p50", "p99"}
 }
 
@@ -125,8 +134,15 @@ func (t *table) fields(r row, floor, rival float64) []string {
 	if r.Counted {
 		calls = []string{digits(r.Reads), digits(r.Writes), digits(r.Calls)}
 	}
-	return append(append([]string{r.server.Title, micro(r.CPU), fmt.Sprintf("%.0f%%", 100*r.spread), ratio(v, floor), ratio(v, rival)}, calls...),
-		fmt.Sprintf("%.0f", r.Rate), brief(r.P50), brief(r.P99))
+	f := []string{r.server.Title, micro(r.CPU), fmt.Sprintf("%.0f%%", 100*r.spread)}
+	if !t.job.Live {
+		f = append(f, ratio(v, floor))
+	}
+	f = append(append(append(f, ratio(v, rival)), calls...), fmt.Sprintf("%.0f", r.Rate), brief(r.P50), brief(r.P99))
+	if t.stalled > 0 {
+		f = append(f, brief(r.Stalled), fmt.Sprintf("%+.0f%%", 100*(r.Moved-1)))
+	}
+	return f
 }
 
 // print writes the table for a terminal.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tidewire/tidewire/bench/servers"
@@ -98,6 +99,10 @@ func (s *schedule) need(tables []*table, round int) (fixed time.Duration, length
 				if d += l.warmup; l.count > 0 {
 					d += l.count + s.around(t.workload) // the connections once more
 				}
+				if t.stalled > 0 { // likewise
+					lengths += max(1, t.weight) * len(t.cells)
+					d += l.warmup + s.around(t.workload)
+				}
 			}
 			fixed += d * time.Duration(len(t.cells))
 		}
@@ -161,6 +166,10 @@ func (s *schedule) run(ctx context.Context, b *bench, w watcher) error {
 				if !t.memory {
 					took -= l.warmup + l.measure + l.count
 				}
+				if t.stalled > 0 {
+					took -= l.warmup + l.measure
+					expected *= 2
+				}
 				if l.count > 0 && !t.memory {
 					expected *= 2
 				}
@@ -192,10 +201,10 @@ func (s *schedule) note(took, expected time.Duration) {
 	s.expected += expected
 }
 
-// tablesOf are the workloads that were chosen, with the chosen servers that can do them.
+// tablesOf are the workloads that were chosen, or without a choice all but those of live, with the chosen servers that can do them.
 func tablesOf(only, names string, quick bool, missing map[string]error) (tables []*table) {
-	for _, w := range workloads() {
-		if !chosen(only, w.name) || quick && w.long && only == "" {
+	for _, w := range slices.Concat(workloads(), liveWorkloads()) {
+		if !chosen(only, w.name) || w.job.Live && only == "" || quick && w.long && only == "" {
 			continue
 		}
 		t := &table{workload: w}

@@ -27,6 +27,7 @@ func TestServers(t *testing.T) {
 	}{
 		"echo":     {servers.Job{}, load.Plan{Connections: 4, Depth: 4, Sizes: sizes}},
 		"fan-out":  {servers.Job{Fanout: true}, load.Plan{Scenario: load.Fanout, Connections: 8, Depth: 4}},
+		"live":     {servers.Job{Live: true}, load.Plan{Scenario: load.Live, Connections: 12, Rooms: 3, Depth: 4}},
 		"tls":      {servers.Job{Cert: b.cert, Key: b.key}, load.Plan{Connections: 2, Depth: 2}},
 		"fresh":    {servers.Job{Deflate: true}, load.Plan{Connections: 2, Depth: 2, Sizes: kib, Compression: load.NoTakeover}},
 		"takeover": {servers.Job{Deflate: true, Takeover: true}, load.Plan{Connections: 2, Depth: 2, Sizes: kib, Compression: load.Takeover}},

@@ -22,6 +22,8 @@ type workload struct {
 	weight int  // of its runs' length; 0 means 1
 	silent bool // system calls are not counted: another workload has them
 	long   bool // left out of a quick run
+
+	stalled int // connections that read nothing in a second run, which shows what that costs the others
 }
 
 // idleMany is how many idle connections there are: a few less than a process here may have descriptors.
@@ -79,6 +81,27 @@ func workloads() []workload {
 		idle("idle-1000", "Memory per idle connection, 1,000 connections", 1000),
 		many,
 		secure,
+	}
+}
+
+// liveWorkloads are those of rooms. They have a page of their own.
+func liveWorkloads() []workload {
+	const sessions = 5000
+	rooms := func(name, title string, p load.Plan) workload {
+		p.Scenario = load.Live
+		return workload{name: "live-" + name, title: title, unit: "delivery", plan: p, job: servers.Job{Live: true}, rounds: 3}
+	}
+	apart := rooms("500-100", "5,000 sessions in 500 rooms, 100 publishes a second", load.Plan{Connections: sessions, Rooms: 500, Rate: 100})
+	apart.weight = 3
+	stall := rooms("stall", "500 sessions in one room, 100 publishes of 4 KiB a second; then with 10 more that read nothing",
+		load.Plan{Connections: 500, Rate: 100, Sizes: load.Sizes{{Bytes: 4 << 10, Weight: 1}}})
+	stall.weight, stall.stalled, stall.silent, stall.rounds = 2, 10, true, 7
+	return []workload{
+		rooms("1-100", "5,000 sessions in one room, 100 publishes a second", load.Plan{Connections: sessions, Rate: 100}),
+		rooms("1-flat", "5,000 sessions in one room, 16 messages in flight", load.Plan{Connections: sessions, Depth: 16}),
+		apart,
+		rooms("500-flat", "5,000 sessions in 500 rooms, 16 messages in flight in each", load.Plan{Connections: sessions, Rooms: 500, Depth: 16}),
+		stall,
 	}
 }
 

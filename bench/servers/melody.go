@@ -9,9 +9,12 @@ import (
 
 // melody is for fan-out: a hub over gorilla/websocket.
 var melodyServer = Server{
-	Name: "melody", Title: "olahol/melody", Note: "BroadcastBinary; over gorilla/websocket", Module: "github.com/olahol/melody",
-	Fanout: true, TLS: true,
+	Name: "melody", Title: "olahol/melody", Note: "BroadcastBinary, rooms by BroadcastFilter; over gorilla/websocket", Module: "github.com/olahol/melody",
+	Fanout: true, Live: true, TLS: true,
 	Serve: func(ln net.Listener, job Job) error {
+		if job.Live {
+			return serveMelody(ln, job)
+		}
 		m := melody.New()
 		m.Config.MaxMessageSize = maxMessage
 		m.HandleMessageBinary(func(_ *melody.Session, p []byte) { m.BroadcastBinary(p) })

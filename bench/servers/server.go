@@ -13,6 +13,8 @@ import (
 type Job struct {
 	// Fanout sends each message to all connections instead of back to its sender.
 	Fanout bool
+	// Live has rooms: see live.go.
+	Live bool
 	// Cert and Key are PEM files for TLS; empty means plain TCP.
 	Cert, Key string
 	// Deflate negotiates permessage-deflate, and Takeover keeps the context from one message to the next.
@@ -29,7 +31,7 @@ type Server struct {
 	Floor  bool // no library: the least that could be done
 	Ours   bool
 
-	Echo, Fanout, TLS, Deflate, Takeover bool // what it can do
+	Echo, Fanout, Live, TLS, Deflate, Takeover bool // what it can do
 
 	// Serve does the job until the process ends.
 	Serve func(ln net.Listener, job Job) error
@@ -39,13 +41,20 @@ type Server struct {
 
 // Can tells whether the server can do a job.
 func (s Server) Can(job Job) bool {
-	return (job.Fanout && s.Fanout || !job.Fanout && s.Echo) &&
+	can := s.Echo
+	switch {
+	case job.Live:
+		can = s.Live
+	case job.Fanout:
+		can = s.Fanout
+	}
+	return can &&
 		(job.Cert == "" || s.TLS) && (!job.Deflate || s.Deflate) && (!job.Takeover || s.Takeover)
 }
 
 // All are the servers, in the order of the tables.
 func All() []Server {
-	return slices.Concat(tidewire, []Server{gorillaServer, coderServer, gobwasServer, gobwasBatchServer, gwsServer, nbioServer,
+	return slices.Concat(tidewire, liveServers, []Server{gorillaServer, gorillaHubServer, coderServer, gobwasServer, gobwasBatchServer, gwsServer, nbioServer,
 		melodyServer, xnetServer, npmServer, bunServer}, floors)
 }
 
