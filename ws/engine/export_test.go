@@ -21,6 +21,12 @@ func (p *Poller) Dispatching() bool {
 	return l != nil && l.watchdog.dispatching.Load()
 }
 
+// Calm reports whether little comes; false where there is no loop.
+func (p *Poller) Calm() bool {
+	l := p.current()
+	return l != nil && l.calm.Load()
+}
+
 // Living reports whether there is a loop.
 func (p *Poller) Living() bool { return p.current() != nil }
 

@@ -18,6 +18,7 @@ type loop struct {
 
 	alive    atomic.Int32 // lanes that use kernel
 	several  atomic.Bool  // there is more than one
+	calm     atomic.Bool  // little comes: see kernel.wait
 	stopping atomic.Bool
 	yields   bool // there is one processor only
 
@@ -100,6 +101,7 @@ func (l *loop) end() {
 // wait fetches batch after batch. The word says waiting.
 func (w *worker) wait() {
 	n, l := w.lane, w.lane.loop
+	defer w.waits.end()
 	patience := time.Duration(-1)
 	if n.extra {
 		patience = extraWait

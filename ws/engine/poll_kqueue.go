@@ -80,6 +80,8 @@ func (k *kernel) wake() { unix.Write(k.in, []byte{1}) }
 // waits is nothing here.
 type waits struct{}
 
+func (*waits) end() {}
+
 // events is what wait fetches. The collector must not take marks for pointers: the
 // memory is of numbers.
 type events struct {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -67,6 +68,8 @@ type waits struct {
 	most int
 	got  int
 	look func(fd uintptr) bool // allocated once
+	file *os.File              // the set as the runtime knows it; nil where it does not
+	raw  syscall.RawConn       // of file
 }
 
 // wait waits for at most so many events, or for so long; for ever if that is
@@ -75,9 +78,13 @@ func (k *kernel) wait(w *worker, most int, patience time.Duration) int {
 	switch {
 	case patience >= 0:
 		return k.block(w, most, int(patience.Milliseconds()))
+	case w.lane.loop.calm.Load():
+		return k.park(w, most)
 	case others.Load() > 0:
+		defer w.waits.end()
 		return k.park(w, most)
 	}
+	w.waits.end()
 	return k.block(w, most, -1)
 }
 
@@ -93,28 +100,39 @@ func (k *kernel) block(w *worker, most, timeout int) int {
 // park waits in the runtime's poller, as any goroutine that reads. A thread that
 // waits in the kernel is the shorter way, but keeps its processor from others until
 // the runtime takes it away, and has the runtime look for such threads every 20
-// microseconds: that is dear while others work for long. The set is known to the
-// runtime for no longer than that: each event would wake it.
+// microseconds, for up to 10 milliseconds. That is dear while others work for long,
+// and where little comes: the looking takes many times what an event takes. The set
+// is known to the runtime for no longer than that: each event would wake it.
 func (k *kernel) park(w *worker, most int) int {
 	v := &w.waits
 	if v.look == nil {
 		v.look = w.fetch
 	}
 	v.most, v.got = most, 0
-	fd, err := unix.FcntlInt(uintptr(k.ep), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return k.block(w, most, -1)
+	if v.file == nil {
+		fd, err := unix.FcntlInt(uintptr(k.ep), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return k.block(w, most, -1)
+		}
+		v.file = os.NewFile(uintptr(fd), "epoll")
+		if v.raw, err = v.file.SyscallConn(); err != nil {
+			v.end()
+			return k.block(w, most, -1)
+		}
 	}
-	f := os.NewFile(uintptr(fd), "epoll")
-	defer f.Close()
-	raw, err := f.SyscallConn()
-	if err == nil {
-		err = raw.Read(v.look)
-	}
-	if err != nil {
+	if v.raw.Read(v.look) != nil {
+		v.end()
 		return k.block(w, most, -1)
 	}
 	return v.got
+}
+
+// end has the runtime forget the set.
+func (v *waits) end() {
+	if v.file != nil {
+		v.file.Close()
+		v.file, v.raw = nil, nil
+	}
 }
 
 // fetch takes the events that are there, and reports whether there were any.

@@ -135,6 +135,13 @@ func (l *loop) leave() {
 	}
 }
 
+// watches reports whether there is a descriptor.
+func (l *loop) watches() bool {
+	l.poller.mu.Lock()
+	defer l.poller.mu.Unlock()
+	return l.open > 0
+}
+
 // lapse ends a loop that watches nothing, and reports whether it does.
 func (l *loop) lapse() bool {
 	p := l.poller

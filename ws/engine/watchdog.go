@@ -22,6 +22,7 @@ type watchdog struct {
 	lanes   []*lane
 	leaving []*lane // dismissed, and not at their end yet
 	gone    int64   // events handled by lanes that have ended
+	seen    int64   // events handled before the last tick
 	crew    crew
 	quiet   int       // ticks for which all workers have been waiting
 	until   time.Time // when dispatching ends
@@ -31,9 +32,11 @@ const (
 	watchTick     = 500 * time.Microsecond // of 1 ms where nothing else runs: the runtime rounds
 	blockedFor    = 900 * time.Microsecond
 	watchQuiet    = 8 // ticks
+	watchCalm     = 1
 	dispatchShort = 2 * time.Millisecond
 	dispatchLong  = 100 * time.Millisecond
 	slowEvents    = 16
+	calmEvents    = 4 // in a tick, at most, where little comes
 )
 
 // wakeUp sees to it that the watchdog ticks. The worker calls it behind the word
@@ -84,6 +87,9 @@ func (g *watchdog) tick() {
 		g.quiet = 0
 	}
 	g.adjust(busy)
+	handled := g.handled()
+	g.loop.calm.Store(handled-g.seen <= calmEvents)
+	g.seen = handled
 	if g.dispatching.Load() {
 		if g.blocked.Load() >= 2 {
 			g.until = now.Add(dispatchLong)
@@ -94,7 +100,7 @@ func (g *watchdog) tick() {
 			g.quiet = 0
 		}
 	}
-	if g.quiet >= watchQuiet {
+	if g.quiet >= g.patience() {
 		g.ticking.Store(false)
 		// A worker looks at ticking behind its word, and we at its word behind
 		// ticking: one of us sees the other. It is the same with leave.
@@ -107,6 +113,15 @@ func (g *watchdog) tick() {
 		g.quiet = 0
 	}
 	g.timer.Reset(watchTick)
+}
+
+// patience is after how many quiet ticks it stops: soon where little comes, and a tick
+// costs as much as an event.
+func (g *watchdog) patience() int {
+	if !g.loop.calm.Load() || !g.loop.watches() {
+		return watchQuiet
+	}
+	return watchCalm
 }
 
 // idle reports whether all workers wait.
