@@ -37,14 +37,23 @@ func (e *event) prepared(c protocol.Codec) *ws.Prepared {
 		if e.bare {
 			m.Pos, m.Prev = Position{}, 0
 		}
-		p, err := c.Append(nil, &m)
+		b := encodings.Get().(*[]byte)
+		p, err := c.Append((*b)[:0], &m)
 		if err != nil { // Parse and Marshal let nothing pass that one codec cannot say
-			p, _ = c.Append(nil, &Message{Type: m.Type, Room: m.Room, Pos: m.Pos, Prev: m.Prev, Mid: m.Mid, Key: m.Key, From: m.From})
+			p, _ = c.Append((*b)[:0], &Message{Type: m.Type, Room: m.Room, Pos: m.Pos, Prev: m.Prev, Mid: m.Mid, Key: m.Key, From: m.From})
 		}
 		e.made[c] = e.prepare(c, p)
+		if *b = p; cap(p) <= maxEncoding {
+			encodings.Put(b)
+		}
 	}
 	return e.made[c]
 }
+
+// encodings are buffers in which messages are encoded: ws.Prepare copies.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxEncoding = 16 << 10 // bytes that one keeps
 
 func (e *event) prepare(c protocol.Codec, p []byte) *ws.Prepared {
 	prep := ws.Prepare(typeOf(c), p)
