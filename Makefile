@@ -32,9 +32,9 @@ else
 	cd bench && go run . -write ../docs -command 'make bench'
 endif
 
-# The hub of live beside others with rooms, in 10 minutes: writes docs/benchmarks-live.md.
+# The hub of live beside others with rooms, in 12 minutes: writes docs/benchmarks-live.md.
 bench-live:
-	cd bench && go run . -live -rounds 7 -write ../docs -command 'make bench-live'
+	cd bench && go run . -live -rounds 7 -budget 12m -write ../docs -command 'make bench-live'
 
 # The benchmarks of our packages, or with `make microbench BENCH=Mask` those whose names match.
 BENCH ?= .

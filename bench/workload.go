@@ -92,15 +92,18 @@ func liveWorkloads() []workload {
 		return workload{name: "live-" + name, title: title, unit: "delivery", plan: p, job: servers.Job{Live: true}, rounds: 3}
 	}
 	apart := rooms("500-100", "5,000 sessions in 500 rooms, 100 publishes a second", load.Plan{Connections: sessions, Rooms: 500, Rate: 100})
-	apart.weight = 3
+	apart.weight, apart.rounds = 3, 5
 	stall := rooms("stall", "500 sessions in one room, 100 publishes of 4 KiB a second; then with 10 more that read nothing",
 		load.Plan{Connections: 500, Rate: 100, Sizes: load.Sizes{{Bytes: 4 << 10, Weight: 1}}})
 	stall.weight, stall.stalled, stall.silent, stall.rounds = 2, 10, true, 7
 	return []workload{
 		rooms("1-100", "5,000 sessions in one room, 100 publishes a second", load.Plan{Connections: sessions, Rate: 100}),
-		rooms("1-flat", "5,000 sessions in one room, 16 messages in flight", load.Plan{Connections: sessions, Depth: 16}),
+		// 64 is as many as the hub takes from one session by default.
+		rooms("1-flat", "5,000 sessions in one room, flat out, 64 messages in flight", load.Plan{Connections: sessions, Depth: 64}),
+		rooms("1-flat-16", "5,000 sessions in one room, flat out, 16 messages in flight", load.Plan{Connections: sessions, Depth: 16}),
 		apart,
-		rooms("500-flat", "5,000 sessions in 500 rooms, 16 messages in flight in each", load.Plan{Connections: sessions, Rooms: 500, Depth: 16}),
+		rooms("500-flat", "5,000 sessions in 500 rooms, flat out, 64 messages in flight in each", load.Plan{Connections: sessions, Rooms: 500, Depth: 64}),
+		rooms("500-flat-16", "5,000 sessions in 500 rooms, flat out, 16 messages in flight in each", load.Plan{Connections: sessions, Rooms: 500, Depth: 16}),
 		stall,
 	}
 }
