@@ -35,7 +35,7 @@ type Memory struct {
 	set   MemoryOptions
 	epoch string
 
-	mu        sync.Mutex // guards what follows; held while delivering
+	mu        sync.RWMutex // guards what follows; held while delivering
 	seq       uint64
 	rooms     map[string]*record
 	stored    list.List // of *stored, oldest first
@@ -58,6 +58,8 @@ type record struct {
 	msgs   []*stored // by Seq
 	latest latest[*stored]
 	subs   []*memorySub
+
+	passing sync.Mutex // held, with mu for reading, while delivering what is not stored
 }
 
 // stored is a message in a record.
@@ -124,16 +126,15 @@ func (b *Memory) Publish(p *Publish, done func(Stored, error)) {
 }
 
 func (b *Memory) publish(p *Publish) (Stored, error) {
+	m := *p.Message
+	keep := p.Room.Retention
+	if m.Volatile || keep.History == 0 && !keep.Keys {
+		return Stored{}, b.pass(p.Room.Name, &m)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return Stored{}, ErrUnavailable
-	}
-	m := *p.Message
-	keep := p.Room.Retention
-	if m.Volatile || keep.History == 0 && !keep.Keys {
-		b.deliver(b.rooms[p.Room.Name], &m)
-		return Stored{}, nil
 	}
 	now := time.Now()
 	var key dedupeKey
@@ -158,6 +159,38 @@ func (b *Memory) publish(p *Publish) (Stored, error) {
 	b.store(r, &m, now)
 	b.deliver(r, &m)
 	return Stored{Pos: b.position(keep, b.seq, m.Mid)}, nil
+}
+
+// pass delivers a message that is not stored. Rooms do not wait for each other then, unless
+// somebody watches more than one.
+func (b *Memory) pass(room string, m *Message) error {
+	if done, err := b.passAlone(room, m); done {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrUnavailable
+	}
+	b.deliver(b.rooms[room], m)
+	return nil
+}
+
+// passAlone does so if nobody watches a wildcard.
+func (b *Memory) passAlone(room string, m *Message) (done bool, err error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	switch r := b.rooms[room]; {
+	case b.closed:
+		return true, ErrUnavailable
+	case len(b.wilds) > 0:
+		return false, nil
+	case r != nil:
+		r.passing.Lock()
+		defer r.passing.Unlock()
+		b.deliver(r, m)
+	}
+	return true, nil
 }
 
 // position is what a publisher is told: rooms without a history have none.

@@ -189,12 +189,16 @@ func (s *Session) landed(n int) {
 
 // store hands a message to the broker.
 func (h *Hub) store(p *publication, done func(Stored, error)) {
-	m := p.message
-	m.ID = 0
-	if p.kind.retention.Keys && m.Key == "" {
-		m.Key = m.Type
+	m := &p.message
+	if m.ID > 0 || p.kind.retention.Keys && m.Key == "" {
+		own := *m
+		if own.ID = 0; own.Key == "" && p.kind.retention.Keys {
+			own.Key = own.Type
+		}
+		m = &own
 	}
-	h.broker.Publish(&Publish{Room: Room{m.Room, p.kind.retention}, Message: &m, DedupeKey: p.key}, done)
+	p.out = Publish{Room: Room{m.Room, p.kind.retention}, Message: m, DedupeKey: p.key}
+	h.broker.Publish(&p.out, done)
 }
 
 // published tells the client what became of its message.

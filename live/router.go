@@ -113,6 +113,7 @@ type publication struct {
 	message Message
 	key     string // for the broker to know it again
 	answer  any
+	out     Publish // as the broker gets it
 }
 
 // OnPublish has f called for each message that a client publishes to a room that
