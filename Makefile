@@ -33,8 +33,9 @@ else
 endif
 
 # The hub of live beside others with rooms, in 12 minutes: writes docs/benchmarks-live.md.
+ROUNDS ?= 7
 bench-live:
-	cd bench && go run . -live -rounds 7 -budget 12m -write ../docs -command 'make bench-live'
+	cd bench && go run . -live -rounds $(ROUNDS) -budget 12m -write ../docs -command 'make bench-live ROUNDS=$(ROUNDS)'
 
 # The benchmarks of our packages, or with `make microbench BENCH=Mask` those whose names match.
 BENCH ?= .

@@ -29,8 +29,9 @@ type sample struct {
 	Counted              bool
 	Reads, Writes, Calls float64 // system calls per unit, the last one all of them
 
-	// Stalled is P99 of a second run, with connections that read nothing, and Moved is that over P99.
-	Stalled, Moved float64
+	// Stalled is P99 of a second run, with connections that read nothing, Calm that of a third without
+	// them, and Moved is how many times the one the other is. The server is fresh in neither.
+	Stalled, Calm, Moved float64
 
 	// Bytes of memory per connection: once they are open, after a message each, and after a collection.
 	Open, Used, Collected float64
@@ -85,19 +86,28 @@ func (b *bench) run(ctx context.Context, w workload, server servers.Server, l le
 	n := float64(r.Received)
 	s = sample{CPU: r.ServerCPU / n, Rate: n / r.Seconds, Load: r.CPU / n, P50: float64(r.Latency.P50) / 1e9, P99: float64(r.Latency.P99) / 1e9}
 	if w.stalled > 0 {
-		again := plan
-		again.Connections, again.Stalled = plan.Connections+w.stalled, w.stalled
-		r, err := load.Run(ctx, again)
-		if err := cmp.Or(err, sound(r)); err != nil {
-			return s, fmt.Errorf("with %d that read nothing: %w", w.stalled, err)
+		if s.Stalled, err = b.again(ctx, plan, w.stalled); err == nil {
+			s.Calm, err = b.again(ctx, plan, 0)
 		}
-		s.Stalled = float64(r.Latency.P99) / 1e9
-		s.Moved = s.Stalled / s.P99
+		if err != nil {
+			return s, err
+		}
+		s.Moved = s.Stalled / s.Calm
 	}
 	if l.count > 0 {
 		err = b.count(ctx, p, plan, l.count, &s)
 	}
 	return s, err
+}
+
+// again runs the plan once more, with so many connections besides that read nothing, and returns P99.
+func (b *bench) again(ctx context.Context, plan load.Plan, stalled int) (p99 float64, err error) {
+	plan.Connections, plan.Stalled = plan.Connections+stalled, stalled
+	r, err := load.Run(ctx, plan)
+	if err := cmp.Or(err, sound(r)); err != nil {
+		return 0, fmt.Errorf("again, with %d that read nothing: %w", stalled, err)
+	}
+	return float64(r.Latency.P99) / 1e9, nil
 }
 
 // count adds the system calls. They are counted in a run of their own, because counting costs the server: from when the

@@ -43,6 +43,7 @@ func (t *table) rows() (rows []row) {
 		r.Collected = middle(func(s sample) float64 { return s.Collected })
 		r.Used = middle(func(s sample) float64 { return s.Used })
 		r.Stalled = middle(func(s sample) float64 { return s.Stalled })
+		r.Calm = middle(func(s sample) float64 { return s.Calm })
 		r.Moved = middle(func(s sample) float64 { return s.Moved })
 		if !t.memory {
 			r.CPU = middle(func(s sample) float64 { return s.CPU })
@@ -117,7 +118,7 @@ func (t *table) header() []string {
 	if t.job.Live {
 		head := []string{"server", "CPU µs/" + t.unit, "±", "× best rival", "reads", "writes", "calls", plural[t.unit] + "/s", "p50", "p99"}
 		if t.stalled > 0 {
-			head = append(head, fmt.Sprintf("p99, %d stalled", t.stalled), "moved")
+			head = append(head, fmt.Sprintf("p99, %d stalled", t.stalled), "p99, none", "moved")
 		}
 		return head
 	}
@@ -140,7 +141,7 @@ func (t *table) fields(r row, floor, rival float64) []string {
 	}
 	f = append(append(append(f, ratio(v, rival)), calls...), fmt.Sprintf("%.0f", r.Rate), brief(r.P50), brief(r.P99))
 	if t.stalled > 0 {
-		f = append(f, brief(r.Stalled), fmt.Sprintf("%+.0f%%", 100*(r.Moved-1)))
+		f = append(f, brief(r.Stalled), brief(r.Calm), fmt.Sprintf("%+.0f%%", 100*(r.Moved-1)))
 	}
 	return f
 }

@@ -99,9 +99,9 @@ func (s *schedule) need(tables []*table, round int) (fixed time.Duration, length
 				if d += l.warmup; l.count > 0 {
 					d += l.count + s.around(t.workload) // the connections once more
 				}
-				if t.stalled > 0 { // likewise
-					lengths += max(1, t.weight) * len(t.cells)
-					d += l.warmup + s.around(t.workload)
+				if t.stalled > 0 { // twice more
+					lengths += 2 * max(1, t.weight) * len(t.cells)
+					d += 2 * (l.warmup + s.around(t.workload))
 				}
 			}
 			fixed += d * time.Duration(len(t.cells))
@@ -167,8 +167,8 @@ func (s *schedule) run(ctx context.Context, b *bench, w watcher) error {
 					took -= l.warmup + l.measure + l.count
 				}
 				if t.stalled > 0 {
-					took -= l.warmup + l.measure
-					expected *= 2
+					took -= 2 * (l.warmup + l.measure)
+					expected *= 3
 				}
 				if l.count > 0 && !t.memory {
 					expected *= 2

@@ -93,7 +93,7 @@ func liveWorkloads() []workload {
 	}
 	apart := rooms("500-100", "5,000 sessions in 500 rooms, 100 publishes a second", load.Plan{Connections: sessions, Rooms: 500, Rate: 100})
 	apart.weight, apart.rounds = 3, 5
-	stall := rooms("stall", "500 sessions in one room, 100 publishes of 4 KiB a second; then with 10 more that read nothing",
+	stall := rooms("stall", "500 sessions in one room, 100 publishes of 4 KiB a second; then with 10 more that read nothing, and again without",
 		load.Plan{Connections: 500, Rate: 100, Sizes: load.Sizes{{Bytes: 4 << 10, Weight: 1}}})
 	stall.weight, stall.stalled, stall.silent, stall.rounds = 2, 10, true, 7
 	return []workload{
