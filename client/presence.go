@@ -105,7 +105,9 @@ func (r *Room) crowded(l *link, m *protocol.Message) {
 		*k = crowd{version: p.Version, users: p.Count.Users, sessions: p.Count.Sessions, asking: k.asking}
 	case k.asking:
 		return // what is asked for replaces it
-	case k.members == nil || p.Version != k.version+1:
+	case p.Version <= k.version:
+		return // it is in what a snapshot said
+	case k.members == nil || p.Version > k.version+1:
 		r.askPresence(l)
 		return
 	default:

@@ -41,6 +41,7 @@ func TestPresence(t *testing.T) {
 		p.send(`{"type":"$presence","room":"room:7","data":{"version":15,"join":[{"user":"eve","session":"s15"}]}}`)
 		p.quiet() // it is asked once
 		p.send(`{"type":"$ok","re":%d,"room":"room:7","data":{"version":15,"users":[{"user":"eve","sessions":[{"session":"s15"}]}]}}`, m.ID)
+		p.send(`{"type":"$presence","room":"room:7","data":{"version":15,"leave":[{"user":"eve","session":"s15"}]}}`) // overtaken by the reply
 		p.send(`{"type":"$presence","room":"room:7","data":{"version":16,"join":[{"user":"fay","session":"s16"}]}}`)
 		// Both changes may be told by one call.
 		l.take()

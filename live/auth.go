@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -105,10 +106,10 @@ func (s *Session) authenticate(ctx context.Context, token string) error {
 	return nil
 }
 
-func (s *Session) ask(ctx context.Context, c Credentials) (Identity, error) {
+func (s *Session) ask(ctx context.Context, c Credentials) (*identity, error) {
 	if c.Token != "" {
 		if err := protocol.CheckToken(c.Token); err != nil {
-			return Identity{}, err
+			return nil, err
 		}
 	}
 	c.RemoteAddr = s.conn.RemoteAddr().String()
@@ -118,7 +119,13 @@ func (s *Session) ask(ctx context.Context, c Credentials) (Identity, error) {
 	}
 	if err == nil && who.User != "" {
 		if e := protocol.CheckUser(who.User); e != nil {
-			return Identity{}, errors.New("live: Authenticate returned a bad user name: " + e.Message)
+			return nil, errors.New("live: Authenticate returned a bad user name: " + e.Message)
+		}
+	}
+	var info json.RawMessage
+	if err == nil {
+		if info, err = encodeInfo(who.Info); err != nil {
+			return nil, err
 		}
 	}
 	var e *Error
@@ -126,13 +133,13 @@ func (s *Session) ask(ctx context.Context, c Credentials) (Identity, error) {
 		s.hub.logger().Info("live: a client was not let in", "session", s.id, "remote", c.RemoteAddr, "error", err)
 		err = protocol.Errorf(protocol.CodeUnauthorized, "the token was refused")
 	}
-	return who, err
+	return &identity{Identity: who, info: info}, err
 }
 
 // become makes the session that identity's.
-func (s *Session) become(who Identity) {
+func (s *Session) become(who *identity) {
 	s.mu.Lock() // expire must not put its grace in place of this one's end
-	s.who.Store(&identity{Identity: who})
+	s.who.Store(who)
 	if who.Expires.IsZero() {
 		s.hub.deadlines.clear(&s.expiry)
 	} else {
@@ -162,7 +169,7 @@ func (s *Session) expire() {
 	if who == nil || who.Expires.After(time.Now()) {
 		return // refreshed meanwhile
 	}
-	if s.who.CompareAndSwap(who, &identity{who.Identity, true}) {
+	if s.who.CompareAndSwap(who, &identity{who.Identity, who.info, true}) {
 		s.hub.deadlines.set(&s.expiry, time.Now().Add(s.hub.set.Limits.ExpiryGrace), func() {
 			if w := s.who.Load(); w != nil && w.expired {
 				s.conn.Close(protocol.StatusUnauthorized, "the identity has expired")
@@ -232,7 +239,13 @@ func (s *Session) refreshed(m *Message) error {
 	for _, one := range all {
 		if err := s.mayJoin(ctx, one.r.name, one.r.kind, ""); err != nil {
 			s.removed(one, protocol.LeftForbidden)
+			continue
 		}
+		one.r.mu.Lock()
+		if one.r.members[s.conn] == one {
+			one.r.appears(s) // its Info may be another one
+		}
+		one.r.mu.Unlock()
 	}
 	return nil
 }

@@ -90,6 +90,20 @@ func ExampleRoomOptions() {
 	hub.ConfigureRooms("prices:*", live.RoomOptions{Slow: live.Latest})
 }
 
+// Who is in a room.
+func ExampleRoomHandle_Present() {
+	hub := live.NewHub(&live.Options{
+		Authenticate: func(context.Context, live.Credentials) (live.Identity, error) {
+			return live.Identity{User: "ann", Info: map[string]string{"color": "red"}}, nil
+		},
+	})
+	defer hub.Close()
+	hub.ConfigureRooms("room:*", live.RoomOptions{Presence: true})
+	crowd, err := hub.Room("room:7").Present(context.Background())
+	fmt.Println(crowd.Users, err)
+	// Output: 0 <nil>
+}
+
 // Counters for expvar, and a log of what handlers take.
 func ExampleHooks() {
 	counts := new(expvar.Map) // or expvar.NewMap("live"), which publishes it at /debug/vars

@@ -32,13 +32,14 @@ type Hub struct {
 	handlers   map[string]Handler
 	middleware []func(Handler) Handler
 
-	addresses addresses
-	deadlines deadlines
-	orders    orders
-	rooms     rooms
-	recent    recentBudget
-	publishes atomic.Int64 // under way
-	panics    atomic.Int64
+	addresses  addresses
+	deadlines  deadlines
+	orders     orders
+	rooms      rooms
+	neighbours neighbours
+	recent     recentBudget
+	publishes  atomic.Int64 // under way
+	panics     atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	sessions map[*Session]struct{}
@@ -62,6 +63,7 @@ func NewHub(o *Options) *Hub {
 		h.broker, h.owned = NewMemory(nil), true
 	}
 	h.rooms.hub = h
+	h.neighbours.node = "n" + rand.Text()[:16]
 	h.recent.most = h.set.RecentBytes
 	h.server.Accept = h.Accept
 	h.server.Budget, h.server.Engine, h.server.Logger = h.set.Accept.Budget, h.set.Accept.Engine, h.set.Logger
@@ -167,6 +169,9 @@ func (h *Hub) logger() *slog.Logger {
 	}
 	return slog.Default()
 }
+
+// distributed says whether there may be other nodes.
+func (h *Hub) distributed() bool { return !h.owned }
 
 // Shutdown ends the Hub gently: nobody is let in any more, and sessions are told to
 // come back elsewhere ($drain) and closed with 1012, one after the other over

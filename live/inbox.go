@@ -113,7 +113,7 @@ func (s *Session) handle(ctx context.Context, m *Message) error {
 	case m.Type == protocol.TypeHistory:
 		return s.history(ctx, m)
 	case m.Type == protocol.TypePresence:
-		return protocol.Errorf(protocol.CodeUnsupported, "there is no presence in %s", m.Room)
+		return s.presence(m)
 	case m.Room != "":
 		return s.publishRequest(ctx, m)
 	}

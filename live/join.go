@@ -163,7 +163,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	if err != nil {
 		return err
 	}
-	m := &member{s: s, r: r}
+	m := &member{s: s, r: r, asks: d.Presence && r.crowd != nil}
 	var joined protocol.Joined
 	gap := ""
 	if r.keeps() {
@@ -200,7 +200,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 		return err
 	}
 	if old != nil {
-		old.end()
+		old.end(replaced)
 	}
 	ok := &Message{Type: protocol.TypeOK, Re: about.ID, Room: r.name, Pos: m.cursor}
 	s.sendControl(ok, joined)
@@ -212,6 +212,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	if !r.keeps() && !r.keys() {
 		m.serial = r.serial
 	}
+	r.appears(s)
 	s.feed.add(m)
 	r.mu.Unlock()
 	return nil
@@ -226,7 +227,7 @@ func (s *Session) removed(m *member, reason string) bool {
 	}
 	s.mu.Unlock()
 	if was {
-		m.end()
+		m.end(left)
 		s.sendControl(&Message{Type: protocol.TypeLeft, Room: m.r.name}, protocol.Left{Reason: reason})
 	}
 	return was
@@ -271,7 +272,7 @@ func (s *Session) leave(m *Message) error {
 		return protocol.Errorf(protocol.CodeNotJoined, "the session is not in %s", m.Room)
 	}
 	if member != nil {
-		member.end()
+		member.end(left)
 	}
 	s.answer(m, nil)
 	return nil

@@ -23,6 +23,10 @@ type member struct {
 	serial uint64   // likewise
 	skip   bool     // it was too slow under DropOldest
 
+	asks    bool   // who is there; does not change
+	shown   bool   // it has been told, and is told of changes; guarded by the room's mu
+	shownAs uint64 // as of which version
+
 	mu   sync.Mutex // held while it begins and while it is fed
 	gone bool
 }
@@ -36,8 +40,17 @@ func (m *member) lag(e *event) {
 	m.s.feed.add(m)
 }
 
+// ending is how a membership ends.
+type ending byte
+
+const (
+	left     ending = iota // it was meant to
+	lost                   // the connection broke: the client may be back soon
+	replaced               // the session has joined anew
+)
+
 // end ends the membership: nothing of the room is sent behind it.
-func (m *member) end() {
+func (m *member) end(how ending) {
 	r := m.r
 	m.mu.Lock() // first: enter may be about to make it a member
 	was := m.gone
@@ -47,6 +60,13 @@ func (m *member) end() {
 	if r.members[m.s.conn] == m {
 		delete(r.members, m.s.conn)
 		r.groups[m.s.codec].Remove(m.s.conn)
+		if m.shown {
+			r.crowd.groups[m.s.codec].Remove(m.s.conn)
+			m.shown = false
+		}
+		if how != replaced {
+			r.disappears(m.s, how == lost)
+		}
 	}
 	m.live = false
 	r.mu.Unlock()
@@ -77,7 +97,17 @@ func (m *member) step() fed {
 	}
 	r := m.r
 	r.mu.Lock()
-	if m.live || r.members[m.s.conn] != m {
+	if r.members[m.s.conn] != m {
+		r.mu.Unlock()
+		return fedAll
+	}
+	if m.asks && !m.shown {
+		if res := m.show(); res != fedSome {
+			r.mu.Unlock()
+			return res
+		}
+	}
+	if m.live {
 		r.mu.Unlock()
 		return fedAll
 	}

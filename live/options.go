@@ -138,6 +138,10 @@ type Identity struct {
 	User    string    // "" is a stranger
 	Expires time.Time // zero: never
 	Claims  any       // the application's own: Session.Identity returns it
+
+	// Info is told to everybody who sees who is in a room (RoomOptions.Presence):
+	// a name to show, a colour. It is encoded as JSON, once, and may have 1 KiB.
+	Info any
 }
 
 // Hooks hear of what happens, for metrics and traces. They are called where it

@@ -73,6 +73,14 @@ func (h *Hub) listen() {
 		panic("live: NewHub: " + err.Error())
 	}
 	h.cancels = append(h.cancels, cancel)
+	if !h.distributed() {
+		return
+	}
+	cancel, err = h.broker.Listen(nodeTopic, func(p []byte) { h.neighbours.heard(string(p)) })
+	if err != nil {
+		panic("live: NewHub: " + err.Error())
+	}
+	h.cancels = append(h.cancels, cancel)
 }
 
 // obey carries the orders out.

@@ -3,6 +3,7 @@ package live
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type room struct {
 	over   chan struct{} // closed when the last has gone
 
 	cancel func() // behind ready
+	crowd  *crowd // nil without presence
+
+	calling sync.Mutex // held while a call to other nodes is made and sent
 
 	mu      sync.Mutex // guards what follows
 	members map[*ws.Conn]*member
@@ -68,6 +72,9 @@ func (rs *rooms) enter(ctx context.Context, name string, k *kind) (*room, error)
 			ready: make(chan struct{}), over: make(chan struct{}), members: map[*ws.Conn]*member{}}
 		for c := range r.groups {
 			r.groups[c].Refused = r.refused
+		}
+		if k.set.Presence && !r.wild {
+			r.crowd = newCrowd(r)
 		}
 		r.healing = r.keeps() // until it is known where the room stands
 		if rs.all == nil {
@@ -116,9 +123,20 @@ func (rs *rooms) leave(r *room) {
 		r.cancel()
 	}
 	close(r.over)
+	r.endCrowd()
 	r.mu.Lock()
 	r.hub.recent.forget(r)
 	r.mu.Unlock()
+}
+
+// each calls f for each room that there is.
+func (rs *rooms) each(f func(r *room)) {
+	rs.mu.Lock()
+	all := slices.Collect(maps.Values(rs.all))
+	rs.mu.Unlock()
+	for _, r := range all {
+		f(r)
+	}
 }
 
 func (r *room) keeps() bool { return !r.wild && r.kind.retention.History > 0 }
@@ -138,6 +156,9 @@ func (r *room) begin() (err error) {
 	if r.cancel, err = r.hub.broker.Subscribe(r.key(), r); err != nil {
 		return err
 	}
+	if err := r.beginCrowd(); err != nil {
+		return err // leave cancels
+	}
 	ctx, done := context.WithTimeout(context.Background(), readTimeout)
 	defer done()
 	var head Position
@@ -150,7 +171,7 @@ func (r *room) begin() (err error) {
 		values, err = r.hub.broker.Latest(ctx, r.key())
 	}
 	if err != nil {
-		return err // leave cancels
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -58,6 +58,15 @@ type RoomOptions struct {
 	// published longest ago is forgotten. 0 means 10,000.
 	MaxKeys int
 
+	// Presence has members who ask for it told who is in the room, on all nodes, and
+	// who comes and goes; see also RoomHandle.Present.
+	Presence bool
+
+	// PresenceMax is how many sessions are told of one by one; in a room with more,
+	// only how many there are. 0 means 1000. A list that would fill more than half of
+	// Options.Accept.WriteQueue is not told either.
+	PresenceMax int
+
 	// CanJoin says whether a session may be in a room: nil lets it in, an *Error
 	// tells it why not, and another error is "forbidden". It is asked again after
 	// each $refresh; the token is empty then. nil lets everybody in.
@@ -99,8 +108,11 @@ func (h *Hub) ConfigureRooms(pattern string, o RoomOptions) {
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 10_000
 	}
+	if o.PresenceMax == 0 {
+		o.PresenceMax = 1000
+	}
 	switch {
-	case o.History < 0 || o.HistoryAge < 0 || o.MaxKeys < 0:
+	case o.History < 0 || o.HistoryAge < 0 || o.MaxKeys < 0 || o.PresenceMax < 0:
 		bad("a negative number")
 	case o.Slow == CatchUp && o.History == 0:
 		bad("CatchUp needs History")

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -57,6 +58,7 @@ type Session struct {
 // identity is who a session is.
 type identity struct {
 	Identity
+	info    json.RawMessage // its Info
 	expired bool
 }
 
@@ -130,8 +132,13 @@ func (s *Session) Closed(_ *ws.Conn, err error) {
 	rooms, calls := s.rooms, s.calls
 	s.rooms, s.calls, s.inbox, s.inboxed, s.cause = nil, nil, nil, 0, err
 	s.mu.Unlock()
+	how := lost
+	switch ws.CloseStatus(err) {
+	case ws.StatusNormalClosure, protocol.StatusUnauthorized, protocol.StatusSentAway:
+		how = left
+	}
 	for _, m := range rooms {
-		m.end()
+		m.end(how)
 	}
 	for _, call := range calls {
 		close(call)

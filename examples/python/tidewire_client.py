@@ -121,7 +121,9 @@ class Room:
             self.present = {s["session"]: (u.get("user"), s.get("info")) for u in d["users"] for s in u["sessions"]}
         elif self.count:
             self.present = {}
-        elif self.version is None or d["version"] != self.version + 1:
+        elif self.version is not None and d["version"] <= self.version:
+            return  # a snapshot said so already
+        elif self.version is None or d["version"] > self.version + 1:
             snapshot = {"type": "$presence", "room": self.name}
             return self.client.ask(snapshot, lambda m: m and m["type"] == "$ok" and self.presence(m["data"]))
         self.present.update({w["session"]: (w.get("user"), w.get("info")) for w in d.get("join", ())})
