@@ -55,6 +55,7 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 		Dedupe: s.hub.broker.Dedupe().Milliseconds(),
 	}
 	s.answer(m, w)
+	s.out.tellOutage(s)
 	if d.Ping > 0 {
 		s.ping(time.Duration(max(d.Ping, 1000)) * time.Millisecond)
 	}

@@ -63,6 +63,11 @@ type Broker interface {
 	// f does not block.
 	Listen(topic string, f func(p []byte)) (cancel func(), err error)
 
+	// Watch calls f with false when messages cannot be stored, and with true when they
+	// can again, until cancel is called, one at a time. It calls it at once if they
+	// cannot. f does not block. Publish may fail at any time, whatever f was told.
+	Watch(f func(available bool)) (cancel func())
+
 	// Dedupe is for how long a message's DedupeKey is known again.
 	Dedupe() time.Duration
 

@@ -246,3 +246,60 @@ func TestNoGapWhereNothingIsSkipped(t *testing.T) {
 		})
 	}
 }
+
+// ailing is a broker that says when it cannot store.
+type ailing struct {
+	*live.Memory
+	tell func(available bool)
+}
+
+func (a *ailing) Watch(f func(bool)) func() {
+	a.tell = f
+	return func() { a.tell = nil }
+}
+
+// Sessions are told when nothing can be stored, and when it can again: those that are
+// there, and those that come; none twice, and the last word is the truth.
+func TestDegraded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := &ailing{Memory: live.NewMemory(nil)}
+		defer b.Memory.Close()
+		k := newKit(t, &live.Options{Broker: b}, rooms(live.RoomOptions{History: 5}))
+		hello := func() *peer {
+			p := k.dial()
+			p.send(`{"type":"$hello","id":1}`)
+			p.want(`{"type":"$ok","re":1}`)
+			return p
+		}
+		first := hello()
+		b.tell(false)
+		b.tell(false)
+		first.want(`{"type":"$degraded","data":{"rooms":"stored"}}`)
+		second := hello()
+		second.want(`{"type":"$degraded","data":{"rooms":"stored"}}`)
+		b.tell(true)
+		first.want(`{"type":"$degraded","data":{"rooms":""}}`)
+		second.want(`{"type":"$degraded","data":{"rooms":""}}`)
+		for range 101 {
+			b.tell(false)
+			b.tell(true)
+		}
+		b.tell(false)
+		synctest.Wait()
+		first.send(`{"type":"$ping","id":7}`)
+		told := `{"rooms":""}`
+		for m := first.read(); m.Type != "$ok"; m = first.read() {
+			if told == string(m.Data) {
+				t.Errorf("told twice: %s", told)
+			}
+			told = string(m.Data)
+		}
+		if told != `{"rooms":"stored"}` {
+			t.Errorf("the last word is %s", told)
+		}
+		k.hub.Close()
+		if b.tell != nil {
+			t.Error("the broker is still watched")
+		}
+	})
+}

@@ -38,6 +38,7 @@ type Hub struct {
 	rooms      rooms
 	neighbours neighbours
 	recent     recentBudget
+	outage     outage
 	publishes  atomic.Int64 // under way
 	panics     atomic.Int64
 

@@ -464,6 +464,9 @@ func (b *Memory) Listen(topic string, f func(p []byte)) (cancel func(), err erro
 	}, nil
 }
 
+// Watch never calls f: memory is always there.
+func (b *Memory) Watch(func(available bool)) (cancel func()) { return func() {} }
+
 // String tells how much is stored.
 func (b *Memory) String() string {
 	b.mu.Lock()

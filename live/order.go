@@ -72,7 +72,7 @@ func (h *Hub) listen() {
 	if err != nil {
 		panic("live: NewHub: " + err.Error())
 	}
-	h.cancels = append(h.cancels, cancel)
+	h.cancels = append(h.cancels, cancel, h.broker.Watch(h.available))
 	if !h.distributed() {
 		return
 	}

@@ -14,12 +14,19 @@ type outbox struct {
 	mu    sync.Mutex
 	waits [][]byte
 	bytes int
+
+	outage bool // as the session was told last
 }
 
 // send sends a message, or keeps it until the queue has room.
 func (o *outbox) send(s *Session, p []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.put(s, p)
+}
+
+// put is send. Called with mu held.
+func (o *outbox) put(s *Session, p []byte) error {
 	if len(o.waits) == 0 {
 		err := s.conn.Write(context.Background(), typeOf(s.codec), p)
 		if !errors.Is(err, ws.ErrQueueFull) {
