@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"net"
@@ -39,7 +40,7 @@ type Hub struct {
 	neighbours neighbours
 	recent     recentBudget
 	outage     outage
-	publishes  atomic.Int64 // under way
+	flights    flights
 	panics     atomic.Int64
 
 	mu       sync.Mutex // guards what follows
@@ -64,6 +65,7 @@ func NewHub(o *Options) *Hub {
 		h.broker, h.owned = NewMemory(nil), true
 	}
 	h.rooms.hub = h
+	h.flights.seed = maphash.MakeSeed()
 	h.neighbours.node = "n" + rand.Text()[:16]
 	h.recent.most = h.set.RecentBytes
 	h.server.Accept = h.Accept

@@ -70,7 +70,8 @@ type Limits struct {
 	Inbox             int           // messages of a session that wait for a handler; 64
 	InboxBytes        int           // bytes of these; 256 KiB
 	SessionPublishes  int           // publishes of a session under way; 64
-	Publishes         int           // publishes of the Hub under way; 65,536
+	RoomPublishes     int           // publishes of clients to a room under way; 8,192
+	Publishes         int           // publishes of clients under way; 65,536
 	Calls             int           // calls to a session under way; 64
 	FaultRate, Faults int           // faults of a session forgiven a second, and at once; 1, 100
 	ReplyBytes        int           // of replies that wait beside the write queue; 64 KiB
@@ -95,6 +96,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Inbox, 64)
 	set(&l.InboxBytes, 256<<10)
 	set(&l.SessionPublishes, 64)
+	set(&l.RoomPublishes, 8_192)
 	set(&l.Publishes, 65_536)
 	set(&l.Calls, 64)
 	set(&l.FaultRate, 1)

@@ -131,12 +131,12 @@ func (s *Session) publish(p *publication) error {
 		return protocol.Errorf(protocol.CodeDraining, "this server is going")
 	}
 	q := s.pipes[room]
-	if !volatile && q != nil && q.full || s.flying >= l.SessionPublishes || !s.hub.flies(l.Publishes) {
+	if !volatile && q != nil && q.full || s.flying >= l.SessionPublishes || !s.hub.flights.begin(room, l.RoomPublishes, l.Publishes) {
 		if !volatile && q != nil {
 			q.full = true
 		}
 		s.mu.Unlock()
-		e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, Publishes)")
+		e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, RoomPublishes, Publishes)")
 		e.RetryAfter = 500
 		return e
 	}
@@ -158,7 +158,7 @@ func (s *Session) publish(p *publication) error {
 	case volatile:
 		s.hub.store(p, func(st Stored, err error) {
 			s.published(p, st, err)
-			s.landed(1)
+			s.landed(room, 1)
 		})
 	case first:
 		s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
@@ -166,18 +166,14 @@ func (s *Session) publish(p *publication) error {
 	return nil
 }
 
-// flies counts a publish of the Hub that is under way, unless there are too many.
-func (h *Hub) flies(most int) bool {
-	if h.publishes.Add(1) > int64(most) {
-		h.publishes.Add(-1)
-		return false
-	}
-	return true
+// landed ends the counting of publishes to a room, and the session, if it only waited
+// for them.
+func (s *Session) landed(room string, n int) {
+	s.hub.flights.end(room, n)
+	s.lands(n)
 }
 
-// landed ends the counting of publishes, and the session, if it only waited for them.
-func (s *Session) landed(n int) {
-	s.hub.publishes.Add(-int64(n))
+func (s *Session) lands(n int) {
 	s.mu.Lock()
 	s.flying -= n
 	leaves := s.leaving && s.flying == 0
@@ -230,7 +226,7 @@ func (s *Session) stored(q *pipe, p *publication, st Stored, err error) {
 	for _, f := range failed {
 		s.fail(&f.message, protocol.Errorf(protocol.CodeAborted, "a message before this one was not stored"))
 	}
-	s.landed(1 + len(failed))
+	s.landed(p.message.Room, 1+len(failed))
 	if next != nil {
 		s.hub.store(next, func(st Stored, err error) { s.stored(q, next, st, err) })
 	}

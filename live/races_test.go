@@ -112,8 +112,8 @@ func TestTooManyPublishes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newHeld()
 		defer b.Close()
-		k := newKit(t, &live.Options{Broker: b, Limits: live.Limits{SessionPublishes: 2, Publishes: 3}}, rooms(live.RoomOptions{History: 10}))
-		a, c := k.dial(), k.dial()
+		k := newKit(t, &live.Options{Broker: b, Limits: live.Limits{SessionPublishes: 2, RoomPublishes: 3, Publishes: 4}}, rooms(live.RoomOptions{History: 10}))
+		a, c, d := k.dial(), k.dial(), k.dial()
 		for i := range 2 {
 			a.send(`{"type":"n","id":%d,"room":"room:1"}`, i+1)
 		}
@@ -128,11 +128,16 @@ func TestTooManyPublishes(t *testing.T) {
 		c.send(`{"type":"n","id":1,"room":"room:1","volatile":true}`)
 		c.send(`{"type":"n","id":2,"room":"room:1"}`)
 		synctest.Wait()
-		a.send(`{"type":"n","id":6,"room":"room:3"}`) // the hub's bound
+		d.send(`{"type":"n","id":1,"room":"room:1"}`) // the room's bound
+		d.want(`{"type":"$error","re":1,"data":{"code":"busy"}}`)
+		d.send(`{"type":"n","id":2,"room":"room:3"}`)
+		synctest.Wait()
+		a.send(`{"type":"n","id":6,"room":"room:4"}`) // the hub's bound
 		a.want(`{"type":"$error","re":6,"data":{"code":"busy"}}`)
-		for range 3 {
+		for range 4 {
 			b.next(nil)
 		}
+		d.want(`{"type":"$ok","re":2}`)
 		a.want(`{"type":"$ok","re":2}`)
 		c.want(`{"type":"$ok","re":1}`)
 		c.want(`{"type":"$ok","re":2}`)

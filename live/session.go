@@ -266,12 +266,11 @@ func (s *Session) encode(m *Message, data any) ([]byte, error) {
 // drain tells the session to come back elsewhere, and closes it once what it has
 // published is stored.
 func (s *Session) drain() {
-	s.hub.publishes.Add(1)
 	s.mu.Lock()
 	s.leaving = true
 	s.flying++ // as if it published: it is not closed before it has been told
 	s.mu.Unlock()
 	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
 	s.sendControl(&Message{Type: protocol.TypeDrain}, protocol.Drain{Backoff: &b})
-	s.landed(1)
+	s.lands(1)
 }
