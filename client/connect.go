@@ -106,6 +106,7 @@ func (l *link) hello() {
 		h.Join = append(h.Join, j)
 		r.queued = false
 		r.beginJoin()
+		r.awaitJoined(l)
 		r.viaHello = true
 		l.joins++
 		l.viaHello[r.name] = true

@@ -233,6 +233,7 @@ func (r *Room) sendJoin(l *link, token string) {
 		pos = *j.Pos
 	}
 	j.Pos, j.Token = nil, token
+	r.awaitJoined(l)
 	l.ask(protocol.TypeJoin, r.name, pos, j, func(m *protocol.Message, err error) {
 		l.joins--
 		if err != nil {
@@ -245,10 +246,24 @@ func (r *Room) sendJoin(l *link, token string) {
 	})
 }
 
+// awaitJoined gives the answer to a join its time. c.mu is held.
+func (r *Room) awaitJoined(l *link) {
+	stop(r.retry)
+	if d := r.c.o.CallTimeout; d > 0 {
+		id := r.joinID
+		r.retry = r.c.after(d, func() {
+			if r.joinID == id && r.joining {
+				l.drop(fmt.Errorf("no answer to the join of %s within %v: %w", r.name, d, context.DeadlineExceeded), false)
+			}
+		})
+	}
+}
+
 // joinAnswered takes the answer to a join. c.mu is held.
 func (r *Room) joinAnswered(l *link, m *protocol.Message) {
 	c := r.c
 	r.joining = false
+	stop(r.retry)
 	if m.Type == protocol.TypeError {
 		e := failure(m)
 		r.failures++

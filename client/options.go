@@ -61,8 +61,8 @@ type Options struct {
 	// for everything without a room.
 	Inbox Inbox
 
-	// CallTimeout bounds Call, Send without a room, History, and the answer to $hello, beside their ctx.
-	// 0 means 30 s; negative means that ctx alone does.
+	// CallTimeout bounds Call, Send without a room and History, beside their ctx. An answer to $hello or
+	// to a join that takes longer costs the connection. 0 means 30 s; negative means no bound.
 	CallTimeout time.Duration
 
 	// MaxCalls is how many calls are under way at once; more of them wait in the

@@ -50,7 +50,7 @@ type Room struct {
 	isLive  bool
 	// viaHello says that the reply will be one without re.
 	viaHello bool
-	retry    *time.Timer
+	retry    *time.Timer // joins again, or gives up the answer to a join
 	failures int    // joins in a row that the server had us repeat
 	brokenAt uint64 // where prev was last found to be above
 

@@ -468,3 +468,34 @@ func TestThousandRooms(t *testing.T) {
 		}
 	})
 }
+
+// A join that is never answered costs the connection, and is sent again on the next one: by $join and in $hello.
+func TestUnansweredJoin(t *testing.T) {
+	run(t, func(t *testing.T, s *server) {
+		c, p := s.connect(&client.Options{CallTimeout: 7 * time.Second})
+		r, _ := room(t, c, "room:7", nil)
+		start := time.Now()
+		done := result(func() error { return r.Join(t.Context()) })
+		p.expect("$join")
+		for range 2 {
+			p = s.next() // the connection was given up
+			if d := time.Since(start); d < 7*time.Second || d > 8*time.Second {
+				t.Errorf("given up after %v", d)
+			}
+			start = time.Now()
+			p.welcome()
+			if h := p.helloData(); len(h.Join) != 1 || h.Join[0].Room != "room:7" {
+				t.Fatalf("joins %v", h.Join)
+			}
+		}
+		p.send(`{"type":"$ok","room":"room:7","pos":{"epoch":"k","seq":3},"data":{"recovered":false,"head":3}}`)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		p.quiet()
+		if c.State().Phase != client.Open {
+			t.Error("an answered join cost the connection")
+		}
+	})
+}
