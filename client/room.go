@@ -51,8 +51,8 @@ type Room struct {
 	// viaHello says that the reply will be one without re.
 	viaHello bool
 	retry    *time.Timer // joins again, or gives up the answer to a join
-	failures int    // joins in a row that the server had us repeat
-	brokenAt uint64 // where prev was last found to be above
+	failures int         // joins in a row that the server had us repeat
+	brokenAt uint64      // where prev was last found to be above
 
 	got   Position // of the last message received
 	pos   Position // of the last message handed to a callback
