@@ -23,7 +23,7 @@ func (r *Room) Send(ctx context.Context, typ string, v any) (Position, error) {
 
 // Set is Send for the value of a key, in rooms that keep the latest value of each.
 func (r *Room) Set(ctx context.Context, key, typ string, v any) (Position, error) {
-	if e := protocol.CheckMid(key); e != nil {
+	if e := protocol.CheckKey(key); e != nil {
 		return Position{}, wrap("send to "+r.name, e)
 	}
 	return r.publish(ctx, key, typ, v)

@@ -47,6 +47,9 @@ func TestSend(t *testing.T) {
 				t.Errorf("type %q: %v", bad, err)
 			}
 		}
+		if _, err := r.Set(t.Context(), "two words", "reading", 1); err == nil || !strings.HasPrefix(err.Error(), "client: send to room:7: invalid: key ") {
+			t.Errorf("a bad key: %v", err)
+		}
 		p.quiet()
 	})
 }

@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,26 @@ func TestVolatileFails(t *testing.T) {
 		b.Close()
 		a.send(`{"type":"n","id":1,"room":"room:7","volatile":true}`)
 		a.want(`{"type":"$error","re":1,"data":{"code":"unavailable"}}`)
+	})
+}
+
+// A key of OnPublish's own that is none fails that publish, and the log says that it was the key.
+func TestBadKeyOfOnPublish(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log strings.Builder
+		k := newKit(t, &live.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(h *live.Hub) {
+			rooms(live.RoomOptions{})(h)
+			live.OnPublish(h, "room:*", func(_ context.Context, p *live.Publication[any]) error {
+				p.Key = long(65)
+				return nil
+			})
+		})
+		a := k.dial()
+		a.send(`{"type":"n","id":1,"room":"room:1"}`)
+		a.want(`{"type":"$error","re":1,"data":{"code":"internal"}}`)
+		if !strings.Contains(log.String(), "OnPublish gave a bad key: key is longer than 64 bytes") {
+			t.Errorf("logged %s", log.String())
+		}
 	})
 }
 

@@ -214,9 +214,9 @@ func TestApplication(t *testing.T) {
 		if m := a.want(`{"type":"n","from":"bot","volatile":true}`); !m.Pos.IsZero() {
 			t.Error("a volatile message has a position")
 		}
-		for name, opt := range map[string]live.PublishOption{"from": live.WithFrom("a\nb"), "key": live.WithKey("a b"), "id": live.WithID(long(100))} {
-			if _, err := k.hub.Room("room:1").Publish(t.Context(), "n", 1, opt); err == nil {
-				t.Errorf("a bad %s was published", name)
+		for name, opt := range map[string]live.PublishOption{"user": live.WithFrom("a\nb"), "key": live.WithKey(long(65)), "mid": live.WithID(long(65))} {
+			if _, err := k.hub.Room("room:1").Publish(t.Context(), "n", 1, opt); err == nil || !strings.Contains(err.Error(), ": "+name+" ") {
+				t.Errorf("a bad %s was published, or blamed on another name: %v", name, err)
 			}
 		}
 		if !s.Leave("room:1", "enough") || s.Leave("room:1", "enough") {

@@ -74,11 +74,14 @@ func (r RoomHandle) Publish(ctx context.Context, typ string, data any, opts ...P
 		o(p)
 	}
 	m := &p.message
-	for _, name := range []string{m.Mid, m.Key} {
-		if name != "" {
-			if err := protocol.CheckMid(name); err != nil {
-				return fail(err)
-			}
+	if m.Mid != "" {
+		if err := protocol.CheckMid(m.Mid); err != nil {
+			return fail(err)
+		}
+	}
+	if m.Key != "" {
+		if err := protocol.CheckKey(m.Key); err != nil {
+			return fail(err)
 		}
 	}
 	if m.From != "" {

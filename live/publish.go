@@ -43,7 +43,7 @@ func (s *Session) publishRequest(ctx context.Context, m *Message) error {
 		}
 	}
 	if key := p.message.Key; key != "" {
-		if err := protocol.CheckMid(key); err != nil {
+		if err := protocol.CheckKey(key); err != nil {
 			return fmt.Errorf("live: OnPublish gave a bad key: %w", errors.New(err.Message))
 		}
 	}

@@ -48,7 +48,7 @@ func stable(t *testing.T, m protocol.Message) {
 	if err != nil || !bytes.Equal(again, b) {
 		t.Fatalf("%q is written again as %q, %v", b, again, err)
 	}
-	for _, e := range []*protocol.Error{check(protocol.CheckType, m.Type), check(protocol.CheckRoom, m.Room), check(protocol.CheckMid, m.Mid), check(protocol.CheckMid, m.Key), check(protocol.CheckUser, m.From)} {
+	for _, e := range []*protocol.Error{check(protocol.CheckType, m.Type), check(protocol.CheckRoom, m.Room), check(protocol.CheckMid, m.Mid), check(protocol.CheckKey, m.Key), check(protocol.CheckUser, m.From)} {
 		if e != nil {
 			t.Fatalf("%+v: %v", m, e)
 		}

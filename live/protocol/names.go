@@ -33,8 +33,11 @@ func CheckType(s string) *Error { return typeRule.check(s) }
 // see [IsWildcard].
 func CheckRoom(s string) *Error { return roomRule.check(s) }
 
-// CheckMid returns what is wrong with the id of a message, or with a key, or nil.
+// CheckMid returns what is wrong with the id of a message, or nil.
 func CheckMid(s string) *Error { return midRule.check(s) }
+
+// CheckKey returns what is wrong with the key of a message, or nil.
+func CheckKey(s string) *Error { return keyRule.check(s) }
 
 // CheckUser returns what is wrong with the name of a user, or nil.
 func CheckUser(s string) *Error { return userRule.check(s) }

@@ -10,10 +10,10 @@ import (
 func TestNames(t *testing.T) {
 	const invalid, tooLarge = protocol.CodeInvalid, protocol.CodeTooLarge
 	checks := map[string]func(string) *protocol.Error{
-		"type": protocol.CheckType, "room": protocol.CheckRoom, "mid": protocol.CheckMid, "user": protocol.CheckUser, "token": protocol.CheckToken,
+		"type": protocol.CheckType, "room": protocol.CheckRoom, "mid": protocol.CheckMid, "key": protocol.CheckKey, "user": protocol.CheckUser, "token": protocol.CheckToken,
 	}
 	for kind, max := range map[string]int{
-		"type": protocol.MaxType, "room": protocol.MaxRoom, "mid": protocol.MaxMid, "user": protocol.MaxUser, "token": protocol.MaxToken,
+		"type": protocol.MaxType, "room": protocol.MaxRoom, "mid": protocol.MaxMid, "key": protocol.MaxMid, "user": protocol.MaxUser, "token": protocol.MaxToken,
 	} {
 		for _, tc := range []struct{ name, code string }{
 			{"a", ""},
