@@ -141,7 +141,7 @@ class Client:
         self.rooms, self.handlers, self.pending, self.replies, self.tasks = {}, {}, [], {}, set()
         self.backoff, self.dedupe, self.ids, self.why, self.refusals = (500, 20000), 120000, 0, "hello", 0
         self.conn = self.outbox = self.user = self.session = self.ended = self.runner = None
-        self.ready, self.changed, self.slots = False, asyncio.Event(), asyncio.Semaphore(PUBLISHES)
+        self.ready, self.drained, self.changed, self.slots = False, False, asyncio.Event(), asyncio.Semaphore(PUBLISHES)
 
     def room(self, name, last=0, pos=None, token="", presence=False, **callbacks):
         """callbacks: on_message(m), on_gap(data), on_live(data), on_left(reason), on_presence(present)."""
@@ -251,7 +251,8 @@ class Client:
             self.why = "refused" if code == 4401 else self.why
             n = 1 if time.monotonic() - began >= 5 else n + 1
             least, most = self.backoff
-            wait = most if code in (1008, 1009) else random.uniform(least, min(most, least * 2 ** min(n, 30)))
+            top = most if self.drained else min(most, least * 2 ** min(n, 30))
+            wait, self.drained = most if code in (1008, 1009) else random.uniform(least, top), False
             log.info("lost (%s %s), back in %d ms", code, reason, wait)
             await asyncio.sleep(wait / 1000)
 
@@ -321,7 +322,7 @@ class Client:
             if room:
                 room.receive(m)
         elif typ == "$drain":
-            self.backoff = m["data"]["backoff"]
+            self.backoff, self.drained = m["data"]["backoff"], True
         elif not typ.startswith("$") or "id" in m:
             task = asyncio.create_task(self.answer(m))
             self.tasks.add(task)
