@@ -153,6 +153,23 @@ func TestPagesKeepToThePolicy(t *testing.T) {
 	}
 }
 
+// A script is something that a beginner reads in one go.
+func TestScriptsAreSmall(t *testing.T) {
+	names, err := fs.Glob(os.DirFS("pages"), "*.js")
+	if err != nil || len(names) < 10 {
+		t.Fatalf("found %d scripts: %v", len(names), err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile("pages/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(data), "\n"); n >= 150 {
+			t.Errorf("%s has %d lines: split it by its nouns", name, n)
+		}
+	}
+}
+
 // Each control has a name that a screen reader can say.
 func TestControlsHaveLabels(t *testing.T) {
 	html := body(t, get(t, "GET", "/"))

@@ -280,6 +280,11 @@ func TestTwoTabs(t *testing.T) {
 	ada.here("Ada (you),Grace")
 	grace.here("Ada,Grace (you)")
 	ada.sees("", "typed in the dark")
+	grace.sees("Ada", "typed in the dark")
+	for _, p := range tabs {
+		// The server keeps nothing beyond its own end, and the page says so.
+		p.until(`document.querySelector("#chat .log").textContent.includes("the server has started anew")`)
+	}
 	chat("after")
 	for _, p := range tabs {
 		p.state("echo", "open", "Open")
@@ -295,7 +300,7 @@ func TestTwoTabs(t *testing.T) {
 	}
 	for _, p := range tabs {
 		p.state("chat", "waiting", "Waiting")
-		p.until(`document.querySelector("#chat .log").textContent.includes("Disconnected: server is shutting down (1001)")`)
+		p.until(`document.querySelector("#chat .log").textContent.includes("Disconnected: this server is going (1012)")`)
 		p.mu.Lock()
 		for _, c := range p.complaints {
 			t.Errorf("%s complained: %s", p.name, c)
@@ -397,14 +402,11 @@ func TestBackButton(t *testing.T) {
 	url := "http://" + s.host + "/"
 	p := open(t, browser(t), "the tab", url)
 	other := &visitor{t, s.dial(t, "/chat", nil)}
-	other.send("hello", object{"name": "Other"})
-	if typ, _ := other.next(); typ != "welcome" {
-		t.Fatalf("got %s", typ)
-	}
+	other.join()
+	other.send(`{"type":"here","data":{"room":"room:lobby","name":"Other"}}`)
 	p.until(`document.querySelectorAll(".people li").length === 2`)
 	p.do(chromedp.Navigate(url + "style.css"))
-	for typ := ""; typ != "leave"; {
-		typ, _ = other.next()
+	for names(other.until("people")) != "1 Other;" {
 	}
 	p.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
 	p.until(`document.querySelectorAll(".people li").length === 2`)

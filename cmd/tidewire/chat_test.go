@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"reflect"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,25 +16,83 @@ import (
 	"github.com/tidewire/tidewire/ws/wstest"
 )
 
-// visitor is a client of the chat, as a page would be.
+// visitor is a client of the chat, as a page would be, that writes its JSON by hand.
 type visitor struct {
 	t *testing.T
 	c *ws.Conn
 }
 
-// visit connects to the chat in memory, without saying hello.
-func visit(t *testing.T, r *chat) *visitor {
-	t.Helper()
-	client, server := wstest.Pair(t, &wstest.PairOptions{Server: chatOptions.ConnOptions})
-	if err := server.Attach(r.newGuest()); err != nil {
-		t.Fatal(err)
-	}
-	return &visitor{t, client}
+// chatRoom is a chat that is served in memory until the test ends.
+type chatRoom struct {
+	t      *testing.T
+	chat   *chat
+	ln     *wstest.Listener
+	engine *ws.Engine
 }
 
-func (v *visitor) send(typ string, data any) {
+// inMemory runs the test in a bubble, beside a chat with that heartbeat.
+func inMemory(t *testing.T, heartbeat time.Duration, test func(t *testing.T, r *chatRoom)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		r := &chatRoom{t, newChat(log), wstest.Listen(), ws.NewEngine()}
+		server := newServer(r.chat, log)
+		server.Engine = r.engine
+		ctx, stop := context.WithCancel(t.Context())
+		served, told := make(chan error, 1), make(chan struct{})
+		go func() { served <- server.Serve(r.ln) }()
+		go func() { defer close(told); r.chat.people.run(ctx, r.chat.hub, heartbeat) }()
+		t.Cleanup(func() {
+			r.chat.hub.Close()
+			server.Close()
+			<-served
+			stop()
+			<-told
+		})
+		test(t, r)
+	})
+}
+
+// visit connects to the chat.
+func (r *chatRoom) visit(t *testing.T) *visitor {
+	t.Helper()
+	c, _, err := ws.Dial(t.Context(), "ws://chat/chat", &ws.DialOptions{
+		NetDial:     r.ln.DialContext,
+		ConnOptions: ws.ConnOptions{Engine: r.engine},
+		Proxy:       func(*http.Request) (*url.URL, error) { return nil, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return &visitor{t, c}
+}
+
+// enter joins the lobby, under a name.
+func (r *chatRoom) enter(t *testing.T, name string) *visitor {
+	t.Helper()
+	v := r.visit(t)
+	v.join()
+	v.send(`{"type":"here","data":{"room":"room:lobby","name":%q}}`, name)
+	for {
+		for _, p := range v.until("people")["data"].(object)["people"].([]any) {
+			if p.(object)["name"] == strings.TrimSpace(name) {
+				return v
+			}
+		}
+	}
+}
+
+func (v *visitor) join() {
 	v.t.Helper()
-	if err := v.c.Write(context.Background(), ws.Text, encode(typ, data)); err != nil {
+	v.send(`{"type":"$join","id":1,"room":"room:lobby","data":{"last":100}}`)
+	v.want(object{"type": "$ok", "re": 1.0})
+	v.until("$live")
+}
+
+func (v *visitor) send(format string, args ...any) {
+	v.t.Helper()
+	if err := v.c.Write(context.Background(), ws.Text, fmt.Appendf(nil, format, args...)); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -41,45 +100,52 @@ func (v *visitor) send(typ string, data any) {
 type object = map[string]any
 
 // next is the next message.
-func (v *visitor) next() (typ string, data object) {
+func (v *visitor) next() object {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	kind, p, err := v.c.Read(ctx)
+	_, p, err := v.c.Read(ctx)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	var m struct {
-		Type string
-		Data object
-	}
-	if err := json.Unmarshal(p, &m); kind != ws.Text || err != nil {
+	var m object
+	if err := json.Unmarshal(p, &m); err != nil {
 		v.t.Fatalf("%q: %v", p, err)
 	}
-	return m.Type, m.Data
+	return m
 }
 
-// want is the next message too; it must be of that type and hold these fields.
-func (v *visitor) want(typ string, fields object) object {
+// until is the next message of that type.
+func (v *visitor) until(typ string) object {
 	v.t.Helper()
-	got, data := v.next()
-	if got != typ {
-		v.t.Fatalf("got %s %v, want %s %v", got, data, typ, fields)
-	}
-	for name, value := range fields {
-		if !reflect.DeepEqual(data[name], value) {
-			v.t.Errorf("%s: %s is %#v, want %#v", typ, name, data[name], value)
+	for {
+		if m := v.next(); m["type"] == typ {
+			return m
 		}
 	}
-	return data
 }
 
-// enter says hello and waits to be welcomed.
-func enter(t *testing.T, r *chat, name string) (v *visitor, id float64) {
-	t.Helper()
-	v = visit(t, r)
-	v.send("hello", object{"name": name})
-	return v, v.want("welcome", nil)["id"].(float64)
+// want is the next message; it must hold these fields.
+func (v *visitor) want(fields object) object {
+	v.t.Helper()
+	m := v.next()
+	if !holds(m, fields) {
+		v.t.Fatalf("got %v, want %v", m, fields)
+	}
+	return m
+}
+
+// holds reports whether got has everything that want has.
+func holds(got, want any) bool {
+	w, ok := want.(object)
+	if !ok {
+		return fmt.Sprint(got) == fmt.Sprint(want)
+	}
+	g, ok := got.(object)
+	for name, value := range w {
+		ok = ok && holds(g[name], value)
+	}
+	return ok
 }
 
 // ended reads until the connection ends and returns how.
@@ -94,237 +160,125 @@ func (v *visitor) ended() ws.StatusCode {
 }
 
 func TestChat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(5 * time.Second)
-		ada := visit(t, room)
-		ada.send("hello", object{"name": "  Ada "})
-		ada.want("welcome", object{
-			"id": 1.0, "heartbeat": 5000.0, "members": []any{object{"id": 1.0, "name": "Ada"}},
-		})
-		grace := visit(t, room)
-		grace.send("hello", object{"name": "Grace"})
-		grace.want("welcome", object{
-			"id": 2.0, "members": []any{object{"id": 1.0, "name": "Ada"}, object{"id": 2.0, "name": "Grace"}},
-		})
-		ada.want("join", object{"id": 2.0, "name": "Grace"})
-
+	inMemory(t, time.Hour, func(t *testing.T, r *chatRoom) {
+		ada, grace := r.visit(t), r.visit(t)
+		ada.join()
+		grace.join()
 		// data may be anything, a string that holds JSON included; and the sender
 		// hears it too.
-		const text = `<b>{"type":"say","data":"x"}</b> 🌊`
-		ada.send("say", object{"text": text, "key": "k1"})
-		for _, v := range []*visitor{ada, grace} {
-			v.want("said", object{
-				"id": 1.0, "name": "Ada", "text": text, "key": "k1", "at": float64(time.Now().UnixMilli()),
-			})
-		}
-		grace.send("rename", object{"name": "Grace H."})
-		for _, v := range []*visitor{ada, grace} {
-			v.want("renamed", object{"id": 2.0, "name": "Grace H.", "was": "Grace"})
-		}
-		grace.c.Close(ws.StatusNormalClosure, "")
-		ada.want("leave", object{"id": 2.0, "name": "Grace H."})
-		// Who was there before hello is nobody, and leaves as nobody.
-		visit(t, room).c.CloseNow()
-		synctest.Wait()
-		ada.send("say", object{"text": "alone", "key": "k2"})
-		ada.want("said", object{"text": "alone"})
-		// And who has left is not shown to those who come.
-		next := visit(t, room)
-		next.send("hello", object{"name": "Next"})
-		next.want("welcome", object{
-			"members": []any{object{"id": 1.0, "name": "Ada"}, object{"id": 3.0, "name": "Next"}},
-		})
-	})
-}
-
-// Everybody sees the same messages in the same order, whoever sends them.
-func TestChatHasOneOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(time.Hour)
-		visitors := make([]*visitor, 5)
-		for i := range visitors {
-			visitors[i], _ = enter(t, room, fmt.Sprint("guest ", i))
-		}
-		for i, v := range visitors {
-			for range len(visitors) - 1 - i {
-				v.want("join", nil)
-			}
-			go func() {
-				for n := range burst - 1 {
-					v.send("say", object{"text": "x", "key": fmt.Sprint(i, "-", n)})
-				}
-			}()
-		}
-		var first []any
-		for i, v := range visitors {
-			var keys []any
-			for range len(visitors) * (burst - 1) {
-				keys = append(keys, v.want("said", nil)["key"])
-			}
-			if i == 0 {
-				first = keys
-			}
-			if !reflect.DeepEqual(keys, first) {
-				t.Errorf("guest %d saw another order", i)
+		const text = `<b>{"type":"chat","data":"x"}</b> 🌊`
+		ada.send(`{"type":"chat","id":2,"room":"room:lobby","mid":"m1","data":{"name":"  Ada ","text":%q,"at":1,"more":2}}`, text)
+		said := object{"type": "chat", "room": "room:lobby", "mid": "m1", "pos": object{"seq": 1},
+			"data": object{"name": "Ada", "text": text, "at": float64(time.Now().UnixMilli())}}
+		grace.want(said)
+		for range 2 { // the reply, and her own message
+			if m := ada.next(); m["type"] == "$ok" {
+				continue
+			} else if !holds(m, said) {
+				t.Errorf("she heard %v", m)
 			}
 		}
+		// Repeated, it is stored once; and it cannot be said in passing.
+		ada.send(`{"type":"chat","id":3,"room":"room:lobby","mid":"m1","data":{"name":"Ada","text":"x"}}`)
+		ada.want(object{"type": "$ok", "re": 3, "pos": object{"seq": 1}})
+		ada.send(`{"type":"chat","room":"room:lobby","mid":"m2","volatile":true,"data":{"name":"Ada","text":"kept"}}`)
+		grace.want(object{"mid": "m2", "pos": object{"seq": 2}})
+		// Who comes later hears what was said.
+		next := r.visit(t)
+		next.send(`{"type":"$join","room":"room:lobby","data":{"last":100}}`)
+		next.until("chat")
+		next.want(object{"mid": "m2", "data": object{"text": "kept"}})
 	})
 }
 
 func TestChatRefuses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(time.Hour)
-		stranger := visit(t, room)
-		for _, tc := range []struct {
-			typ, reason string
-			data        any
-		}{
-			{"say", "say hello first", object{"text": "x", "key": "k"}},
-			{"shout", `there is no message type "shout"`, object{"key": "k"}},
-			{"", `there is no message type ""`, nil},
-			{"hello", `data must be {"name": …}`, "Ada"},
-			{"hello", "a name has 1 to 32 characters", object{"name": " "}},
-			{"hello", "a name has 1 to 32 characters", object{"name": strings.Repeat("é", 33)}},
+	inMemory(t, time.Hour, func(t *testing.T, r *chatRoom) {
+		v := r.visit(t)
+		v.join()
+		for _, tc := range []struct{ message, code, reason string }{
+			{`"type":"chat","room":"room:lobby","data":{"name":"Ada","text":""}`, "chat.text", "a message has 1 to 2000 characters"},
+			{`"type":"chat","room":"room:lobby","data":{"name":"Ada","text":"` + strings.Repeat("é", 2001) + `"}`, "chat.text", ""},
+			{`"type":"chat","room":"room:lobby","data":{"text":"x"}`, "chat.name", "a name has 1 to 32 characters"},
+			{`"type":"chat","room":"room:lobby","data":{"name":"` + strings.Repeat("é", 33) + `","text":"x"}`, "chat.name", ""},
+			{`"type":"chat","room":"room:lobby","data":"x"`, "invalid", ""},
+			{`"type":"chat","room":"lobby","data":{"name":"Ada","text":"x"}`, "no-room", ""},
+			{`"type":"people","room":"room:lobby","data":{"count":7,"people":[]}`, "chat.type", `guests publish messages of the type "chat" only`},
+			{`"type":"here","data":{"room":"room:lobby","name":" "}`, "chat.name", ""},
+			{`"type":"here","data":{"room":"room:other","name":"Ada"}`, "not-joined", ""},
+			{`"type":"here","data":7`, "invalid", ""},
+			{`"type":"shout","data":7`, "unknown-type", ""},
+			{`"type":"$join","room":"room:*"`, "forbidden", ""},
 		} {
-			stranger.send(tc.typ, tc.data)
-			stranger.want("refused", object{"reason": tc.reason})
+			v.send(`{%s,"id":7}`, tc.message)
+			m := v.want(object{"type": "$error", "re": 7, "data": object{"code": tc.code}})
+			if got := m["data"].(object)["message"].(string); !strings.Contains(got, tc.reason) {
+				t.Errorf("%.60s: %s", tc.message, got)
+			}
 		}
-		stranger.send("hello", object{"name": strings.Repeat("🌊", 32)})
-		stranger.want("welcome", nil)
-		for _, tc := range []struct {
-			typ, reason, key string
-			data             object
-		}{
-			{"hello", "you have said hello already", "", object{"name": "x"}},
-			{"say", "a message has 1 to 2000 characters", "k1", object{"text": "", "key": "k1"}},
-			{"say", "a message has 1 to 2000 characters", "k2", object{"text": strings.Repeat("é", 2001), "key": "k2"}},
-			{"say", "a key has 1 to 64 bytes", "", object{"text": "x"}},
-			{"say", `data must be {"text": …, "key": …}`, "k3", object{"text": 7, "key": "k3"}},
-			{"rename", "a name has 1 to 32 characters", "", object{}},
-		} {
-			stranger.send(tc.typ, tc.data)
-			stranger.want("refused", object{"reason": tc.reason, "key": tc.key})
+		v.send(`{"type":"chat","room":"room:lobby","data":{"name":%q,"text":%q}}`, strings.Repeat("🌊", 32), strings.Repeat("🌊", 2000))
+		v.want(object{"type": "chat"})
+		v.send(`{"type":%q}`, strings.Repeat("x", 16<<10))
+		if got := v.ended(); got != ws.StatusMessageTooBig {
+			t.Errorf("closed with %d, want 1009", got)
 		}
-		stranger.send("say", object{"text": strings.Repeat("🌊", 2000), "key": "k"})
-		stranger.want("said", nil)
 	})
-}
-
-func TestChatClosesOn(t *testing.T) {
-	for name, tc := range map[string]struct {
-		typ  ws.MessageType
-		data string
-		code ws.StatusCode
-	}{
-		"no JSON":   {ws.Text, "hello", ws.StatusUnsupportedData},
-		"an array":  {ws.Text, "[]", ws.StatusUnsupportedData},
-		"binary":    {ws.Binary, `{"type":"hello","data":{"name":"x"}}`, ws.StatusUnsupportedData},
-		"too large": {ws.Text, `{"type":"` + strings.Repeat("x", chatMessage) + `"}`, ws.StatusMessageTooBig},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				v := visit(t, newChat(time.Hour))
-				v.c.Write(context.Background(), tc.typ, []byte(tc.data))
-				if got := v.ended(); got != tc.code {
-					t.Errorf("closed with %d, want %d", got, tc.code)
-				}
-			})
-		})
-	}
 }
 
 // Past the rate messages are refused, one by one and with a word; later they are
 // taken again; and who goes on and on is sent away.
 func TestChatRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(time.Hour)
-		ada, _ := enter(t, room, "Ada") // the first of the burst
-		say := func(n int) { ada.send("say", object{"text": "x", "key": fmt.Sprint(n)}) }
-		for n := range burst - 1 {
+	inMemory(t, time.Hour, func(t *testing.T, r *chatRoom) {
+		ada := r.visit(t)
+		say := func(id int) {
+			ada.send(`{"type":"chat","id":%d,"room":"room:lobby","data":{"name":"Ada","text":"x"}}`, id)
+		}
+		for n := 1; n <= burst; n++ {
 			say(n)
-			ada.want("said", object{"key": fmt.Sprint(n)})
+			ada.want(object{"type": "$ok", "re": n})
 		}
 		say(100)
-		ada.want("refused", object{"key": "100", "reason": "too fast: 5 messages a second are allowed"})
+		ada.want(object{"type": "$error", "re": 100, "data": object{"code": "rate", "retryable": true}})
 		time.Sleep(time.Second)
-		for n := range perSecond {
+		for n := 1; n <= perSecond; n++ {
 			say(n)
-			ada.want("said", nil)
+			ada.want(object{"type": "$ok", "re": n})
 		}
-		for n := range maxRefusals - 1 {
-			say(n)
-			ada.want("refused", nil)
+		for range maxRefusals - 1 {
+			say(1)
+			ada.want(object{"type": "$error"})
 		}
-		say(0)
+		say(1)
+		say(1)
 		if got := ada.ended(); got != ws.StatusPolicyViolation {
 			t.Errorf("closed with %d, want 1008", got)
 		}
 	})
 }
 
-func TestChatIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(time.Hour)
-		room.room = 2
-		ada, _ := enter(t, room, "Ada")
-		silent := visit(t, room) // counts too
-		synctest.Wait()
-		if got := visit(t, room).ended(); got != ws.StatusTryAgainLater {
-			t.Errorf("closed with %d, want 1013", got)
-		}
-		silent.c.CloseNow()
-		synctest.Wait()
-		enter(t, room, "Grace")
-		ada.want("join", object{"name": "Grace"})
-	})
-}
-
-func TestChatHeartbeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(5 * time.Second)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); room.beat(ctx) }()
-		ada, _ := enter(t, room, "Ada")
-		for n := 1; n <= 3; n++ {
-			start := time.Now()
-			ada.want("heartbeat", object{"at": float64(time.Now().Add(5 * time.Second).UnixMilli())})
-			if d := time.Since(start); d != 5*time.Second {
-				t.Errorf("beat %d came after %v", n, d)
-			}
-		}
-		stop()
-		<-done
-	})
-}
-
-// A guest that reads nothing holds nobody up, costs no more than its queue, and
-// is closed.
+// A guest that reads nothing holds nobody up, and is closed in the end.
 func TestChatSlowGuest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newChat(time.Hour)
-		enter(t, room, "Slow")
-		ada, _ := enter(t, room, "Ada")
+	inMemory(t, time.Hour, func(t *testing.T, r *chatRoom) {
+		r.enter(t, "Slow")
+		ada := r.enter(t, "Ada")
 		text := strings.Repeat("🌊", 2000) // 8,000 bytes
-		var left bool
-		for n := 0; n < 200 && !left; n++ {
+		left := false
+		for n := range 200 {
 			start := time.Now()
-			ada.send("say", object{"text": text, "key": fmt.Sprint(n)})
-			typ, data := ada.next()
-			if typ == "leave" {
-				left = true
-				if data["name"] != "Slow" {
-					t.Errorf("%v left", data)
-				}
-				typ, data = ada.next()
+			ada.send(`{"type":"chat","room":"room:lobby","mid":"m%d","data":{"name":"Ada","text":%q}}`, n, text)
+			m := ada.next()
+			for ; m["type"] == "people"; m = ada.next() {
+				left = names(m) == "1 Ada;"
 			}
-			if typ != "said" || data["key"] != fmt.Sprint(n) || time.Since(start) != 0 {
-				t.Fatalf("message %d came back as %s after %v", n, typ, time.Since(start))
+			if m["mid"] != fmt.Sprint("m", n) {
+				t.Fatalf("message %d came back as %v", n, m)
+			}
+			if d := time.Since(start); d != 0 {
+				t.Fatalf("message %d came back after %v", n, d)
 			}
 			time.Sleep(time.Second / perSecond)
 		}
 		if !left {
-			t.Error("the slow guest is still there after 1.6 MB")
+			t.Error("the slow guest is still there after 40 s and 1.6 MB")
 		}
 	})
 }
@@ -338,6 +292,6 @@ func TestChatChecksOrigin(t *testing.T) {
 	}
 	c := s.dial(t, "/chat", &ws.DialOptions{Header: http.Header{"Origin": {"http://" + s.host}}})
 	v := &visitor{t, c}
-	v.send("hello", object{"name": "Ada"})
-	v.want("welcome", nil)
+	v.send(`{"type":"$hello","id":1}`)
+	v.want(object{"type": "$ok", "re": 1})
 }

@@ -5,8 +5,6 @@ package main
 import (
 	"syscall"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // TestFrozenServer stops the server in its tracks, as a hung machine would: the
@@ -38,11 +36,7 @@ func TestFrozenServer(t *testing.T) {
 	grace.here("Ada,Grace (you)")
 	ada.sees("", "into the ice")
 	ada.say("and out of it")
-	grace.sees("Ada", "and out of it")
-	// Grace may have been away when it came, but she never sees it twice.
-	n, err := chromedp.Run(grace.ctx, chromedp.Evaluate[int](
-		`[...document.querySelectorAll("#chat .bubble")].filter((b) => b.textContent === "into the ice").length`))
-	if err != nil || n > 1 {
-		t.Errorf("Grace saw it %d times, %v", n, err)
+	for _, text := range []string{"into the ice", "and out of it"} {
+		grace.sees("Ada", text) // once, whether she was away when it came or not
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 type serveCommand struct {
 	Addr      string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
-	Heartbeat time.Duration `help:"How often the chat sends its heartbeat." default:"5s"`
+	Heartbeat time.Duration `help:"How often the chat sends its heartbeat: who is there." default:"5s"`
 	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 }
 
@@ -46,18 +46,19 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 	fmt.Fprintf(io.out, "Tidewire is serving on http://%s/\n", host)
 	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  chat: ws://%[1]s/chat\nPress Ctrl-C to stop.\n", host)
 
-	chat := newChat(s.Heartbeat)
+	chat := newChat(log)
 	server := newServer(chat, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	beats, stopBeats := context.WithCancel(context.Background())
 	var beating sync.WaitGroup
-	beating.Go(func() { chat.beat(beats) })
+	beating.Go(func() { chat.people.run(beats, chat.hub, s.Heartbeat) })
 	defer beating.Wait()
 	defer stopBeats()
 
 	select {
 	case err := <-failed:
+		chat.hub.Close()
 		server.Close()
 		return err
 	case <-ctx.Done():
@@ -65,7 +66,8 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
 	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
-	err = server.Shutdown(bound)
+	// First the chat, whose guests are told when to come back.
+	err = errors.Join(chat.hub.Shutdown(bound), server.Shutdown(bound))
 	<-failed
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errCut
@@ -98,7 +100,7 @@ func newServer(chat *chat, log *slog.Logger) *ws.Server {
 			case "/echo":
 				return newEcho(), &echoOptions, nil
 			case "/chat":
-				return chat.newGuest(), &chatOptions, nil
+				return chat.hub.Accept(r)
 			}
 			return nil, nil, nil // 404
 		},

@@ -106,18 +106,41 @@ func TestPlainRequestToAnEndpoint(t *testing.T) {
 func TestStopDrains(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	s := serve(t)
-	ends := make(chan error, 2)
+	type end struct {
+		path string
+		told string // the last message
+		err  error
+	}
+	ends := make(chan end, 2)
 	for _, path := range []string{"/echo", "/chat"} {
 		c := s.dial(t, path, nil)
+		if err := c.Write(t.Context(), ws.Text, []byte(`{"type":"$ping","id":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Read(t.Context()); err != nil { // it is in
+			t.Fatal(err)
+		}
 		go func() {
-			_, _, err := c.Read(context.Background())
-			ends <- err
+			told := ""
+			for {
+				_, m, err := c.Read(context.Background())
+				if err != nil {
+					ends <- end{path, told, err}
+					return
+				}
+				told = string(m)
+			}
 		}()
 	}
 	s.stop()
 	for range 2 {
-		if err := <-ends; ws.CloseStatus(err) != ws.StatusGoingAway {
-			t.Errorf("a connection ended with %v, want 1001", err)
+		e := <-ends
+		want, told := ws.StatusGoingAway, ""
+		if e.path == "/chat" { // and its guests hear when to come back
+			want, told = ws.StatusServiceRestart, `{"type":"$drain","data":{"backoff":[500,5000]}}`
+		}
+		if ws.CloseStatus(e.err) != want || e.told != told {
+			t.Errorf("%s ended with %v after %q, want %d after %q", e.path, e.err, e.told, want, told)
 		}
 	}
 	if err := <-s.done; err != nil {

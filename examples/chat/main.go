@@ -4,8 +4,8 @@
 //
 //	go run ./examples/chat            # then open http://127.0.0.1:8080/ twice
 //
-// "tidewire serve" has a chat with more to it: names that may change, rates,
-// confirmations.
+// "tidewire serve" has a chat with more to it, on package live: names that may
+// change, rates, confirmations, and what was missed while away.
 package main
 
 import (

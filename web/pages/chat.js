@@ -1,124 +1,126 @@
-// The chat: every open tab of this page is one guest.
+// The chat: every open tab of this page is one guest in one room.
 //
-// To the server go     hello {name}, rename {name}, say {text, key}
-// From it come         welcome, join, leave, renamed, said, refused, heartbeat
+// To the server go     chat {name, text} to the room, and here {room, name}
+// From it come         chat {name, text, at} and people {count, people}
 //
-// A typed message is never lost silently: it waits in the outbox until the
-// server has sent it back, through any number of reconnects, even a reload.
+// A typed message is never lost silently: it waits in the outbox until the server
+// has stored it, through any number of reconnects, even a reload. And what others
+// say meanwhile comes when we are back.
 
-import { dispatch, pack } from "./dispatch.js";
-import { button, element, enterSends } from "./element.js";
+import { button, enterSends } from "./element.js";
 import { guestName } from "./guest.js";
-import { Outbox } from "./outbox.js";
+import { Heart } from "./heart.js";
+import { Outbox, newKey } from "./outbox.js";
 import { People } from "./people.js";
-import { ReconnectingSocket, address } from "./socket.js";
+import { Publisher } from "./publisher.js";
+import { Recent } from "./recent.js";
+import { Room } from "./room.js";
+import { address } from "./socket.js";
 import { StateView, explain } from "./state.js";
 import { load, save } from "./store.js";
 import { Transcript } from "./transcript.js";
 
-export function startChat(root) {
+// Why messages are missing, in the words of the server and of the page.
+const gaps = {
+  epoch: "Messages may be missing here: the server has started anew and forgotten what was said",
+  evicted: "Messages are missing here: more was said than the server keeps",
+  rewound: "Messages may be missing here: the server has lost some",
+  slow: "Messages are missing here: they came faster than this page could take them",
+};
+
+export function startChat(root, roomName) {
   const find = (selector) => root.querySelector(selector);
-  const form = find(".composer");
-  const nameForm = find(".naming");
+  const [form, nameForm] = [find(".composer"), find(".naming")];
   const note = find(".note");
   const transcript = new Transcript(find(".log"));
   const people = new People(find(".count"), find(".people"));
-  const seen = new Set(); // keys of the latest messages, to show each one once
-  let heartbeat = 5000; // ms between the server's beats, which it tells us
-  let before = false; // whether we were in the chat before this connection
-  let heard = 0; // when the server last said anything
+  const seen = new Recent(); // ids of messages: a server that started anew may be sent one again
+  const own = new Recent(load(`own ${roomName}`, [])); // and which of them are ours
+  let before = false; // whether we have been in
   let name = load("name", "") || guestName();
+  const client = load("client", "") || newKey();
+  save("client", client);
   nameForm.elements.name.value = name;
 
-  const outbox = new Outbox({
-    saved: load("outbox", []),
-    save: (entries) => save("outbox", entries),
-  });
-
   const handlers = {
-    welcome(data) {
-      heartbeat = data.heartbeat;
-      people.enter(data.id, data.members);
-      const others = people.others > 0 ? `with ${people.others} more` : "alone so far";
-      // The server keeps no history, so a gap must at least be visible.
-      transcript.event(before ? `You are back, ${others}; what was said meanwhile is missing here` : `You are in, ${others}`);
+    chat({ name, text, at }, { mid }) {
+      if (seen.has(mid)) return;
+      seen.add(mid);
+      confirm(mid);
+      transcript.message({ key: mid, name, text, at, mine: own.has(mid) });
+    },
+    people(crowd) {
+      heart.beat();
+      const others = crowd.people.filter(({ id }) => id !== room.session).length;
+      if (others === crowd.count) return; // we are still to be counted
+      const entered = !people.known;
+      for (const line of people.show(room.session, crowd)) transcript.event(line);
+      if (entered) transcript.event(`You are ${before ? "back" : "in"}, ${crowd.count > 1 ? `with ${crowd.count - 1} more` : "alone so far"}`);
       before = true;
-      flush();
     },
-    join({ id, name }) {
-      people.set(id, name);
-      transcript.event(`${name} joined`);
+    $live() {
+      sayName();
+      publisher.flush();
     },
-    leave({ id, name }) {
-      people.delete(id);
-      transcript.event(`${name} left`);
+    $gap: ({ reason }) => transcript.event(gaps[reason] ?? "Messages may be missing here"),
+    $left({ reason }) {
+      people.clear();
+      transcript.event(`You are not in this room any more: ${reason}`);
     },
-    renamed({ id, name, was }) {
-      people.set(id, name);
-      transcript.event(`${was} is now ${name}`);
-    },
-    said(message) {
-      if (seen.has(message.key)) return;
-      seen.add(message.key);
-      if (seen.size > 500) seen.delete(seen.values().next().value);
-      const mine = outbox.confirm(message.key) !== undefined;
-      transcript.message({ ...message, mine });
-    },
-    refused({ key, reason }) {
-      const entry = outbox.refuse(key, reason);
-      if (entry) showEntry(entry);
-      else note.textContent = `The server refused: ${reason}.`;
-    },
-    heartbeat() {
-      const heart = find(".heart");
-      heart.classList.remove("beat");
-      void heart.offsetWidth; // so that the animation starts anew
-      heart.classList.add("beat");
-    },
+    $degraded: ({ rooms }) => (note.textContent = rooms ? "The server cannot store messages at the moment." : ""),
+    $error: ({ message }) => (note.textContent = `The server did not let you in: ${message}.`),
   };
 
-  const socket = new ReconnectingSocket(address("/chat"), {
+  const room = new Room(address("/chat"), roomName, {
+    client,
+    on: handlers,
     onState: (state) => {
       view.show(state);
       root.dataset.state = state.name;
-      if (state.name === "open") {
-        heard = performance.now();
-        socket.send(pack("hello", { name }));
-      } else if (people.me) {
-        people.exit();
-        transcript.event(`Disconnected: ${explain(state.why)}`);
-      }
       if (state.name === "open") return;
-      outbox.disconnected();
-      for (const entry of outbox) showEntry(entry);
-    },
-    onMessage: (data) => {
-      heard = performance.now();
-      if (!dispatch(data, handlers)) console.warn("a message of an unknown type:", data);
+      if (people.known) transcript.event(`Disconnected: ${explain(state.why)}`);
+      people.clear();
+      publisher.disconnected();
     },
   });
-  const view = new StateView(find(".connection"), socket);
+  const view = new StateView(find(".connection"), room.socket);
+  const heart = new Heart(root, room);
 
-  // Liveness is judged by the clock, because a hidden tab's timers are slow.
-  setInterval(() => {
-    const silence = performance.now() - heard;
-    const open = socket.state.name === "open";
-    find(".beats").textContent = !open ? "no heartbeat"
-      : silence < 1500 ? "heartbeat now" : `heartbeat ${Math.round(silence / 1000)} s ago`;
-    if (open && silence > 3 * heartbeat + 1000) socket.drop("no heartbeat from the server");
-  }, 500);
+  const outbox = new Outbox({
+    saved: load(`outbox ${roomName}`, []),
+    save: (entries) => save(`outbox ${roomName}`, entries),
+  });
+  const publisher = new Publisher(outbox, room, {
+    message: (text) => ({ type: "chat", data: { name, text } }),
+    onChange: showOutbox,
+    onStored: (key) => {
+      confirm(key);
+      transcript.stored(key);
+    },
+  });
 
-  function flush() {
-    if (!people.me) return;
-    outbox.flush(({ key, text }) => socket.send(pack("say", { text, key })));
-    for (const entry of outbox) showEntry(entry);
+  // confirm takes a message that the server has out of the outbox, if it is ours.
+  function confirm(mid) {
+    if (!outbox.confirm(mid)) return;
+    own.add(mid);
+    save(`own ${roomName}`, [...own]);
   }
 
-  function showEntry(entry) {
-    transcript.pending({ ...entry, name }, entry.state !== "refused" ? [] : [
-      button("Send again", () => { outbox.retry(entry.key); flush(); showEntry(entry); }),
-      button("Discard", () => { outbox.discard(entry.key); transcript.remove(entry.key); }),
-    ]);
+  function showOutbox() {
+    for (const entry of outbox) {
+      transcript.pending({ ...entry, name }, entry.state !== "refused" ? [] : [
+        button("Send again", () => { outbox.retry(entry.key); publisher.flush(); }),
+        button("Discard", () => { outbox.discard(entry.key); transcript.remove(entry.key); }),
+      ]);
+    }
+  }
+
+  function sayName() {
+    room.request({ type: "here", data: { room: roomName, name } }, ({ type, data }) => {
+      if (type !== "$error") return;
+      if (data.retryable) setTimeout(sayName, data.retryAfter ?? 1000);
+      else note.textContent = `The server refused: ${data.message}.`;
+    });
   }
 
   form.addEventListener("submit", (event) => {
@@ -131,8 +133,7 @@ export function startChat(root) {
     }
     form.elements.text.value = "";
     note.textContent = "";
-    for (const entry of outbox) showEntry(entry);
-    flush();
+    publisher.flush();
   });
   enterSends(form.elements.text);
 
@@ -140,9 +141,9 @@ export function startChat(root) {
   nameForm.elements.name.addEventListener("change", ({ target }) => {
     name = target.value = target.value.trim() || guestName();
     save("name", name);
-    if (people.me) socket.send(pack("rename", { name }));
+    if (room.live) sayName();
   });
 
-  for (const entry of outbox) showEntry(entry);
-  return { socket, unsent: () => outbox.size };
+  showOutbox();
+  return { socket: room.socket, unsent: () => outbox.size };
 }

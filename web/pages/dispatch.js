@@ -1,25 +1,22 @@
-// Typed messages. Both ends speak JSON of the form {"type": …, "data": …}; each
-// end has a table from type to function, and dispatch picks the function.
+// Typed messages. Both ends speak JSON of the form {"type": …, "data": …}, with
+// more fields beside these two; each end has a table from type to function, and
+// dispatch picks the function.
 
-// pack makes the text of one message.
-export function pack(type, data) {
-  return JSON.stringify({ type, data });
+// parse returns the message that a text is, or null if it is none.
+export function parse(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
+  }
 }
 
-// dispatch calls handlers[type](data) and returns true. It returns false, and
-// calls nothing, when text is no such message or its type is not in the table.
-export function dispatch(text, handlers) {
-  let message;
-  try {
-    message = JSON.parse(text);
-  } catch {
-    return false;
-  }
-  const type = message?.type;
+// dispatch calls handlers[type](data, message) and returns true. It returns false, and
+// calls nothing, when the type is not in the table.
+export function dispatch(message, handlers) {
   // hasOwn, because the type is the peer's choice: "constructor" is no handler.
-  if (typeof type !== "string" || !Object.hasOwn(handlers, type)) {
-    return false;
-  }
-  handlers[type](message.data);
+  if (!Object.hasOwn(handlers, message.type)) return false;
+  handlers[message.type](message.data, message);
   return true;
 }

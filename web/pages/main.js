@@ -4,7 +4,10 @@ import { startChat } from "./chat.js";
 import { startEcho } from "./echo.js";
 import { address } from "./socket.js";
 
-const chat = startChat(document.querySelector("#chat"));
+// /?room=tea is another room than /, which is the lobby.
+const room = new URLSearchParams(location.search).get("room") || "lobby";
+document.querySelector(".room").textContent = `room:${room}`;
+const chat = startChat(document.querySelector("#chat"), `room:${room}`);
 const echo = startEcho(document.querySelector("#echo"));
 const sockets = [chat.socket, echo];
 for (const socket of sockets) socket.open();

@@ -3,10 +3,9 @@
 import { element } from "./element.js";
 import { hue } from "./guest.js";
 
-const shown = 50; // names in the list; the rest is a number
-
 export class People {
-  #names = new Map(); // id → name
+  known = false; // whether the list shows anybody
+  #names = null; // id → name; null while we do not know everybody's
   #list;
   #count;
 
@@ -14,43 +13,42 @@ export class People {
   constructor(count, list) {
     this.#count = count;
     this.#list = list;
-    this.me = 0; // our id, which the server gives; 0 while we are not in
   }
 
-  get others() {
-    return this.#names.size - 1;
-  }
-
-  // enter shows a whole new list, and which of them is us.
-  enter(me, members) {
-    this.me = me;
-    this.#names = new Map(members.map(({ id, name }) => [id, name]));
-    this.#show();
-  }
-
-  // exit is for when we are not in any more, and know of nobody.
-  exit() {
-    this.enter(0, []);
-  }
-
-  set(id, name) {
-    this.#names.set(id, name);
-    this.#show();
-  }
-
-  delete(id) {
-    this.#names.delete(id);
-    this.#show();
-  }
-
-  #show() {
-    this.#count.textContent = this.me ? `${this.#names.size} here` : "offline";
-    const items = [...this.#names].slice(0, shown).map(([id, name]) => {
-      const item = element("li", id === this.me ? "me" : "", id === this.me ? `${name} (you)` : name);
+  // show takes a whole new list: {count, people: [{id, name}]}, where people may be
+  // fewer than count. It returns what has changed, in words.
+  show(me, { count, people }) {
+    const names = count > people.length ? null : new Map(people.map(({ id, name }) => [id, name]));
+    const changes = this.#names && names ? changed(this.#names, names) : [];
+    this.#names = names;
+    this.known = true;
+    this.#count.textContent = `${count} here`;
+    const items = people.map(({ id, name }) => {
+      const item = element("li", id === me ? "me" : "", id === me ? `${name} (you)` : name);
       item.style.setProperty("--hue", hue(name));
       return item;
     });
-    if (this.#names.size > shown) items.push(element("li", "", `and ${this.#names.size - shown} more`));
+    if (count > people.length) items.push(element("li", "", `and ${count - people.length} more`));
     this.#list.replaceChildren(...items);
+    return changes;
   }
+
+  // clear is for when we are not in any more, and know of nobody.
+  clear() {
+    this.#names = null;
+    this.known = false;
+    this.#count.textContent = "offline";
+    this.#list.replaceChildren();
+  }
+}
+
+// changed says what makes one list of names the other.
+export function changed(before, after) {
+  const lines = [];
+  for (const [id, name] of before) {
+    if (!after.has(id)) lines.push(`${name} left`);
+    else if (after.get(id) !== name) lines.push(`${name} is now ${after.get(id)}`);
+  }
+  for (const [id, name] of after) if (!before.has(id)) lines.push(`${name} joined`);
+  return lines;
 }

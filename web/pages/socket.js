@@ -18,6 +18,8 @@
 
 import { Backoff } from "./backoff.js";
 
+const sentAway = 4403; // a close code of ours: do not come back by yourself
+
 // The time functions, in one place so that a test can bring its own.
 const realClock = {
   now: () => performance.now(),
@@ -78,7 +80,10 @@ export class ReconnectingSocket {
       if (socket === this.#socket) this.#options.onMessage(event.data);
     };
     socket.onclose = (event) => {
-      if (socket === this.#socket) this.#wait({ code: event.code, reason: event.reason });
+      if (socket !== this.#socket) return;
+      const why = { code: event.code, reason: event.reason };
+      if (event.code === sentAway) this.#end(why);
+      else this.#wait(why);
     };
     this.#timer = clock.after(patience, () => this.drop("no answer"));
     this.#enter({ name: "connecting" });
@@ -109,10 +114,14 @@ export class ReconnectingSocket {
   // close ends it for good: no more attempts until open.
   close() {
     const socket = this.#socket;
+    this.#end(null);
+    socket?.close(1000);
+  }
+
+  #end(why) {
     this.#cancelTimer();
     this.#socket = null;
-    if (this.state.name !== "closed") this.#enter({ name: "closed", why: null });
-    socket?.close(1000);
+    if (this.state.name !== "closed") this.#enter({ name: "closed", why });
   }
 
   #wait(why) {
@@ -122,7 +131,7 @@ export class ReconnectingSocket {
     // A server that accepts and drops at once must not be hammered, so only a
     // connection that lasted makes the next wait short again.
     if (this.state.name === "open" && clock.now() - this.#opened >= settle) backoff.reset();
-    const ms = backoff.next();
+    const ms = backoff.next(why.code);
     this.#timer = clock.after(ms, () => this.open());
     this.#enter({ name: "waiting", until: clock.now() + ms, why });
   }

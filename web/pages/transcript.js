@@ -12,7 +12,7 @@ const status = {
 
 export class Transcript {
   #log;
-  #pending = new Map(); // key → row of a message that is not confirmed yet
+  #pending = new Map(); // key → row of a message of ours that has not come back yet
 
   constructor(list) {
     this.#log = new Log(list);
@@ -25,12 +25,9 @@ export class Transcript {
 
   // message adds what somebody said. Our own pending row becomes the message.
   message({ key, name, text, at, mine }) {
-    const pending = this.#pending.get(key);
-    const row = pending ?? this.#bubble(name, text, mine);
+    const row = this.#pending.get(key) ?? this.#bubble(name, text, mine);
     this.#pending.delete(key);
-    delete row.dataset.keep;
-    delete row.dataset.pending;
-    row.querySelector(".meta").replaceChildren(clock(new Date(at)), mine ? element("span", "tick", "✓") : "");
+    this.#settle(row, at, mine);
     // The order is the server's: whatever came in between moves above ours.
     if (row === this.#log.last) this.#log.follow();
     else this.#append(row);
@@ -51,10 +48,23 @@ export class Transcript {
     this.#log.follow();
   }
 
+  // stored is for a message of ours that the server has. Its place it gets when it
+  // comes back, with message; if it was lost behind a gap, it stays where it is.
+  stored(key) {
+    const row = this.#pending.get(key);
+    if (row) this.#settle(row, Date.now(), true);
+  }
+
   // remove takes a pending message off the list.
   remove(key) {
     this.#pending.get(key)?.remove();
     this.#pending.delete(key);
+  }
+
+  #settle(row, at, mine) {
+    delete row.dataset.keep;
+    delete row.dataset.pending;
+    row.querySelector(".meta").replaceChildren(clock(new Date(at)), mine ? element("span", "tick", "✓") : "");
   }
 
   #bubble(name, text, mine) {

@@ -1,35 +1,33 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dispatch, pack } from "../pages/dispatch.js";
+import { dispatch, parse } from "../pages/dispatch.js";
 
-test("what pack makes, dispatch delivers", () => {
-  for (const data of ["text", { a: [1, null, "🌊"] }, 0, false, null, '{"json":"in a string"}']) {
+test("a message reaches the function of its type, with its data and all of it", () => {
+  for (const data of ["text", { a: [1, null, "🌊"] }, 0, false, null, '{"json":"in a string"}', undefined]) {
+    const message = parse(JSON.stringify({ type: "say", mid: "m1", data }));
     const got = [];
-    assert.equal(dispatch(pack("say", data), { say: (d) => got.push(d) }), true);
-    assert.deepEqual(got, [data]);
+    assert.equal(dispatch(message, { say: (...all) => got.push(...all) }), true);
+    assert.deepEqual(got, [data, message]);
+    assert.equal(message.mid, "m1");
   }
-});
-
-test("a message without data calls its function without data", () => {
-  let got = "untouched";
-  assert.equal(dispatch('{"type":"ping"}', { ping: (d) => (got = d) }), true);
-  assert.equal(got, undefined);
 });
 
 test("only the function of its type is called", () => {
   const calls = [];
   const handlers = { a: () => calls.push("a"), b: () => calls.push("b") };
-  dispatch(pack("b", 1), handlers);
+  dispatch({ type: "b" }, handlers);
   assert.deepEqual(calls, ["b"]);
 });
 
-test("everything else is refused, and calls nothing", () => {
+test("what is no message is none", () => {
+  for (const text of ["", "say", "{", "null", "7", '"say"', "[]", "{}", '{"type":1}', '{"type":["say"]}', new ArrayBuffer(3)]) {
+    assert.equal(parse(text), null, String(text));
+  }
+});
+
+test("types without a function call nothing", () => {
   const handlers = { say: () => assert.fail("called") };
-  for (const text of [
-    "", "say", "{", "null", "7", '"say"', "[]", "{}", '{"type":1}', '{"type":["say"]}',
-    '{"type":"shout","data":1}', '{"type":"constructor"}', '{"type":"__proto__"}', '{"type":"toString"}',
-    new ArrayBuffer(3),
-  ]) {
-    assert.equal(dispatch(text, handlers), false, String(text));
+  for (const type of ["shout", "constructor", "__proto__", "toString"]) {
+    assert.equal(dispatch({ type, data: 1 }, handlers), false, type);
   }
 });

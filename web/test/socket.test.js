@@ -1,55 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { ReconnectingSocket } from "../pages/socket.js";
-
-// A WebSocket and a clock that do what the test says.
-class FakeSocket {
-  static made = [];
-  readyState = 0;
-  bufferedAmount = 0;
-  extensions = "permessage-deflate";
-  sent = [];
-  closed = null;
-
-  constructor(url) {
-    if (url === "nonsense") throw new SyntaxError("bad");
-    this.url = url;
-    FakeSocket.made.push(this);
-  }
-  send(data) {
-    this.sent.push(data);
-  }
-  close(code) {
-    this.closed = code ?? "no code";
-    this.readyState = 2;
-  }
-  opens() {
-    this.readyState = 1;
-    this.onopen();
-  }
-  ends(code = 1006, reason = "") {
-    this.readyState = 3;
-    this.onclose({ code, reason });
-  }
-}
-
-class FakeClock {
-  time = 0;
-  timers = new Map();
-  next = 1;
-  now = () => this.time;
-  after = (ms, f) => {
-    this.timers.set(this.next, { at: this.time + ms, f });
-    return this.next++;
-  };
-  cancel = (id) => this.timers.delete(id);
-  advance(ms) {
-    this.time += ms;
-    for (const [id, { at, f }] of [...this.timers]) {
-      if (at <= this.time && this.timers.delete(id)) f();
-    }
-  }
-}
+import { FakeClock, FakeSocket } from "./fakes.js";
 
 let clock, states, messages, waits;
 const latest = () => FakeSocket.made.at(-1);
@@ -175,6 +127,18 @@ test("an attempt that nobody answers is given up", () => {
   clock.advance(10_000);
   assert.deepEqual(socket.state.why, { code: 1006, reason: "no answer" });
   clock.advance(100);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
+test("who was sent away does not come back by itself", () => {
+  const { socket } = make();
+  socket.open();
+  latest().opens();
+  latest().ends(4403, "enough");
+  assert.deepEqual(socket.state, { name: "closed", why: { code: 4403, reason: "enough" } });
+  clock.advance(100_000);
+  assert.equal(FakeSocket.made.length, 1);
+  socket.open();
   assert.equal(FakeSocket.made.length, 2);
 });
 
