@@ -62,7 +62,7 @@ export function startChat(root, roomName) {
       sayName();
       publisher.flush();
     },
-    $gap: ({ reason }) => transcript.event(gaps[reason] ?? "Messages may be missing here"),
+    $gap: ({ reason }) => transcript.event(gaps[reason] ?? "Messages may be missing here", "event gap"),
     $left({ reason }) {
       people.clear();
       transcript.event(`You are not in this room any more: ${reason}`);

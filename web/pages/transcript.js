@@ -19,8 +19,8 @@ export class Transcript {
   }
 
   // event adds a line such as "Calm Heron joined".
-  event(text) {
-    this.#append(element("li", "event", text, " ", clock(new Date())));
+  event(text, className = "event") {
+    this.#append(element("li", className, text, " ", clock(new Date())));
   }
 
   // message adds what somebody said. Our own pending row becomes the message.
