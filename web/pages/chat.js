@@ -30,13 +30,12 @@ const gaps = {
 
 export function startChat(root, roomName) {
   const find = (selector) => root.querySelector(selector);
-  const [form, nameForm] = [find(".composer"), find(".naming")];
-  const note = find(".note");
+  const [form, nameForm, note] = [find(".composer"), find(".naming"), find(".note")];
   const transcript = new Transcript(find(".log"));
   const people = new People(find(".count"), find(".people"));
   const seen = new Recent(); // ids of messages: a server that started anew may be sent one again
   const own = new Recent(load(`own ${roomName}`, [])); // and which of them are ours
-  let before = false; // whether we have been in
+  let [here, before] = [false, false]; // whether we are in the room, and whether we ever were
   let name = load("name", "") || guestName();
   const client = load("client", "") || newKey();
   save("client", client);
@@ -53,17 +52,17 @@ export function startChat(root, roomName) {
       heart.beat();
       const others = crowd.people.filter(({ id }) => id !== room.session).length;
       if (others === crowd.count) return; // we are still to be counted
-      const entered = !people.known;
       for (const line of people.show(room.session, crowd)) transcript.event(line);
-      if (entered) transcript.event(`You are ${before ? "back" : "in"}, ${crowd.count > 1 ? `with ${crowd.count - 1} more` : "alone so far"}`);
-      before = true;
     },
     $live() {
+      if (!here) transcript.event(before ? "You are back" : "You are in");
+      here = before = true;
       sayName();
       publisher.flush();
     },
     $gap: ({ reason }) => transcript.event(gaps[reason] ?? "Messages may be missing here", "event gap"),
     $left({ reason }) {
+      here = false;
       people.clear();
       transcript.event(`You are not in this room any more: ${reason}`);
     },
@@ -78,7 +77,8 @@ export function startChat(root, roomName) {
       view.show(state);
       root.dataset.state = state.name;
       if (state.name === "open") return;
-      if (people.known) transcript.event(`Disconnected: ${explain(state.why)}`);
+      if (here) transcript.event(`Disconnected: ${explain(state.why)}`);
+      here = false;
       people.clear();
       publisher.disconnected();
     },
@@ -141,7 +141,7 @@ export function startChat(root, roomName) {
   nameForm.elements.name.addEventListener("change", ({ target }) => {
     name = target.value = target.value.trim() || guestName();
     save("name", name);
-    if (room.live) sayName();
+    if (here) sayName();
   });
 
   showOutbox();

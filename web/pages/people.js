@@ -4,7 +4,6 @@ import { element } from "./element.js";
 import { hue } from "./guest.js";
 
 export class People {
-  known = false; // whether the list shows anybody
   #names = null; // id → name; null while we do not know everybody's
   #list;
   #count;
@@ -21,7 +20,6 @@ export class People {
     const names = count > people.length ? null : new Map(people.map(({ id, name }) => [id, name]));
     const changes = this.#names && names ? changed(this.#names, names) : [];
     this.#names = names;
-    this.known = true;
     this.#count.textContent = `${count} here`;
     const items = people.map(({ id, name }) => {
       const item = element("li", id === me ? "me" : "", id === me ? `${name} (you)` : name);
@@ -36,8 +34,7 @@ export class People {
   // clear is for when we are not in any more, and know of nobody.
   clear() {
     this.#names = null;
-    this.known = false;
-    this.#count.textContent = "offline";
+    this.#count.textContent = "not in the room";
     this.#list.replaceChildren();
   }
 }
