@@ -55,6 +55,18 @@ test("it comes back with its position, and shows each message once", () => {
   assert.deepEqual(told, [1, 4, "$live", 6, 9, "$live"]);
 });
 
+test("its position is that of the last message, whatever a reply says before a gap is told", () => {
+  opens();
+  says(joined(0), liveAt(4), chat(6, 4));
+  for (const reply of [joined(6), joined(0, "k4"), joined(6)]) {
+    latest().ends();
+    clock.advance(1000);
+    opens();
+    assert.deepEqual(sent()[0].data.join[0].pos, { epoch: "k3", seq: 6, mid: "m6" });
+    says(reply);
+  }
+});
+
 test("what is missing between two messages is fetched", () => {
   opens();
   says(joined(1), liveAt(1), chat(5, 3), chat(6, 5));
