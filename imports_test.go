@@ -47,9 +47,10 @@ var table = []row{
 	{"ws/engine", []string{"golang.org/x/sys/...", "ws/frame"}},
 	{"ws", []string{"ws/frame", "ws/deflate", "ws/engine", "golang.org/x/net/proxy"}},
 	{"ws/wstest", belowWS},
+	{"ws/tunnel", nil},
 	{"client/callback", belowWS},
 	{"compat/websocket", belowWS},
-	{"live", slices.Concat(belowWS, []string{"live/protocol"})},
+	{"live", slices.Concat(belowWS, []string{"live/protocol", "ws/tunnel"})},
 	{"client", slices.Concat(belowWS, []string{"live/protocol"})},
 	{"live/livetest", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"live/natsbroker", []string{"live", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
@@ -62,7 +63,7 @@ var table = []row{
 // module.
 var testAids = []string{
 	"live/protocol", "client", // a hub's guarantees are its clients' too
-	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "conformance",
+	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "ws/tunnel", "conformance",
 	"go.uber.org/goleak",
 	"golang.org/x/net/nettest",
 	"golang.org/x/sys/unix", // what system calls were made

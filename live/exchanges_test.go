@@ -24,7 +24,8 @@ type step struct {
 	Any         string
 }
 
-// The exchanges of testdata/protocol happen with this hub, in both codecs.
+// The exchanges of testdata/protocol happen with this hub, in both codecs, and through a
+// tunnel.
 func TestExchanges(t *testing.T) {
 	raw, err := os.ReadFile("../testdata/protocol/exchanges.json")
 	if err != nil {
@@ -43,7 +44,10 @@ func TestExchanges(t *testing.T) {
 				continue
 			}
 			t.Run(x.Name+" "+codec.String(), func(t *testing.T) {
-				bubble(t, func(t *testing.T) { exchange(t, codec, x.Steps) })
+				bubble(t, func(t *testing.T) { exchange(t, (*kit).dial, codec, x.Steps) })
+			})
+			t.Run(x.Name+" "+codec.String()+" through a tunnel", func(t *testing.T) {
+				bubble(t, func(t *testing.T) { exchange(t, (*kit).dialTunnel, codec, x.Steps) })
 			})
 		}
 	}
@@ -77,7 +81,7 @@ func exchangeHub(h *live.Hub) {
 	})
 }
 
-func exchange(t *testing.T, codec protocol.Codec, steps []step) {
+func exchange(t *testing.T, dial func(*kit, ...string) *peer, codec protocol.Codec, steps []step) {
 	k := newKit(t, &live.Options{Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
 		user, ok := strings.CutPrefix(c.Token, "token-")
 		if !ok && c.Token != "" {
@@ -86,13 +90,13 @@ func exchange(t *testing.T, codec protocol.Codec, steps []step) {
 		return live.Identity{User: user}, nil
 	}}, exchangeHub)
 	x := &exchanged{t: t, codec: codec, names: map[string]any{}}
-	peers := map[string]*peer{"a": k.dial(codec.Subprotocol())}
+	peers := map[string]*peer{"a": dial(k, codec.Subprotocol())}
 	for i := 0; i < len(steps); i++ {
 		s := steps[i]
 		p := peers[cmp.Or(s.Session, "a")]
 		switch {
 		case s.Open != "":
-			peers[s.Open] = k.dial(codec.Subprotocol())
+			peers[s.Open] = dial(k, codec.Subprotocol())
 		case s.Close != "":
 			peers[s.Close].conn.Close(ws.StatusNormalClosure, "")
 		case s.Text != "":

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tidewire/tidewire/live/protocol"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/tunnel"
 )
 
 // Hub is where sessions, rooms and handlers meet. It is an http.Handler, and
@@ -27,6 +28,8 @@ type Hub struct {
 	broker Broker
 	owned  bool // the broker is ours to close
 	server ws.Server
+	tunnel tunnel.Tunnel
+	relay  relay
 
 	confMu     sync.RWMutex // guards what follows, which does not change while serving
 	kinds      []*kind
@@ -71,6 +74,11 @@ func NewHub(o *Options) *Hub {
 	h.server.Accept = h.Accept
 	h.server.Budget, h.server.Engine, h.server.Logger = h.set.Accept.Budget, h.set.Accept.Engine, h.set.Logger
 	h.listen()
+	h.cancels = append(h.cancels, h.broker.Watch(h.available))
+	if h.distributed() {
+		h.hear(nodeTopic, func(p []byte) { h.neighbours.heard(string(p)) })
+	}
+	h.openTunnel()
 	return h
 }
 
@@ -78,7 +86,8 @@ func NewHub(o *Options) *Hub {
 // fails or the Hub ends; see ws.Server.Serve.
 func (h *Hub) Serve(ln net.Listener) error { return h.server.Serve(ln) }
 
-// ServeHTTP accepts a WebSocket connection as a session.
+// ServeHTTP accepts a WebSocket connection as a session, and, unless Options.NoTunnel is
+// set, one that comes through plain HTTP POSTs (package tunnel).
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.server.ServeHTTP(w, r) }
 
 // Accept is the Hub as ws.Server.Accept wants it.
@@ -187,12 +196,16 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-h.empty:
-		h.end()
-		return nil
 	case <-ctx.Done():
-		h.Close()
-		return context.Cause(ctx)
+		select {
+		case <-h.empty: // both came true: the order is chance's
+		default:
+			h.Close()
+			return context.Cause(ctx)
+		}
 	}
+	h.end()
+	return nil
 }
 
 // stop lets nobody in any more. It reports whether that is new, and returns who is

@@ -309,3 +309,14 @@ func TestMixedRoom(t *testing.T) {
 		a.want(`{"type":"$error","data":{"code":"invalid"}}`)
 	})
 }
+
+// A Hub that is empty is shut down well, even by a context that has ended.
+func TestShutdownOfNobody(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		if err := live.NewHub(nil).Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

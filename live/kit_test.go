@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +16,7 @@ import (
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/tunnel"
 	"github.com/tidewire/tidewire/ws/wstest"
 )
 
@@ -71,9 +74,22 @@ type peer struct {
 
 func (k *kit) dial(protocols ...string) *peer {
 	k.t.Helper()
+	return k.dialBy(k.ln.DialContext, protocols...)
+}
+
+// dialTunnel is dial without a WebSocket: through HTTP posts.
+func (k *kit) dialTunnel(protocols ...string) *peer {
+	k.t.Helper()
+	transport := &http.Transport{DialContext: k.ln.DialContext}
+	k.t.Cleanup(transport.CloseIdleConnections)
+	return k.dialBy(tunnel.Dialer{URL: "http://hub/", Client: &http.Client{Transport: transport}}.DialContext, protocols...)
+}
+
+func (k *kit) dialBy(way func(ctx context.Context, network, addr string) (net.Conn, error), protocols ...string) *peer {
+	k.t.Helper()
 	c, _, err := ws.Dial(k.t.Context(), "ws://hub/", &ws.DialOptions{
 		Subprotocols: protocols,
-		NetDial:      k.ln.DialContext,
+		NetDial:      way,
 		ConnOptions:  ws.ConnOptions{Engine: k.engine},
 		Proxy:        noProxy,
 	})

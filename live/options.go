@@ -45,6 +45,10 @@ type Options struct {
 	// who come back. 0 means 64 MiB.
 	RecentBytes int64
 
+	// NoTunnel lets WebSockets in alone. false means that clients may come through HTTP
+	// POSTs, where something between lets no WebSocket pass: by the same rules.
+	NoTunnel bool
+
 	// Address tells whose limits a connection counts against. nil means the remote
 	// address; behind a proxy, say how to find the client's.
 	Address func(r *ws.Request) netip.Addr

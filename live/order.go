@@ -51,7 +51,7 @@ const maxOrders = 1 << 16
 
 // listen hears the orders of all nodes.
 func (h *Hub) listen() {
-	cancel, err := h.broker.Listen(nodes, func(p []byte) {
+	h.hear(nodes, func(p []byte) {
 		o := &order{}
 		if err := json.Unmarshal(p, o); err != nil {
 			h.logger().Error("live: another node said what is no order", "error", err)
@@ -69,14 +69,11 @@ func (h *Hub) listen() {
 			go h.obey()
 		}
 	})
-	if err != nil {
-		panic("live: NewHub: " + err.Error())
-	}
-	h.cancels = append(h.cancels, cancel, h.broker.Watch(h.available))
-	if !h.distributed() {
-		return
-	}
-	cancel, err = h.broker.Listen(nodeTopic, func(p []byte) { h.neighbours.heard(string(p)) })
+}
+
+// hear listens to a topic for as long as the Hub lives.
+func (h *Hub) hear(topic string, f func(p []byte)) {
+	cancel, err := h.broker.Listen(topic, f)
 	if err != nil {
 		panic("live: NewHub: " + err.Error())
 	}

@@ -31,7 +31,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		select {
 		case <-s.drained:
 		case <-ctx.Done():
-			err = ctx.Err()
+			select {
+			case <-s.drained: // both came true: the order is chance's
+			default:
+				err = ctx.Err()
+			}
 		}
 	}
 	if err != nil {
