@@ -151,7 +151,7 @@ func (r *room) appears(s *Session) {
 	}
 	p := s.present()
 	r.crowd.put(p, r.hub.neighbours.node)
-	r.crowd.roll.moved(p.Session, moveIn)
+	r.moved(p.Session, moveIn)
 	r.tendCrowd(time.Now())
 }
 
@@ -166,8 +166,21 @@ func (r *room) disappears(s *Session, lost bool) {
 	}
 	now := time.Now()
 	r.crowd.take(s.id, r.hub.neighbours.node, lost, now)
-	r.crowd.roll.moved(s.id, m)
+	r.moved(s.id, m)
 	r.tendCrowd(now)
+}
+
+// moved notes what a session of this node did, if there may be anybody to call it out to.
+// Called with mu held.
+func (r *room) moved(session string, m move) {
+	if !r.hub.distributed() {
+		return
+	}
+	l := &r.crowd.roll
+	if l.moves == nil {
+		l.moves = map[string]move{}
+	}
+	l.moves[session] = m
 }
 
 // tendCrowd tells the members who is there, if it is time to, and sees to it that

@@ -75,14 +75,6 @@ const (
 	partBytes   = 64 << 10    // of a part of a whole roll, about
 )
 
-// moved notes what a session of this node did.
-func (l *roll) moved(session string, m move) {
-	if l.moves == nil {
-		l.moves = map[string]move{}
-	}
-	l.moves[session] = m
-}
-
 // hear takes what another node calls out.
 func (c *crowd) hear(x *call, self string, now time.Time) {
 	if x.Do == callAsk && x.To == self {
