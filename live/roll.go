@@ -15,6 +15,7 @@ type roll struct {
 	toldAt time.Time
 
 	owes      bool // another node has asked for the whole roll
+	wholes    uint64
 	wholeAt   time.Time
 	beatAt    time.Time
 	beatEvery time.Duration
@@ -39,7 +40,7 @@ type otherRoll struct {
 	heard   time.Time
 	askedAt time.Time
 
-	whole   uint64 // n of the roll that comes in parts
+	whole   uint64 // which roll it is that comes in parts
 	parts   map[int]bool
 	present []*present
 }
@@ -53,7 +54,8 @@ type call struct {
 
 	To string `json:"to,omitempty"` // of callAsk: the node that is asked
 
-	Part  int        `json:"part,omitempty"` // of callWhole, from 0
+	Roll  uint64     `json:"roll,omitempty"` // of callWhole: which one, as two with the same N differ
+	Part  int        `json:"part,omitempty"` // from 0
 	Parts int        `json:"parts,omitempty"`
 	In    []*present `json:"in,omitempty"`
 	Out   []string   `json:"out,omitempty"`
@@ -120,8 +122,8 @@ func (c *crowd) hear(x *call, self string, now time.Time) {
 
 // gather takes a part of a whole roll, and the roll once all parts are there.
 func (c *crowd) gather(o *otherRoll, x *call, now time.Time) {
-	if o.parts == nil || o.whole != x.N {
-		o.whole, o.parts, o.present = x.N, map[int]bool{}, nil
+	if o.parts == nil || o.whole != x.Roll {
+		o.whole, o.parts, o.present = x.Roll, map[int]bool{}, nil
 	}
 	if !o.parts[x.Part] {
 		o.parts[x.Part] = true
@@ -232,8 +234,9 @@ func (c *crowd) whole(self string) []*call {
 		x := all[len(all)-1]
 		x.In = append(x.In, p)
 	}
+	c.roll.wholes++
 	for _, x := range all {
-		x.Parts = len(all)
+		x.Roll, x.Parts = c.roll.wholes, len(all)
 	}
 	return all
 }

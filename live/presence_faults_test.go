@@ -1,0 +1,69 @@
+package live_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+)
+
+// picky is a broker that a test has a hand in.
+type picky struct {
+	*live.Memory
+	signal    func(topic string, p []byte) bool    // whether it goes through
+	listen    func(topic string, f func(p []byte)) // behind Listen, before it returns
+	subscribe func()                               // before Subscribe
+}
+
+func (b *picky) Signal(topic string, p []byte) error {
+	if b.signal != nil && !b.signal(topic, p) {
+		return live.ErrUnavailable
+	}
+	return b.Memory.Signal(topic, p)
+}
+
+func (b *picky) Listen(topic string, f func(p []byte)) (func(), error) {
+	cancel, err := b.Memory.Listen(topic, f)
+	if b.listen != nil {
+		b.listen(topic, f)
+	}
+	return cancel, err
+}
+
+func (b *picky) Subscribe(room live.Room, s live.Sink) (func(), error) {
+	if b.subscribe != nil {
+		b.subscribe()
+	}
+	return b.Memory.Subscribe(room, s)
+}
+
+// A part of a whole roll is lost, and the roll is called out again, in other parts.
+func TestPresenceOfTornRoll(t *testing.T) {
+	for range 5 {
+		bubble(t, func(t *testing.T) {
+			m := live.NewMemory(nil)
+			defer m.Close()
+			var lose atomic.Bool
+			d := &picky{Memory: m, signal: func(_ string, p []byte) bool {
+				var x struct{ Part int }
+				json.Unmarshal(p, &x)
+				return x.Part == 0 || !lose.Swap(false)
+			}}
+			b := newKit(t, &live.Options{Authenticate: named, Broker: d}, present)
+			for i := range 100 {
+				b.dial().enter(fmt.Sprint("u", i, "/", long(900)), "")
+			}
+			time.Sleep(5 * time.Second)
+			lose.Store(true)
+			a := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+			ann := a.look("ann")
+			ann.watch(2 * time.Minute)
+			if lose.Load() || len(ann.crowd) != 101 {
+				t.Errorf("%d of 101 are seen", len(ann.crowd))
+			}
+		})
+	}
+}
