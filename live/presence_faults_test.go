@@ -3,6 +3,7 @@ package live_test
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,4 +67,28 @@ func TestPresenceOfTornRoll(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nodes without members ask who is there, each shortly behind another one.
+func TestPresenceAskedOften(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		a := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+		a.look("ann").watch(5 * time.Second)
+		var all sync.WaitGroup
+		for i := range 3 {
+			k := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+			all.Go(func() {
+				for j := range 10 {
+					time.Sleep(time.Duration(i*170+j*17) * time.Millisecond)
+					crowd, err := k.hub.Room("room:7").Present(t.Context())
+					if err != nil || crowd.Sessions != 1 {
+						t.Errorf("node %d, %d: %+v, %v", i, j, crowd, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
 }

@@ -71,7 +71,7 @@ const (
 
 const (
 	askEvery    = time.Second
-	wholeEvery  = time.Second
+	wholeEvery  = listenFirst / 2 // or who asks in vain goes away
 	maxBeat     = 32 * time.Second
 	rollSilence = 3 * maxBeat // behind which a roll is thrown away
 	partBytes   = 64 << 10    // of a part of a whole roll, about
