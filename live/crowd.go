@@ -15,12 +15,13 @@ import (
 // crowd is who is in a room on all nodes, as this node knows it, and what its watchers
 // have been told of that. Guarded by the room's mu.
 type crowd struct {
-	most     int // sessions that are listed one by one
-	mostSize int // bytes of the list
-	began    time.Time
+	most     int         // sessions that are listed one by one
+	mostSize int         // bytes of the list
 	groups   [2]ws.Group // of the watchers, by codec
 	timer    deadline    // for room.tend
-	cancel   func()      // of what other nodes say; nil where there are none
+
+	began  time.Time // behind ready: when it began to listen to other nodes
+	cancel func()    // of that; nil where there are none
 
 	all       map[string]*entry // by session
 	size      int               // bytes of the list of all
@@ -80,7 +81,6 @@ func newCrowd(r *room) *crowd {
 	c := &crowd{
 		most:     r.kind.set.PresenceMax,
 		mostSize: r.hub.set.Accept.WriteQueue / 2,
-		began:    time.Now(),
 		all:      map[string]*entry{},
 		guises:   map[string]*guise{},
 		dirty:    map[string]struct{}{},

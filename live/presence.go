@@ -241,15 +241,16 @@ func (r *room) beginCrowd() error {
 	if r.crowd == nil || !r.hub.distributed() {
 		return nil
 	}
-	cancel, err := r.hub.broker.Listen(presenceTopic(r.name), r.hear)
-	if err != nil {
-		return err
-	}
 	ns, l := &r.hub.neighbours, &r.crowd.roll
 	r.mu.Lock()
-	r.crowd.cancel = cancel
-	l.life, l.beatEvery, l.beatAt = ns.begin(r.hub), askEvery, r.crowd.began.Add(askEvery)
+	l.life, l.beatEvery, l.beatAt = ns.begin(r.hub), askEvery, time.Now().Add(askEvery)
 	r.mu.Unlock()
+	cancel, err := r.hub.broker.Listen(presenceTopic(r.name), r.hear)
+	if err != nil {
+		ns.end()
+		return err
+	}
+	r.crowd.cancel, r.crowd.began = cancel, time.Now()
 	r.call([]*call{{Do: callBeat, Node: ns.node, Life: l.life}})
 	return nil
 }

@@ -92,3 +92,53 @@ func TestPresenceAskedOften(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// Another node is heard before Listen has returned.
+func TestPresenceHeardEarly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		var said atomic.Int64
+		spun := make(chan struct{})
+		b := &picky{Memory: m, signal: func(topic string, _ []byte) bool {
+			if topic == "presence:room:7" && said.Add(1) == 100 {
+				close(spun)
+			}
+			return true
+		}, listen: func(topic string, f func([]byte)) {
+			if topic == "presence:room:7" {
+				f([]byte(`{"do":"beat","node":"other","life":1,"n":0}`))
+				select {
+				case <-spun:
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		}}
+		k := newKit(t, &live.Options{Authenticate: named, Broker: b}, present)
+		k.look("ann").sees(time.Second, "ann")
+		if n := said.Load(); n > 10 {
+			t.Errorf("%d beats in a second", n)
+		}
+	})
+}
+
+// A broker that is slow to subscribe leaves no less time to listen.
+func TestPresentOfSlowSubscribe(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		slow := func() { time.Sleep(20 * time.Millisecond) }
+		a := newKit(t, &live.Options{Authenticate: named, Broker: &picky{Memory: m, signal: func(string, []byte) bool {
+			slow()
+			return true
+		}}}, present)
+		a.look("ann").watch(5 * time.Second)
+		b := newKit(t, &live.Options{Authenticate: named, Broker: &picky{Memory: m, subscribe: func() {
+			time.Sleep(700 * time.Millisecond)
+		}}}, present)
+		crowd, err := b.hub.Room("room:7").Present(t.Context())
+		if err != nil || crowd.Sessions != 1 {
+			t.Errorf("%+v, %v", crowd, err)
+		}
+	})
+}
