@@ -73,15 +73,20 @@ func (h *Hub) beat() {
 	}
 	ns.mu.Unlock()
 	for _, node := range silent {
-		h.logger().Warn("live: a node is silent: who was there has left", "node", node, "silence", nodeSilence)
+		left := 0
 		h.rooms.each(func(r *room) {
 			if r.crowd != nil {
 				r.mu.Lock()
-				r.crowd.drop(node)
-				r.tendCrowd(now)
+				if r.crowd.drop(node) {
+					left++
+					r.tendCrowd(now)
+				}
 				r.mu.Unlock()
 			}
 		})
+		if left > 0 {
+			h.logger().Warn("live: a node is silent: who was there has left", "node", node, "silence", nodeSilence, "rooms", left)
+		}
 	}
 	h.broker.Signal(nodeTopic, []byte(ns.node)) // one that is lost is made up for by the next
 	h.deadlines.set(&ns.timer, now.Add(nodeBeat), h.beat)

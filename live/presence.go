@@ -289,6 +289,7 @@ func (r *room) hear(p []byte) {
 	if x.Node == r.hub.neighbours.node {
 		return
 	}
+	r.hub.neighbours.heard(x.Node)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.isOver() {

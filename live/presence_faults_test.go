@@ -3,9 +3,12 @@ package live_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/live"
@@ -139,6 +142,50 @@ func TestPresentOfSlowSubscribe(t *testing.T) {
 		crowd, err := b.hub.Room("room:7").Present(t.Context())
 		if err != nil || crowd.Sessions != 1 {
 			t.Errorf("%+v, %v", crowd, err)
+		}
+	})
+}
+
+// A node dies before its first sign of life, and behind the first word of who is there.
+func TestPresenceOfNodeThatDiesEarly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		d := &deaf{Memory: m, off: "none"}
+		b := newKit(t, &live.Options{Authenticate: named, Broker: d}, present)
+		b.look("bob").watch(5 * time.Second)
+		time.Sleep(100 * time.Millisecond) // its signs come each 2 s
+		var log strings.Builder
+		warns := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		a := newKit(t, &live.Options{Authenticate: named, Broker: m, Logger: warns}, present)
+		ann := a.look("ann")
+		ann.sees(500*time.Millisecond, "ann", "bob")
+		d.cut("")
+		ann.sees(13*time.Second, "ann")
+		synctest.Wait()
+		if n := strings.Count(log.String(), "a node is silent"); n != 1 {
+			t.Errorf("it was said %d times: %s", n, log.String())
+		}
+	})
+}
+
+// A node that has nobody to tell of is not reported as silent.
+func TestPresenceOfNodeWithoutMembers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		var log strings.Builder
+		warns := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		a := newKit(t, &live.Options{Authenticate: named, Broker: m, Logger: warns}, present)
+		ann := a.look("ann")
+		b := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+		if _, err := b.hub.Room("room:7").Present(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ann.sees(time.Minute, "ann")
+		synctest.Wait()
+		if log.Len() > 0 {
+			t.Error(log.String())
 		}
 	})
 }

@@ -152,14 +152,16 @@ func (c *crowd) forget(node string, in map[string]bool, now time.Time) {
 }
 
 // drop has everybody of a node leave at once, the lost too: it has been silent for longer
-// than they would be shown.
-func (c *crowd) drop(node string) {
+// than they would be shown. It reports whether there was anybody.
+func (c *crowd) drop(node string) bool {
+	before := len(c.all)
 	for _, e := range c.all {
 		if e.node == node {
 			c.remove(e)
 		}
 	}
 	delete(c.roll.nodes, node)
+	return len(c.all) < before
 }
 
 // calls returns what is to be called out now.
