@@ -48,6 +48,7 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 		if err := s.known(ctx); err != nil {
 			return err
 		}
+		s.reappears() // a stranger has said its secret
 	}
 	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
 	w := protocol.Welcome{
@@ -151,6 +152,21 @@ func (s *Session) become(who *identity) {
 	if s.ended.Load() { // it ended meanwhile
 		s.hub.deadlines.clear(&s.expiry)
 	}
+	s.reappears()
+}
+
+// reappears shows who the session is by now in the rooms that it is in.
+func (s *Session) reappears() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.rooms))
+	s.mu.Unlock()
+	for _, m := range all {
+		m.r.mu.Lock()
+		if m.r.members[s.conn] == m {
+			m.r.appears(s)
+		}
+		m.r.mu.Unlock()
+	}
 }
 
 // ttl returns the milliseconds until the identity expires, or 0 if it does not.
@@ -240,13 +256,7 @@ func (s *Session) refreshed(m *Message) error {
 	for _, one := range all {
 		if err := s.mayJoin(ctx, one.r.name, one.r.kind, ""); err != nil {
 			s.removed(one, protocol.LeftForbidden)
-			continue
 		}
-		one.r.mu.Lock()
-		if one.r.members[s.conn] == one {
-			one.r.appears(s) // its Info may be another one
-		}
-		one.r.mu.Unlock()
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -186,6 +187,63 @@ func TestPresenceOfNodeWithoutMembers(t *testing.T) {
 		synctest.Wait()
 		if log.Len() > 0 {
 			t.Error(log.String())
+		}
+	})
+}
+
+// Who a session is becomes known, or changes, behind its coming into a room.
+func TestPresenceOfLateIdentity(t *testing.T) {
+	shows := func(t *testing.T, k *kit, want string) {
+		t.Helper()
+		time.Sleep(time.Second)
+		crowd, err := k.hub.Room("room:7").Present(t.Context())
+		if err != nil || len(crowd.Members) != 1 {
+			t.Fatalf("%+v, %v", crowd, err)
+		}
+		if got := fmt.Sprint(crowd.Members[0].User, " ", crowd.Members[0].Info, " ", crowd.Users); got != want {
+			t.Errorf("%q is there, want %q", got, want)
+		}
+	}
+	bubble(t, func(t *testing.T) { // the application has let it in
+		hooks := &live.Hooks{Connected: func(s *live.Session) { s.Join(context.Background(), "room:7") }}
+		k := newKit(t, &live.Options{Authenticate: named, Hooks: hooks}, present)
+		p := k.dial()
+		p.want(`{"type":"$ok","room":"room:7"}`)
+		shows(t, k, " <nil> 1")
+		p.send(`{"type":"$hello","data":{"token":"ann/1"}}`)
+		shows(t, k, "ann map[is:1] 1")
+	})
+	bubble(t, func(t *testing.T) { // a $join had needed an identity, which a cookie gave
+		cookie := func(_ context.Context, c live.Credentials) (live.Identity, error) {
+			return live.Identity{User: "ann", Info: c.Token}, nil
+		}
+		k := newKit(t, &live.Options{Authenticate: cookie}, present)
+		p := k.dial()
+		p.send(`{"type":"$join","room":"room:7"}`)
+		shows(t, k, "ann  1")
+		p.send(`{"type":"$hello","data":{"token":"t"}}`)
+		shows(t, k, "ann t 1")
+	})
+	bubble(t, func(t *testing.T) { // a stranger's secret
+		k := newKit(t, nil, present)
+		for i := range 2 {
+			p := k.dial()
+			p.send(`{"type":"$join","room":"room:7"}`)
+			p.want(`{"type":"$ok"}`)
+			p.want(`{"type":"$live"}`)
+			p.send(`{"type":"$hello","id":1,"data":{"client":"secret-secret-secret"}}`)
+			p.want(`{"type":"$ok","re":1}`)
+			if i == 0 {
+				k.dial().send(`{"type":"$join","room":"room:7"}`) // or the room would end
+				time.Sleep(time.Second)
+				p.conn.CloseNow()
+				time.Sleep(time.Second)
+			}
+		}
+		time.Sleep(time.Second)
+		crowd, err := k.hub.Room("room:7").Present(t.Context())
+		if err != nil || crowd.Sessions != 2 {
+			t.Errorf("%+v, %v", crowd, err)
 		}
 	})
 }
