@@ -146,7 +146,8 @@ type Identity struct {
 	Claims  any       // the application's own: Session.Identity returns it
 
 	// Info is told to everybody who sees who is in a room (RoomOptions.Presence):
-	// a name to show, a colour. It is encoded as JSON, once, and may have 1 KiB.
+	// a name to show, a colour. It is encoded as JSON, once, and may have 1 KiB
+	// and be nested 26 deep.
 	Info any
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,8 +126,12 @@ func (s *Session) present() *present {
 	return p
 }
 
-// maxInfo bounds Identity.Info, as JSON.
-const maxInfo = 1 << 10
+// maxInfo bounds Identity.Info, as JSON; infoDepth is how deep it lies in the data of a
+// $presence.
+const (
+	maxInfo   = 1 << 10
+	infoDepth = 5
+)
 
 // encodeInfo encodes an Identity.Info.
 func encodeInfo(v any) (json.RawMessage, error) {
@@ -136,6 +141,11 @@ func encodeInfo(v any) (json.RawMessage, error) {
 	raw, err := protocol.JSON.Marshal(v)
 	if err == nil && len(raw) > maxInfo {
 		err = fmt.Errorf("%d bytes, where %d may be told to everybody", len(raw), maxInfo)
+	}
+	if err == nil { // what a client cannot read would hide from it everybody else
+		if _, deep := protocol.JSON.Parse(fmt.Appendf(nil, `{"type":"info","data":%s}`, raw), protocol.DefaultDepth-infoDepth); deep != nil {
+			err = errors.New(deep.Error()) // the client has done nothing wrong
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("live: Authenticate returned a bad Info: %w", err)

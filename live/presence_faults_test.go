@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // picky is a broker that a test has a hand in.
@@ -244,6 +245,41 @@ func TestPresenceOfLateIdentity(t *testing.T) {
 		crowd, err := k.hub.Room("room:7").Present(t.Context())
 		if err != nil || crowd.Sessions != 2 {
 			t.Errorf("%+v, %v", crowd, err)
+		}
+	})
+}
+
+type rawInfo string
+
+func (r rawInfo) MarshalJSON() ([]byte, error) { return []byte(r), nil }
+
+// An Info that a client could not read would hide from it everybody else.
+func TestPresenceOfDeepInfo(t *testing.T) {
+	deep := func(n int) any { return rawInfo(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+	bubble(t, func(t *testing.T) {
+		auth := func(_ context.Context, c live.Credentials) (live.Identity, error) {
+			return live.Identity{User: "ann", Info: deep(len(c.Token))}, nil
+		}
+		k := newKit(t, &live.Options{Authenticate: auth}, present)
+		p := k.dial()
+		p.send(`{"type":"$hello","id":1,"data":{"token":%q}}`, long(27))
+		p.want(`{"type":"$error","re":1,"data":{"code":"internal"}}`)
+		p = k.dial()
+		p.enter(long(26), `"presence":true`)
+		ctx, done := context.WithTimeout(t.Context(), time.Second)
+		defer done()
+		for {
+			_, raw, err := p.conn.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := protocol.JSON.Parse(raw, protocol.DefaultDepth)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Type == protocol.TypePresence {
+				return
+			}
 		}
 	})
 }
