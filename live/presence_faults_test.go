@@ -283,3 +283,30 @@ func TestPresenceOfDeepInfo(t *testing.T) {
 		}
 	})
 }
+
+// An Info is the same on all nodes.
+func TestPresenceOfInfoElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		a := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+		b := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+		a.dial().enter("ann/<&>", "")
+		bob := b.dial()
+		bob.enter("bob", "")
+		time.Sleep(2 * time.Second)
+		bob.send(`{"type":"$presence","id":9,"room":"room:7"}`)
+		for {
+			_, raw, err := bob.conn.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(raw), `"re":9`) {
+				if !strings.Contains(string(raw), `"<&>"`) {
+					t.Errorf("got %s", raw)
+				}
+				return
+			}
+		}
+	})
+}

@@ -1,8 +1,9 @@
 package live
 
 import (
-	"encoding/json"
 	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // roll is this node's part of a crowd, as it is called out to the other nodes, and what
@@ -277,7 +278,7 @@ func (c *crowd) next(distributed bool) (at time.Time) {
 }
 
 func (x *call) encode() []byte {
-	raw, err := json.Marshal(x)
+	raw, err := protocol.JSON.Marshal(x) // which leaves an Info as it is
 	if err != nil {
 		panic(err) // names, and an Info that was encoded before
 	}
