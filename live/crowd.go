@@ -92,12 +92,12 @@ func newCrowd(r *room) *crowd {
 	return c
 }
 
-// put has a session be there. Its guise's lost sessions are no longer shown: it has
-// come back.
-func (c *crowd) put(p *present, node string) {
+// put has a session be there, and reports whether that is new. Its guise's lost sessions
+// are no longer shown: it has come back.
+func (c *crowd) put(p *present, node string) bool {
 	if e := c.all[p.Session]; e != nil {
 		if e.lost.IsZero() && e.node == node && e.same(p) {
-			return
+			return false
 		}
 		c.remove(e)
 	}
@@ -119,6 +119,7 @@ func (c *crowd) put(p *present, node string) {
 	for _, session := range slices.Clone(g.lost) {
 		c.remove(c.all[session])
 	}
+	return true
 }
 
 // take has a session of a node leave, at once or, if it was lost, after leaveGrace.

@@ -159,10 +159,10 @@ func (r *room) appears(s *Session) {
 	if r.crowd == nil {
 		return
 	}
-	p := s.present()
-	r.crowd.put(p, r.hub.neighbours.node)
-	r.moved(p.Session, moveIn)
-	r.tendCrowd(time.Now())
+	if p := s.present(); r.crowd.put(p, r.hub.neighbours.node) {
+		r.moved(p.Session, moveIn)
+		r.tendCrowd(time.Now())
+	}
 }
 
 // disappears notes that a session is in the room no more. Called with mu held.

@@ -310,3 +310,31 @@ func TestPresenceOfInfoElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// Who joins again and again is nothing new to other nodes.
+func TestPresenceOfRejoins(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := live.NewMemory(nil)
+		defer m.Close()
+		var said atomic.Int64
+		a := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+		a.look("ann").watch(5 * time.Second)
+		b := newKit(t, &live.Options{Authenticate: named, Broker: &picky{Memory: m, signal: func(topic string, _ []byte) bool {
+			if topic == "presence:room:7" {
+				said.Add(1)
+			}
+			return true
+		}}}, present)
+		bob := b.dial()
+		bob.enter("bob", "")
+		time.Sleep(10 * time.Second)
+		was := said.Load()
+		for range 500 {
+			bob.send(`{"type":"$join","room":"room:7"}`)
+			time.Sleep(20 * time.Millisecond)
+		}
+		if n := said.Load() - was; n > 2 {
+			t.Errorf("%d signals in 10 s", n)
+		}
+	})
+}
