@@ -224,8 +224,9 @@ func (r *room) tellCrowd(now time.Time) {
 
 // tend does what is due in a crowd.
 func (r *room) tend() {
-	r.calling.Lock() // what is called out leaves in its order
-	defer r.calling.Unlock()
+	if !r.calling.TryLock() { // what is called out leaves in its order
+		return // who does so looks again
+	}
 	r.mu.Lock()
 	now := time.Now()
 	var calls []*call
@@ -235,6 +236,10 @@ func (r *room) tend() {
 	r.tendCrowd(now)
 	r.mu.Unlock()
 	r.call(calls)
+	r.calling.Unlock()
+	r.mu.Lock()
+	r.tendCrowd(time.Now()) // for who found it locked
+	r.mu.Unlock()
 }
 
 // call calls out to the other nodes. What is lost is asked for again.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -337,4 +338,38 @@ func TestPresenceOfRejoins(t *testing.T) {
 			t.Errorf("%d signals in 10 s", n)
 		}
 	})
+}
+
+// A broker that takes long to signal does not gather goroutines. In real time: who waits
+// for a mutex holds up a bubble's.
+func TestPresenceOfSlowSignals(t *testing.T) {
+	m := live.NewMemory(nil)
+	defer m.Close()
+	var slow atomic.Bool
+	held := make(chan struct{})
+	b := &picky{Memory: m, signal: func(topic string, _ []byte) bool {
+		if slow.Load() && topic == "presence:room:7" {
+			<-held
+		}
+		return true
+	}}
+	a := newKit(t, &live.Options{Authenticate: named, Broker: m}, present)
+	ann := a.look("ann")
+	k := newKit(t, &live.Options{Authenticate: named, Broker: b}, present)
+	bob := k.dial()
+	bob.enter("bob", "")
+	time.Sleep(time.Second)
+	slow.Store(true)
+	for i := range 100 {
+		bob.send(`{"type":"$refresh","data":{"token":"bob/%d"}}`, i)
+		time.Sleep(15 * time.Millisecond)
+	}
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if n := strings.Count(string(stacks), ".(*room).tend("); n > 1 {
+		t.Errorf("%d goroutines tend one room", n)
+	}
+	slow.Store(false)
+	close(held)
+	ann.sees(2*time.Second, "ann", "bob/99")
 }
