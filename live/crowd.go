@@ -125,7 +125,7 @@ func (c *crowd) put(p *present, node string) bool {
 // take has a session of a node leave, at once or, if it was lost, after leaveGrace.
 func (c *crowd) take(session, node string, lost bool, now time.Time) {
 	e := c.all[session]
-	if e == nil || e.node != node || !e.lost.IsZero() {
+	if e == nil || e.node != node || lost && !e.lost.IsZero() {
 		return
 	}
 	if g := c.guises[e.Guise]; !lost || g.live > 1 {

@@ -61,3 +61,24 @@ func BenchmarkCrowdJoin(b *testing.B) {
 		r.mu.Unlock()
 	}
 }
+
+// Who was lost and then is said to have left is shown no more.
+func TestCrowdOfLostAndLeft(t *testing.T) {
+	r := crowded(t)
+	now := time.Now()
+	c := r.crowd
+	c.put(&present{Session: "s1", User: "ann", Guise: "uann"}, "other")
+	c.take("s1", "other", true, now)
+	c.take("s1", "other", true, now.Add(time.Second))
+	if len(c.all) != 1 || c.users != 1 {
+		t.Fatalf("%d sessions, %d users", len(c.all), c.users)
+	}
+	c.take("s1", "other", false, now)
+	if len(c.all) != 0 || c.users != 0 || len(c.guises) != 0 || c.size != 0 {
+		t.Errorf("%d sessions, %d users, %d guises, %d bytes", len(c.all), c.users, len(c.guises), c.size)
+	}
+	c.expire(now.Add(time.Minute))
+	if len(c.lingering) != 0 {
+		t.Error("it lingers")
+	}
+}
