@@ -63,10 +63,11 @@ type entry struct {
 	lost time.Time
 }
 
-// guise is a user, or a stranger's program, with the sessions that are there.
+// guise is a user, or a stranger's program: how many sessions are there or, while none
+// is, the one that was lost last.
 type guise struct {
 	live int
-	lost []string
+	lost string
 }
 
 type farewell struct {
@@ -92,8 +93,8 @@ func newCrowd(r *room) *crowd {
 	return c
 }
 
-// put has a session be there, and reports whether that is new. Its guise's lost sessions
-// are no longer shown: it has come back.
+// put has a session be there, and reports whether that is new. Its guise's lost session is
+// no longer shown: it has come back.
 func (c *crowd) put(p *present, node string) bool {
 	if e := c.all[p.Session]; e != nil {
 		if e.lost.IsZero() && e.node == node && e.same(p) {
@@ -116,8 +117,8 @@ func (c *crowd) put(p *present, node string) bool {
 		c.strangers++
 	}
 	g.live++
-	for _, session := range slices.Clone(g.lost) {
-		c.remove(c.all[session])
+	if g.lost != "" {
+		c.remove(c.all[g.lost])
 	}
 	return true
 }
@@ -131,8 +132,7 @@ func (c *crowd) take(session, node string, lost bool, now time.Time) {
 	if g := c.guises[e.Guise]; !lost || g.live > 1 {
 		c.remove(e)
 	} else {
-		g.live--
-		g.lost = append(g.lost, session)
+		g.live, g.lost = 0, session
 		e.lost = now
 		c.lingering = append(c.lingering, farewell{session, now})
 	}
@@ -163,9 +163,9 @@ func (c *crowd) remove(e *entry) {
 	if e.lost.IsZero() {
 		g.live--
 	} else {
-		g.lost = without(g.lost, e.Session)
+		g.lost = ""
 	}
-	if g.live+len(g.lost) == 0 {
+	if g.live == 0 && g.lost == "" {
 		delete(c.guises, e.Guise)
 		if e.User != "" {
 			c.users--

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -80,5 +81,58 @@ func TestCrowdOfLostAndLeft(t *testing.T) {
 	c.expire(now.Add(time.Minute))
 	if len(c.lingering) != 0 {
 		t.Error("it lingers")
+	}
+}
+
+// Whatever comes and goes, the books are right.
+func TestCrowdBooks(t *testing.T) {
+	r := crowded(t)
+	c := r.crowd
+	rnd := rand.New(rand.NewPCG(1, 2))
+	now := time.Now()
+	for i := range 50_000 {
+		session, node := fmt.Sprint("s", rnd.IntN(12)), fmt.Sprint("n", rnd.IntN(2))
+		user := fmt.Sprint("u", rnd.IntN(4))
+		p := &present{Session: session, User: user, Guise: "u" + user}
+		if rnd.IntN(3) == 0 {
+			p.User, p.Guise = "", "s"+user
+		}
+		switch rnd.IntN(16) {
+		case 0:
+			c.drop(node)
+		case 1:
+			c.forget(node, nil, now)
+		case 2, 3, 4, 5:
+			c.take(session, node, rnd.IntN(2) == 0, now)
+		default:
+			c.put(p, node)
+		}
+		now = now.Add(time.Duration(rnd.IntN(1000)) * time.Millisecond)
+		c.expire(now)
+		live, lost, users, strangers, size := map[string]int{}, map[string]string{}, map[string]bool{}, 0, 0
+		for session, e := range c.all {
+			size += e.size()
+			if e.User == "" {
+				strangers++
+			} else {
+				users[e.User] = true
+			}
+			if e.lost.IsZero() {
+				live[e.Guise]++
+				continue
+			}
+			if now.Sub(e.lost) >= leaveGrace || lost[e.Guise] != "" {
+				t.Fatalf("%d: %s is still there", i, session)
+			}
+			lost[e.Guise] = session
+		}
+		if size != c.size || len(users) != c.users || strangers != c.strangers {
+			t.Fatalf("%d: %d bytes, %d users, %d strangers: %+v", i, size, len(users), strangers, c)
+		}
+		for name, g := range c.guises {
+			if g.live != live[name] || g.lost != lost[name] || (g.live > 0) == (g.lost != "") {
+				t.Fatalf("%d: %s: %+v, %d, %q", i, name, g, live[name], lost[name])
+			}
+		}
 	}
 }
