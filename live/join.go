@@ -171,6 +171,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 			s.hub.rooms.leave(r)
 			return err
 		}
+		m.prev = m.cursor.Seq
 	}
 	m.mu.Lock() // who ends the membership waits until the client has been told that it began
 	defer m.mu.Unlock()

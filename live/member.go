@@ -20,6 +20,7 @@ type member struct {
 	live   bool
 	since  uint64   // the serial at which it became live
 	cursor Position // where it stands, while not live
+	prev   uint64   // likewise: from what its client knows to the cursor the room is empty; 0: unknown
 	serial uint64   // likewise
 	skip   bool     // it was too slow under DropOldest
 
@@ -36,6 +37,9 @@ func (m *member) lag(e *event) {
 	m.r.groups[m.s.codec].Remove(m.s.conn)
 	m.live = false
 	m.cursor, m.serial = e.before, e.serial-1
+	if m.prev = e.before.Seq; e.m != nil {
+		m.prev = e.m.Prev
+	}
 	m.skip = m.r.wild || m.r.kind.set.Slow == DropOldest
 	m.s.feed.add(m)
 }
@@ -132,7 +136,7 @@ func (m *member) step() fed {
 			}
 		}
 	case m.cursor.Seq != r.last.Seq || m.cursor.Epoch != r.last.Epoch:
-		events, read = r.recent.after(m.cursor, feedBatch)
+		events, read = r.recent.after(m.cursor, m.prev, feedBatch)
 		read = !read || m.cursor.Epoch != r.last.Epoch
 	}
 	if len(events) == 0 && !read {
@@ -155,7 +159,7 @@ func (m *member) step() fed {
 			return fedFull
 		}
 		if e.stored() {
-			m.cursor = e.m.Pos
+			m.cursor, m.prev = e.m.Pos, e.m.Pos.Seq
 		}
 		m.skip = false
 		m.serial = max(m.serial, e.serial)
@@ -202,7 +206,7 @@ func (m *member) history() ([]*event, fed) {
 		return nil, m.tell(gapEvent(r.name, m.cursor, start, reason))
 	}
 	var events []*event
-	prev := m.cursor.Seq
+	prev := m.prev
 	for _, msg := range page.Messages {
 		if msg.Pos.Seq > m.cursor.Seq {
 			own := *msg
@@ -243,7 +247,7 @@ func (m *member) tell(g *event) fed {
 	if !sent {
 		return fedFull
 	}
-	m.cursor, m.serial, m.skip = g.before, max(m.serial, g.serial), false
+	m.cursor, m.prev, m.serial, m.skip = g.before, g.before.Seq, max(m.serial, g.serial), false
 	return fedSome
 }
 

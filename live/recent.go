@@ -81,13 +81,14 @@ func (b *recentBudget) clear(r *room) {
 }
 
 // after returns up to n events behind a position, and whether the tail reaches back
-// to it. The caller knows that the position is in the room's history.
-func (t *recent) after(pos Position, n int) ([]*event, bool) {
+// to it; from prev to there the room is empty. The caller knows that the position is in
+// the room's history.
+func (t *recent) after(pos Position, prev uint64, n int) ([]*event, bool) {
 	i, _ := slices.BinarySearchFunc(t.events, pos.Seq+1, func(e *event, seq uint64) int { return cmp.Compare(e.m.Pos.Seq, seq) })
 	if i == len(t.events) {
 		return nil, false
 	}
-	if i == 0 && (t.events[0].m.Prev == 0 || t.events[0].m.Prev > pos.Seq) {
+	if i == 0 && (t.events[0].m.Prev == 0 || t.events[0].m.Prev > prev) {
 		return nil, false
 	}
 	return slices.Clone(t.events[i:min(i+n, len(t.events))]), true

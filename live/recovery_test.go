@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
 )
 
 // A client that was away gets what it missed, in order, once, and then lives on.
@@ -162,6 +163,43 @@ func TestHistoryPages(t *testing.T) {
 				t.Fatalf("page from %d: %v, %d messages, more %v", n, err, len(page.Messages), page.More)
 			}
 			before = page.Messages[0].Pos.Seq
+		}
+	})
+}
+
+// Who stands before an empty stretch of the stream is not told, by the next message,
+// of one that they do not know.
+func TestPrevBehindAnEmptyStretch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &live.Options{Limits: live.Limits{ReplyBytes: 1 << 20},
+			Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 8 << 10, WriteTimeout: -1, PingInterval: -1}}}
+		k := newKit(t, o, func(h *live.Hub) {
+			rooms(live.RoomOptions{History: 10})(h)
+			live.On(h, "fill", func(ctx context.Context, s *live.Session, _ any) error {
+				for range 40 {
+					s.Send(ctx, "hint", long(4000))
+				}
+				return nil
+			})
+		})
+		a := k.dial()
+		a.send(`{"type":"$join","id":1,"room":"room:7"}`)
+		pos := a.want(`{"type":"$ok"}`).Pos
+		a.send(`{"type":"$leave","id":2,"room":"room:7"}`)
+		k.hub.Room("room:8").Publish(t.Context(), "n", 1)
+		synctest.Wait()
+		b := k.dial()
+		b.send(`{"type":"fill"}`)
+		synctest.Wait()
+		b.send(`{"type":"$join","id":1,"room":"room:7","pos":{"epoch":%q,"seq":%d}}`, pos.Epoch, pos.Seq)
+		synctest.Wait() // it cannot be told that it is live
+		k.hub.Room("room:7").Publish(t.Context(), "n", 2)
+		for range 40 {
+			b.want(`{"type":"hint"}`)
+		}
+		b.want(`{"type":"$ok","re":1,"pos":{"seq":0}}`)
+		if m := b.want(`{"type":"n","data":2}`); m.Prev > pos.Seq {
+			t.Errorf("prev is %d behind %d, and nothing is between", m.Prev, pos.Seq)
 		}
 	})
 }
