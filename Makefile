@@ -15,7 +15,7 @@ test:
 COUNT ?= 20
 soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
-	go test ./live -run TestPromise -promise.runs 20000 -timeout 1h
+	go test ./live -run TestPromise -promise.runs 20000 -promise.real 500 -timeout 1h
 	go test -tags mutants ./live -run TestMutants -timeout 20m
 
 # Each fuzz target for FUZZTIME.

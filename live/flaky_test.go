@@ -8,7 +8,8 @@ import (
 	"github.com/tidewire/tidewire/live"
 )
 
-// flaky is a broker whose network is bad until it is healed.
+// flaky is a broker whose network is bad until it is healed. What is not stored is
+// delivered well: nothing could mend it.
 type flaky struct {
 	*live.Memory
 	mu    sync.Mutex
@@ -45,23 +46,27 @@ func (s *flakySink) Check(p live.Position) { s.sink.Check(p) }
 
 func (s *flakySink) Deliver(m *live.Message) {
 	f := s.f
+	if r := s.room.Retention; r.History == 0 && !r.Keys {
+		s.sink.Deliver(m)
+		return
+	}
 	f.mu.Lock()
 	held := s.held
 	s.held = nil
 	lose, double, hold, forget := f.chance(30), f.chance(20), held == nil && f.chance(20), f.chance(20)
 	switch {
 	case lose:
-		f.p.lost++
+		f.p.Lost++
 	case double:
-		f.p.doubled++
+		f.p.Doubled++
 	case hold:
-		f.p.reordered++
+		f.p.Reordered++
 		s.held = m
 	}
 	if forget {
 		own := *m
 		own.Prev, m = 0, &own
-		f.p.forgotten++
+		f.p.Forgotten++
 	}
 	f.mu.Unlock()
 	if !lose && !hold {
@@ -80,7 +85,7 @@ func (f *flaky) Publish(p *live.Publish, done func(live.Stored, error)) {
 	f.mu.Lock()
 	before, behind := f.chance(40), f.chance(40)
 	if before || behind {
-		f.p.unacked++
+		f.p.Unacked++
 	}
 	f.mu.Unlock()
 	if before {
@@ -95,7 +100,7 @@ func (f *flaky) Publish(p *live.Publish, done func(live.Stored, error)) {
 	})
 }
 
-// announce tells the heads, as brokers do now and then.
+// announce tells the heads, as brokers do now and then, and that values may be lost.
 func (f *flaky) announce() {
 	f.mu.Lock()
 	var all []*flakySink
@@ -104,6 +109,10 @@ func (f *flaky) announce() {
 	}
 	f.mu.Unlock()
 	for _, s := range all {
+		if s.room.Retention.Keys {
+			s.sink.Check(live.Position{})
+			continue
+		}
 		if page, err := f.History(context.Background(), s.room, live.Query{}); err == nil {
 			s.sink.Check(page.Head)
 		}

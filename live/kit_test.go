@@ -35,6 +35,15 @@ func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 // newKit serves a hub until the test ends. setup configures it.
 func newKit(t *testing.T, o *live.Options, setup func(h *live.Hub)) *kit {
 	t.Helper()
+	ln := wstest.Listen()
+	k := newKitOn(t, ln, o, setup)
+	k.ln = ln
+	return k
+}
+
+// newKitOn is newKit on a listener of any kind, which dial does not know.
+func newKitOn(t *testing.T, ln net.Listener, o *live.Options, setup func(h *live.Hub)) *kit {
+	t.Helper()
 	set := live.Options{}
 	if o != nil {
 		set = *o
@@ -50,15 +59,17 @@ func newKit(t *testing.T, o *live.Options, setup func(h *live.Hub)) *kit {
 	if setup != nil {
 		setup(k.hub)
 	}
-	k.ln = wstest.Listen()
 	served := make(chan error, 1)
-	go func() { served <- k.hub.Serve(k.ln) }()
+	go func() { served <- k.hub.Serve(ln) }()
 	t.Cleanup(func() {
 		for _, p := range k.opens {
 			p.conn.CloseNow()
 		}
 		k.hub.Close()
 		<-served
+		for end := time.Now().Add(5 * time.Second); k.hub.Rooms() > 0 && time.Now().Before(end); { // a join may be under way
+			time.Sleep(time.Millisecond)
+		}
 		if n := k.hub.Rooms(); n != 0 {
 			t.Errorf("%d rooms are left", n)
 		}
