@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,11 @@ func TestBroker(t *testing.T, open func(t *testing.T) live.Broker, o *Options) {
 			}
 			defer k.b.Close()
 			tc.f(k)
+			for i := range k.calls {
+				if n := k.calls[i].Load(); n > 1 {
+					t.Errorf("done was called %d times for publish %d", n, i)
+				}
+			}
 		})
 	}
 }
@@ -74,6 +80,9 @@ type kit struct {
 	t        *testing.T
 	b        live.Broker
 	patience time.Duration
+
+	mu    sync.Mutex
+	calls []*atomic.Int32 // of done, for each publish
 }
 
 func room(name string, r *live.Retention) live.Room { return live.Room{Name: name, Retention: r} }
@@ -92,8 +101,16 @@ func (k *kit) publish(p *live.Publish) (live.Stored, error) {
 		st  live.Stored
 		err error
 	}
-	done := make(chan result, 2)
-	k.b.Publish(p, func(st live.Stored, err error) { done <- result{st, err} })
+	done := make(chan result, 1)
+	calls := &atomic.Int32{}
+	k.mu.Lock()
+	k.calls = append(k.calls, calls)
+	k.mu.Unlock()
+	k.b.Publish(p, func(st live.Stored, err error) {
+		if calls.Add(1) == 1 {
+			done <- result{st, err}
+		}
+	})
 	select {
 	case r := <-done:
 		return r.st, r.err
