@@ -272,7 +272,7 @@ func TestReplayIsFlat(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		allocated = (m.TotalAlloc - allocated) / n
 		t.Logf("%d bytes at most while %d KiB were replayed; %d allocated for each, the reader's included", top, n, allocated)
-		if top > most || allocated > 32<<10 {
+		if top > most || allocated > 16<<10 {
 			t.Error("that is too much")
 		}
 	})
