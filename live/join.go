@@ -31,10 +31,17 @@ func (s *Session) Join(ctx context.Context, room string) error {
 // Leave ends the session's membership of a room, and tells the client with $left. It
 // reports whether there was one.
 func (s *Session) Leave(room, reason string) bool {
-	s.mu.Lock()
-	m := s.rooms[room]
-	s.mu.Unlock()
-	return m != nil && s.removed(m, reason)
+	for {
+		s.mu.Lock()
+		m := s.rooms[room]
+		s.mu.Unlock()
+		if m == nil {
+			return false
+		}
+		if s.removed(m, reason) {
+			return true
+		}
+	}
 }
 
 // Rooms returns the names of the rooms and wildcards that the session is in, sorted.
@@ -201,7 +208,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 		return err
 	}
 	if old != nil {
-		old.end(replaced)
+		old.end(replaced, nil)
 	}
 	ok := &Message{Type: protocol.TypeOK, Re: about.ID, Room: r.name, Pos: m.cursor}
 	s.sendControl(ok, joined)
@@ -221,17 +228,9 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 
 // removed ends a membership that the client did not end, and tells it.
 func (s *Session) removed(m *member, reason string) bool {
-	s.mu.Lock()
-	was := s.rooms[m.r.name] == m
-	if was {
-		delete(s.rooms, m.r.name)
-	}
-	s.mu.Unlock()
-	if was {
-		m.end(left)
+	return m.end(left, func() {
 		s.sendControl(&Message{Type: protocol.TypeLeft, Room: m.r.name}, protocol.Left{Reason: reason})
-	}
-	return was
+	})
 }
 
 // leaveRequest handles a $leave at once, unless a $hello is still to be answered: that
@@ -264,7 +263,6 @@ func (s *Session) leave(m *Message) error {
 		s.unwanted, waiting = true, true
 	}
 	member := s.rooms[m.Room]
-	delete(s.rooms, m.Room)
 	s.mu.Unlock()
 	for _, w := range dropped {
 		s.fail(w, &Error{Code: protocol.CodeAborted, Message: "the room was left meanwhile"})
@@ -272,10 +270,16 @@ func (s *Session) leave(m *Message) error {
 	if member == nil && !waiting {
 		return protocol.Errorf(protocol.CodeNotJoined, "the session is not in %s", m.Room)
 	}
-	if member != nil {
-		member.end(left)
+	for member == nil || !member.end(left, func() { s.answer(m, nil) }) {
+		s.mu.Lock()
+		member = s.rooms[m.Room] // the server may have had it join meanwhile
+		if member == nil {
+			s.answer(m, nil) // with mu held: who joins now is told so behind it
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
 	}
-	s.answer(m, nil)
 	return nil
 }
 

@@ -53,13 +53,14 @@ const (
 	replaced               // the session has joined anew
 )
 
-// end ends the membership: nothing of the room is sent behind it.
-func (m *member) end(how ending) {
+// end ends the membership, and reports whether it had not ended before. Nothing of the
+// room is sent behind it, and farewell, if any, before the session is told that it is in
+// the room again.
+func (m *member) end(how ending, farewell func()) bool {
 	r := m.r
 	m.mu.Lock() // first: enter may be about to make it a member
 	was := m.gone
 	m.gone = true
-	m.mu.Unlock()
 	r.mu.Lock()
 	if r.members[m.s.conn] == m {
 		delete(r.members, m.s.conn)
@@ -74,9 +75,19 @@ func (m *member) end(how ending) {
 	}
 	m.live = false
 	r.mu.Unlock()
+	if !was && farewell != nil {
+		farewell()
+	}
+	m.s.mu.Lock()
+	if m.s.rooms[r.name] == m { // until here who joins again had to wait
+		delete(m.s.rooms, r.name)
+	}
+	m.s.mu.Unlock()
+	m.mu.Unlock()
 	if !was {
 		r.hub.rooms.leave(r)
 	}
+	return !was
 }
 
 // feedBatch is how many messages a member is fed before it is another one's turn.

@@ -367,3 +367,49 @@ func TestOverlappingWildcards(t *testing.T) {
 		a.silent()
 	})
 }
+
+// Whoever is removed while it joins again is told both in the order in which they
+// happened: behind the last word it is where that says.
+func TestRemovedWhileJoining(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sessions := make(chan *live.Session, 1)
+		o := &live.Options{Hooks: &live.Hooks{Connected: func(s *live.Session) { sessions <- s }}, Limits: live.Limits{Rate: -1, Burst: -1}}
+		k := newKit(t, o, rooms(live.RoomOptions{}))
+		a := k.dial()
+		s := <-sessions
+		for i := range 3000 {
+			var both sync.WaitGroup
+			s.Join(t.Context(), "room:1")
+			both.Go(func() { s.Join(t.Context(), "room:1") })
+			both.Go(func() { s.Leave("room:1", "because") })
+			if i%2 == 0 {
+				a.send(`{"type":"$leave","id":1,"room":"room:1"}`)
+			}
+			both.Wait()
+			synctest.Wait()
+			a.send(`{"type":"$ping","id":2}`)
+			in := false
+			for {
+				m := a.read()
+				if m.Re == 2 {
+					break
+				}
+				switch {
+				case m.Type == "$ok" && m.Re == 0:
+					in = true
+				case m.Type == "$ok", m.Type == "$left":
+					in = false
+				case m.Type == "$live" && !in:
+					t.Fatal("live where it is not")
+				}
+			}
+			if is := len(s.Rooms()) == 1; is != in {
+				t.Fatalf("round %d: it is in the room: %t, and was told: %t", i, is, in)
+			}
+			s.Leave("room:1", "over")
+			if in {
+				a.want(`{"type":"$left"}`)
+			}
+		}
+	})
+}

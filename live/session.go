@@ -138,7 +138,7 @@ func (s *Session) Closed(_ *ws.Conn, err error) {
 		how = left
 	}
 	for _, m := range rooms {
-		m.end(how)
+		m.end(how, nil)
 	}
 	for _, call := range calls {
 		close(call)
