@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ type kit struct {
 	hub    *live.Hub
 	ln     *wstest.Listener
 	engine *ws.Engine
+	mu     sync.Mutex
 	opens  []*peer
 }
 
@@ -108,6 +110,8 @@ func (k *kit) dialBy(way func(ctx context.Context, network, addr string) (net.Co
 		k.t.Fatal(err)
 	}
 	p := &peer{t: k.t, conn: c}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.opens = append(k.opens, p)
 	return p
 }
