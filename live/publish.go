@@ -141,6 +141,7 @@ func (s *Session) publish(p *publication) error {
 		return e
 	}
 	s.flying++
+	s.owing++
 	first := q == nil
 	switch {
 	case volatile:
@@ -157,8 +158,12 @@ func (s *Session) publish(p *publication) error {
 	switch {
 	case volatile:
 		s.hub.store(p, func(st Stored, err error) {
+			s.mu.Lock()
+			s.flying--
+			s.mu.Unlock()
+			s.hub.flights.end(room, 1)
 			s.published(p, st, err)
-			s.landed(room, 1)
+			s.replies(1)
 		})
 	case first:
 		s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
@@ -166,17 +171,12 @@ func (s *Session) publish(p *publication) error {
 	return nil
 }
 
-// landed ends the counting of publishes to a room, and the session, if it only waited
+// replies ends the wait for n replies to publishes, and the session, if it only waited
 // for them.
-func (s *Session) landed(room string, n int) {
-	s.hub.flights.end(room, n)
-	s.lands(n)
-}
-
-func (s *Session) lands(n int) {
+func (s *Session) replies(n int) {
 	s.mu.Lock()
-	s.flying -= n
-	leaves := s.leaving && s.flying == 0
+	s.owing -= n
+	leaves := s.leaving && s.owing == 0
 	s.mu.Unlock()
 	if leaves {
 		s.conn.Close(ws.StatusServiceRestart, "this server is going")
@@ -221,12 +221,15 @@ func (s *Session) stored(q *pipe, p *publication, st Stored, err error) {
 	} else {
 		delete(s.pipes, p.message.Room)
 	}
+	n := 1 + len(failed)
+	s.flying -= n // before the reply: behind it the client may publish the next
 	s.mu.Unlock()
+	s.hub.flights.end(p.message.Room, n)
 	s.published(p, st, err)
 	for _, f := range failed {
 		s.fail(&f.message, protocol.Errorf(protocol.CodeAborted, "a message before this one was not stored"))
 	}
-	s.landed(p.message.Room, 1+len(failed))
+	s.replies(n)
 	if next != nil {
 		s.hub.store(next, func(st Stored, err error) { s.stored(q, next, st, err) })
 	}

@@ -413,3 +413,36 @@ func TestRemovedWhileJoining(t *testing.T) {
 		}
 	})
 }
+
+// said is an answer that calls f when it is encoded, which is before it is sent.
+type said func()
+
+func (f said) MarshalJSON() ([]byte, error) { f(); return []byte("1"), nil }
+
+// A publish counts against no bound any more when its reply is sent: a client at the
+// bound may publish right behind it.
+func TestPublishBehindAReply(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newHeld()
+		defer b.Close()
+		var a *peer
+		again := sync.OnceFunc(func() {
+			a.send(`{"type":"n","id":2,"room":"room:1"}`)
+			synctest.Wait()
+		})
+		k := newKit(t, &live.Options{Broker: b, Limits: live.Limits{SessionPublishes: 1, RoomPublishes: 1, Publishes: 1}}, func(h *live.Hub) {
+			rooms(live.RoomOptions{History: 10})(h)
+			live.OnPublish(h, "room:*", func(_ context.Context, p *live.Publication[any]) error { p.Answer = said(again); return nil })
+		})
+		a = k.dial()
+		a.send(`{"type":"n","id":1,"room":"room:1"}`)
+		synctest.Wait()
+		b.next(nil)
+		a.want(`{"type":"$ok","re":1}`)
+		if n := b.waiting(); n != 1 {
+			t.Fatalf("%d publishes are under way", n)
+		}
+		b.next(nil)
+		a.want(`{"type":"$ok","re":2}`)
+	})
+}

@@ -44,9 +44,10 @@ type Session struct {
 	unwanted bool   // it was left meanwhile
 	pipes    map[string]*pipe
 	flying   int // publishes under way
+	owing    int // and those not replied to
 	calls    map[uint64]chan *Message
 	called   uint64
-	leaving  bool  // draining: to be closed when nothing flies
+	leaving  bool  // draining: to be closed when no reply is owed
 	cause    error // why the connection ended
 
 	out    outbox
@@ -268,9 +269,9 @@ func (s *Session) encode(m *Message, data any) ([]byte, error) {
 func (s *Session) drain() {
 	s.mu.Lock()
 	s.leaving = true
-	s.flying++ // as if it published: it is not closed before it has been told
+	s.owing++ // as if it published: it is not closed before it has been told
 	s.mu.Unlock()
 	b := [2]int64{s.hub.set.BackoffMin.Milliseconds(), s.hub.set.BackoffMax.Milliseconds()}
 	s.sendControl(&Message{Type: protocol.TypeDrain}, protocol.Drain{Backoff: &b})
-	s.lands(1)
+	s.replies(1)
 }
