@@ -142,7 +142,9 @@ func (s *script) note(format string, args ...any) {
 
 func (s *script) bad(format string, args ...any) {
 	s.t.Helper()
-	s.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(s.log, "\n"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.Errorf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(s.log, "\n"))
 }
 
 // say sends a message with an id of its own.
@@ -342,6 +344,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{8, 1, 0, 1, 8, 1, 20, 3, 4, 0, 8, 0, 4, 0, 8, 1, 20, 3, 20, 3, 20, 3})                     // expiry
 	f.Add([]byte{11, 1, 1, 0, 1, 1, 3, 0, 3, 1, 1, 0, 17, 0, 17, 8, 20, 1})                                 // joins that wait behind a handler
 	f.Add([]byte{1, 0, 18, 4, 1, 1, 1, 24, 13, 0, 18, 8, 13, 0, 18, 0, 20, 2, 1, 16, 21, 0, 21, 255, 9, 9}) // blind
+	f.Add([]byte{1, 0, 20, 2, 18, 8, 13, 0, 18, 0, 13, 0, 21, 0})                                           // a message that is lost
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if len(p) > 300 {
 			return
@@ -407,13 +410,17 @@ func playScript(t *testing.T, p []byte) {
 	s.pipe.Peer().SetFaults(wstest.Faults{})
 	s.broker.set(false, false, false, false)
 	time.Sleep(3 * time.Minute)
+	var silent []string
 	s.mu.Lock()
 	for id, a := range s.asked {
 		if a.replies == 0 && !s.closed {
-			s.bad("%s with the id %d was not answered", a.typ, id)
+			silent = append(silent, fmt.Sprintf("%s with the id %d", a.typ, id))
 		}
 	}
 	s.mu.Unlock()
+	if len(silent) > 0 {
+		s.bad("not answered: %q", silent)
+	}
 	if len(p)%2 == 0 {
 		s.conn.CloseNow()
 		<-listened
