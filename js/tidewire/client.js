@@ -1,0 +1,427 @@
+// A connection to a hub that comes back when it is lost.
+
+import { Backoff, bounded } from "./backoff.js";
+import { Emitter, guard, report } from "./emitter.js";
+import { TidewireError, disconnected, errorOf, unknown } from "./error.js";
+import { Link } from "./link.js";
+import { bytes, wrongName } from "./message.js";
+import { follow } from "./page.js";
+import { Room } from "./room.js";
+
+const DEFAULTS = {
+  callTimeout: 30_000,
+  maxCalls: 64,
+  maxSend: 65_536,
+  inbox: 1024,
+  backoff: { min: 500, max: 20_000, settle: 5000 },
+  queue: { max: 256, maxSize: 1_048_576, ttl: 60_000 },
+};
+const SENDS = 64; // publishes under way; a hub's default
+const JOINS = 50; // joins in $hello, and under way
+const TRIES = 3; // with an identity that has expired
+const RENEWALS = 5; // that may fail before the connection is given up
+
+const filled = (o, defaults) => {
+  const all = { ...o };
+  for (const [k, v] of Object.entries(defaults)) all[k] = typeof v === "object" ? filled(o?.[k], v) : (o?.[k] ?? v);
+  return all;
+};
+
+export class Client extends Emitter {
+  handlers = new Map();
+  rooms = new Map();
+  toJoin = new Set();
+  timers = new Set();
+  out = new Set(); // what is sent, or waits for that, and is not answered, in the order of the calls
+  outSize = 0;
+  dedupe = 0; // ms for which the server knows a mid again
+  tries = 0; // to connect, since a connection has lasted
+  why = "hello"; // the next token is asked for
+  attempt = {}; // the one that counts
+  state = {};
+
+  constructor(url, o) {
+    super();
+    this.url = new URL(url, globalThis.location?.href).href.replace(/^http/, "ws");
+    this.o = filled(o, DEFAULTS);
+    this.backoff = new Backoff(this.o.backoff);
+    this.secret = this.random();
+    this.unfollow = follow(this);
+    this.connect();
+  }
+
+  // What the application calls.
+
+  handle(type, f) {
+    if (wrongName("type", type) || type[0] === "$") throw new TidewireError("invalid", `${type} is no type`);
+    this.handlers.set(type, f);
+    return () => this.handlers.get(type) === f && this.handlers.delete(type);
+  }
+
+  room(name, options) {
+    const fault = wrongName("room", name);
+    if (fault) throw new TidewireError(fault, `${name} is no name of a room`);
+    const room = this.rooms.get(name) ?? new Room(this, name, options);
+    this.rooms.set(name, room);
+    return room;
+  }
+
+  async call(type, data, { timeout = this.o.callTimeout, signal } = {}) {
+    return (await this.request({ m: { type, data } }, { signal, timeout })).data;
+  }
+
+  async close() {
+    this.end(new TidewireError("closed", "the client was closed"), 1000);
+  }
+
+  // Time. When the client has ended nothing is done any more.
+
+  after(ms, f) {
+    if (this.closed) return;
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      f();
+    }, Math.min(ms, 0x7fffffff));
+    this.timers.add(timer);
+    return timer;
+  }
+
+  stop(timer) {
+    clearTimeout(timer);
+    this.timers.delete(timer);
+  }
+
+  // The connection.
+
+  set(state) {
+    this.state = state;
+    this.emit("state", state);
+  }
+
+  async connect() {
+    const mine = (this.attempt = {});
+    this.stop(this.again);
+    this.set({ phase: "connecting" });
+    try {
+      const token = await this.ask(this.why, this.o.token);
+      if (this.attempt !== mine) return;
+      const socket = await this.transport();
+      if (this.attempt !== mine) socket.close();
+      else this.link = new Link(this, socket, token);
+    } catch (e) {
+      if (this.attempt === mine) this.comeBack(e);
+    }
+  }
+
+  /** Opens a connection: returns a WebSocket that has not opened yet, or what looks like one. */
+  async transport() {
+    return new WebSocket(this.url, "tidewire.v1.json");
+  }
+
+  /** Asks the application for a token, if it has them. */
+  async ask(why, f) {
+    if (!f) return;
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = this.after(this.o.callTimeout, () => reject(new TidewireError("timeout", "no token came in time")));
+    });
+    try {
+      return (await Promise.race([f(why), late])) || undefined;
+    } finally {
+      this.stop(timer);
+    }
+  }
+
+  comeBack(error, wait) {
+    this.attempt = {};
+    this.tries++;
+    wait ??= this.backoff.wait(this.tries);
+    this.set({ phase: "waiting", error, wait: this.away ? undefined : wait });
+    if (!this.away) this.again = this.after(wait, () => this.connect());
+  }
+
+  /** Connects at once, if that waits for its time. */
+  hurry() {
+    if (this.state.phase === "waiting") this.connect();
+  }
+
+  /** Lets go of the connection until resume, as the page does nothing meanwhile. */
+  pause() {
+    const error = disconnected("page is away");
+    this.away = true;
+    this.stop(this.again);
+    if (this.link) this.link.drop(error, 4001);
+    else this.comeBack(error);
+  }
+
+  resume() {
+    this.away = false;
+    this.hurry();
+  }
+
+  lost(link, error) {
+    if (this.link !== link) return;
+    this.link = undefined;
+    const { status } = error;
+    if (status === 4403) return this.end(error);
+    if (status === 4401) this.why = "refused";
+    if (link.ready && Date.now() - link.since >= this.o.backoff.settle) this.tries = 0;
+    for (const room of this.rooms.values()) room.disconnected();
+    const greatest = link.greatest || status === 1008 || status === 1009;
+    this.comeBack(error, greatest ? this.backoff.max : link.draining ? this.backoff.any() : undefined);
+  }
+
+  end(error, status) {
+    const { link } = this;
+    if (this.closed) return;
+    this.link = undefined;
+    this.attempt = {};
+    this.set({ phase: "closed", error });
+    this.unfollow();
+    link?.drop(error, status);
+    for (const p of this.out) p.giveUp(error);
+    for (const room of this.rooms.values()) room.cease(error);
+    this.rooms.clear();
+    for (const timer of this.timers) this.stop(timer);
+  }
+
+  get closed() {
+    return this.state.phase === "closed";
+  }
+
+  /** Throws when the client has ended. */
+  check() {
+    if (this.closed) throw this.state.error;
+  }
+
+  helloJoins(link) {
+    const joins = [];
+    for (const room of this.toJoin) {
+      if (joins.length === JOINS) break;
+      if (room.token) continue;
+      this.toJoin.delete(room);
+      joins.push({ room: room.name, pos: room.position, ...room.request });
+      link.joins.set(room.name, room.beginJoin(link));
+    }
+    return joins;
+  }
+
+  welcome(link, m) {
+    if (m.type === "$error") {
+      const e = errorOf(m);
+      const identity = e.code === "unauthorized" || e.code === "expired";
+      if (identity) this.why = "refused";
+      link.greatest = !e.retryable && !(identity && this.o.token);
+      return link.drop(e);
+    }
+    const { session, user, ttl, dedupe, backoff } = m.data ?? {};
+    Object.assign(link, { ready: true, since: Date.now() });
+    Object.assign(this, { why: "hello", dedupe: Number(dedupe) || 0 });
+    this.backoff.told(backoff);
+    this.set({ phase: "open", session, user });
+    this.planRenewal(link, ttl);
+    this.pump();
+  }
+
+  /** Takes what the server says that is no reply. */
+  heard(link, m) {
+    const { type, room, data } = m;
+    if (type === "$drain") {
+      link.draining = true;
+      this.backoff.told(data?.backoff);
+    } else if (type === "$degraded") {
+      const degraded = Boolean(data?.rooms);
+      if (!link.ready || degraded === Boolean(this.state.degraded)) return;
+      this.set({ ...this.state, degraded });
+      if (!degraded) for (const r of this.rooms.values()) r.unblock();
+    } else if (type[0] !== "$") {
+      if (room) this.arrived(m);
+      else this.called(link, m);
+    } else if (!this.rooms.get(room)?.told(link, m)) {
+      link.reply(m.id, new TidewireError("unknown-type", `there is no ${type} here`));
+    }
+  }
+
+  arrived(m) {
+    const room = this.rooms.get(m.room);
+    if (room?.wanted) {
+      if (!room.accepts(m)) return; // it comes again, or came before, for wildcards too
+      room.deliver(m);
+    }
+    for (const other of this.rooms.values()) if (other.joined && other.pattern?.test(m.room)) other.deliver(m);
+  }
+
+  async called(link, { type, id, data }) {
+    const f = this.handlers.get(type);
+    if (!f) return link.reply(id, new TidewireError("unknown-type", `there is no handler for ${type}`));
+    if (!id) return guard(f, data);
+    try {
+      link.reply(id, undefined, await f(data));
+    } catch (e) {
+      const ours = e instanceof TidewireError;
+      link.reply(id, ours ? e : new TidewireError("internal", "the handler failed"));
+      if (!ours) report(e);
+    }
+  }
+
+  // The identity.
+
+  planRenewal(link, ttl) {
+    if (ttl > 0 && this.o.token) link.renewing = this.after(ttl * 0.8, () => this.renew(link, "expiry"));
+  }
+
+  /** Brings a new token. */
+  async renew(link, why) {
+    if (link.over || link.refreshing) return;
+    link.refreshing = true;
+    this.stop(link.renewing);
+    try {
+      const token = await this.ask(why, this.o.token);
+      const m = await new Promise((done) => link.ask({ type: "$refresh", data: { token } }, link.due("$refresh", done)));
+      link.refreshing = false;
+      if (!m || link.over) return;
+      if (m.type === "$error") throw errorOf(m);
+      link.expired = false;
+      link.renewals = 0;
+      this.planRenewal(link, m.data?.ttl);
+      this.pump();
+    } catch (e) {
+      link.refreshing = false;
+      if (link.over) return;
+      this.emit("refused", e);
+      link.renewals++;
+      // Another user takes another session.
+      if (e.code === "forbidden" || link.renewals === RENEWALS) link.drop(e);
+      else link.renewing = this.after(this.backoff.wait(link.renewals), () => this.renew(link, "refused"));
+    }
+  }
+
+  /** Says whether it helps to repeat what was refused as expired. */
+  hasExpired(link) {
+    if (!this.o.token) return false;
+    link.expired = true;
+    this.renew(link, "refused");
+    return true;
+  }
+
+  // What is sent.
+
+  random() {
+    return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+  }
+
+  /** A message of the application as JSON. Throws where no server would take it. */
+  encode(m) {
+    const { type, room = "", key = "-" } = m;
+    const fault = wrongName("type", type) || wrongName("key", key) || ((type[0] === "$" || /[*>]/.test(room)) && "invalid");
+    if (fault) throw new TidewireError(fault, `cannot send ${type} to ${room}, key ${key}`);
+    return this.fitting(JSON.stringify(m));
+  }
+
+  fitting(text) {
+    const size = bytes(text) + 25; // the id comes to it
+    if (size > this.o.maxSend) throw new TidewireError("too-large", `message of ${size} bytes (maxSend)`);
+    return text;
+  }
+
+  /**
+   * Sends a message and waits for its reply. p has the message m, and one of these: room, in whose order it
+   * is sent and repeated with its mid; read, if it changes nothing and may be repeated at any time.
+   */
+  async request(p, { signal, timeout }) {
+    const { max, maxSize } = this.o.queue;
+    this.check();
+    p.text = p.read ? JSON.stringify(p.m) : this.encode(p.m);
+    p.size = bytes(p.text);
+    if (this.out.size >= max || (this.out.size && this.outSize + p.size > maxSize)) throw new TidewireError("queue-full", "too much waits (queue)");
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      Object.assign(p, { queued: Date.now(), first: 0, tries: 0 });
+      p.finish = (m, error) => {
+        if (!this.out.delete(p)) return;
+        this.outSize -= p.size;
+        this.stop(timer);
+        signal?.removeEventListener("abort", abort);
+        if (m) resolve(m);
+        else reject(error);
+      };
+      p.giveUp = (why) => p.finish(undefined, !p.read && (p.sent || p.lost) ? unknown(why) : why);
+      const abort = () => p.giveUp(signal.reason);
+      const timer = timeout && this.after(timeout, () => p.giveUp(new TidewireError("timeout", `no answer within ${timeout} ms`)));
+      signal?.addEventListener("abort", abort);
+      this.out.add(p);
+      this.outSize += p.size;
+      this.pump();
+    });
+  }
+
+  /** Sends what can be sent now: joins, then messages in their order. */
+  pump() {
+    const { link, out } = this;
+    this.sweep();
+    if (!link?.up || link.expired) return;
+    for (const room of this.toJoin) {
+      if (link.joining >= JOINS) break;
+      this.toJoin.delete(room);
+      room.sendJoin(link);
+    }
+    for (const p of out) {
+      const { room } = p;
+      const full = room ? room.resume || link.sends >= SENDS : link.calls >= this.o.maxCalls;
+      if (!p.sent && !full) this.transmit(link, p);
+    }
+  }
+
+  transmit(link, p) {
+    const { room } = p;
+    const count = (n) => {
+      if (room) room.sends += n;
+      link[room ? "sends" : "calls"] += n;
+    };
+    count(1);
+    p.sent = true;
+    p.first ||= Date.now();
+    link.ask(p.text, (m, error) => {
+      count(-1);
+      p.sent = false;
+      if (this.out.has(p)) this.answered(link, p, m, error);
+      room?.drained();
+      this.pump();
+    });
+  }
+
+  /** Takes the answer to a message, or the loss of its connection. */
+  answered(link, p, m, error) {
+    if (!m) {
+      p.lost = true;
+      if (error.status === 1009 || !(p.room || p.read)) p.finish(undefined, unknown(error)); // it may be what was too large
+      return;
+    }
+    if (m.type === "$ok") return p.finish(m);
+    const e = (p.refusal = errorOf(m));
+    p.tries++;
+    if (e.code === "expired" && p.tries < TRIES && this.hasExpired(link)) p.first = p.lost ? p.first : 0; // it did not happen
+    else if (e.retryable && p.room && this.dedupe) p.room.block(this.retryWait(e, p.tries));
+    else p.finish(undefined, e);
+  }
+
+  /** The wait before what was refused is repeated. */
+  retryWait({ retryAfter }, tries) {
+    return retryAfter ? bounded(retryAfter) : this.backoff.wait(tries);
+  }
+
+  /** Gives up what has waited for too long, and comes back for the next. */
+  sweep() {
+    this.stop(this.sweeping);
+    const now = Date.now();
+    let next = Infinity;
+    for (const p of this.out) {
+      const { first, sent, room } = p;
+      const kept = sent ? Math.max(this.dedupe, 60_000) : this.dedupe; // an answer that may come is given its time
+      const until = !first ? p.queued + this.o.queue.ttl : room ? first + kept : Infinity;
+      if (until <= now) p.giveUp(p.refusal ?? new TidewireError("not-sent", "it waited too long (queue.ttl)"));
+      else next = Math.min(next, until);
+    }
+    if (next < Infinity) this.sweeping = this.after(next - now, () => this.pump());
+  }
+}

@@ -1,0 +1,259 @@
+// A room, or a wildcard that stands for several, as one client sees it.
+
+import { bounded } from "./backoff.js";
+import { Crowd } from "./crowd.js";
+import { Emitter } from "./emitter.js";
+import { TidewireError, errorOf } from "./error.js";
+import { Loop } from "./loop.js";
+import { patternOf } from "./message.js";
+
+export class Room extends Emitter {
+  loops = new Set();
+  waiters = new Set(); // for the join: functions that are called with nothing, or with an error
+  refs = 0; // joins that no leave has taken back
+  failures = 0; // of joins in a row
+  sends = 0; // publishes under way
+  wanted = false; // to be in the room, as soon as there is a connection
+  joined = false;
+  live = false;
+  joining; // the join that is under way, or comes soon: what arrives is ignored
+
+  constructor(client, name, { last, presence, position, token } = {}) {
+    super();
+    Object.assign(this, { client, name, position, token, pattern: patternOf(name) });
+    this.request = { last: last || undefined, presence: presence || undefined };
+    this.crowd = new Crowd(this);
+  }
+
+  // What the application calls.
+
+  get present() {
+    return this.crowd.present();
+  }
+
+  join({ signal } = {}) {
+    const { client, name } = this;
+    const joining = new Promise((resolve, reject) => {
+      client.check();
+      if (!client.rooms.has(name)) client.rooms.set(name, this);
+      if (client.rooms.get(name) !== this) throw new TidewireError("stale", `${name} has another handle by now`);
+      signal?.throwIfAborted();
+      this.refs++;
+      if (this.joined) return resolve();
+      const done = (error) => {
+        this.waiters.delete(done);
+        signal?.removeEventListener("abort", abort);
+        if (!error) return resolve();
+        if (error.code === "left" || error.code === "closed") joining.catch(() => {}); // the page did that itself
+        reject(error);
+      };
+      const abort = () => {
+        done(signal.reason);
+        this.leave();
+      };
+      this.waiters.add(done);
+      signal?.addEventListener("abort", abort);
+      if (this.wanted) return;
+      this.wanted = true;
+      this.wantJoin();
+    });
+    return joining;
+  }
+
+  async leave() {
+    if (--this.refs > 0) return;
+    const { client, name } = this;
+    const { link } = client;
+    const inside = this.joined || this.joining;
+    this.cease(new TidewireError("left", `${name} was left`));
+    if (client.rooms.get(name) === this) client.rooms.delete(name);
+    if (inside && link) await new Promise((done) => link.ask({ type: "$leave", room: name }, link.due("$leave", done)));
+  }
+
+  async send(type, data, { key, signal } = {}) {
+    const m = { type, room: this.name, mid: this.client.random(), key, data };
+    return (await this.client.request({ m, room: this }, { signal })).pos;
+  }
+
+  cast(type, data) {
+    const { link, random } = this.client;
+    const text = this.client.encode({ type, room: this.name, mid: random(), volatile: true, data });
+    if (!link?.up || link.expired || link.socket.bufferedAmount > 262_144) return false;
+    link.socket.send(text);
+    return true;
+  }
+
+  async history({ before, limit, signal } = {}) {
+    const { name, client } = this;
+    const m = { type: "$history", room: name, data: { before, limit } };
+    const { data, pos } = await client.request({ m, read: true }, { signal, timeout: client.o.callTimeout });
+    const messages = data.messages.map((old) => metaOf({ ...old, room: name }, { ...pos, seq: old.pos.seq, mid: old.mid }));
+    return { messages, more: data.more === true };
+  }
+
+  messages(type, { signal } = {}) {
+    return new Loop(this, type === "*" ? "" : type).run(signal);
+  }
+
+  // The membership.
+
+  wantJoin() {
+    this.client.toJoin.add(this);
+    this.client.pump();
+  }
+
+  /** Begins a join. Returns what takes the answer. */
+  beginJoin(link) {
+    const mine = (this.joining = {});
+    this.joined = this.live = false;
+    this.crowd.asking = undefined;
+    link.joining++;
+    return link.due(`the join of ${this.name}`, (m) => {
+      link.joining--;
+      if (m && this.joining === mine) this.answered(link, m);
+      this.client.pump();
+    });
+  }
+
+  async sendJoin(link) {
+    const answered = this.beginJoin(link);
+    const mine = this.joining;
+    const m = { type: "$join", room: this.name, data: this.request };
+    try {
+      if (this.token) m.data = { ...m.data, token: await this.client.ask("join", this.token) };
+    } catch (e) {
+      if (this.joining === mine) this.refused(e, this.waiters.size === 0);
+    }
+    if (this.joining === mine) link.ask({ ...m, pos: this.position }, answered);
+    else answered(); // it is not wanted any more
+  }
+
+  answered(link, m) {
+    this.joining = undefined;
+    if (m.type === "$error") {
+      const e = errorOf(m);
+      if (e.code === "expired" && this.failures++ < 2 && this.client.hasExpired(link)) this.wantJoin();
+      else this.refused(e, e.retryable);
+      return;
+    }
+    this.joined = true;
+    this.failures = 0;
+    const { pos, data } = m;
+    if (pos && !this.position) this.position = pos;
+    else if (pos && data?.recovered) this.position = { ...this.position, epoch: pos.epoch };
+    this.settle();
+  }
+
+  refused(e, retryable) {
+    if (retryable) this.rejoin(this.client.retryWait(e, ++this.failures));
+    else this.left(e);
+  }
+
+  /** Joins again from where the room is, after a while. */
+  rejoin(wait) {
+    const mine = (this.joining = {});
+    this.joined = this.live = false;
+    this.client.after(wait, () => this.joining === mine && this.wantJoin());
+  }
+
+  disconnected() {
+    this.joined = this.live = false;
+    this.joining = this.broken = undefined;
+    this.failures = 0;
+    this.unblock();
+    if (this.wanted) this.wantJoin();
+  }
+
+  settle(error) {
+    for (const done of this.waiters) done(error);
+  }
+
+  /** Ends the membership on this side. */
+  cease(error) {
+    this.wanted = this.joined = this.live = false;
+    this.joining = undefined;
+    this.refs = 0;
+    this.client.toJoin.delete(this);
+    this.crowd = new Crowd(this);
+    this.settle(error);
+    for (const loop of this.loops) loop.end(error);
+    this.loops.clear();
+  }
+
+  /** Takes note that the server ended the membership, or refused it. */
+  left(error) {
+    const waited = this.waiters.size > 0;
+    this.cease(error);
+    if (!waited) this.emit("$left", error);
+  }
+
+  /** Takes what the server says of the room beside messages. Says whether it knew what that was. */
+  told(link, { type, pos, data }) {
+    if (type === "$left") {
+      if (this.wanted) this.left(new TidewireError(String(data?.reason), `${this.name}: ended by the server`));
+    } else if (type === "$live") {
+      if (!this.joined) return true;
+      if (pos && pos.epoch === this.position?.epoch && pos.seq > this.position.seq) this.position = pos;
+      if (!this.live) {
+        this.live = true;
+        this.emit("$live");
+      }
+    } else if (type === "$gap") {
+      if (!this.joined) return true;
+      this.position = pos ?? this.position;
+      const gap = { after: data?.after ?? 0, position: pos, reason: data?.reason };
+      for (const loop of this.loops) loop.missed(gap);
+      this.emit("$gap", gap);
+    } else if (type === "$presence") {
+      if (this.joined) this.crowd.take(link, data);
+    } else return false;
+    return true;
+  }
+
+  // Messages.
+
+  /** Says whether a message is the next one, and goes on to its position. docs/protocol.md, "Positions". */
+  accepts({ pos, prev, mid, volatile }) {
+    const at = this.position;
+    if (!this.joined || !pos || volatile) return this.joined;
+    if (at && pos.seq <= at.seq) return false;
+    if (at && prev > at.seq) {
+      const again = this.broken === at.seq;
+      this.broken = at.seq;
+      this.rejoin(again ? this.client.backoff.wait(++this.failures) : 0);
+      return false;
+    }
+    this.position = { epoch: at?.epoch, seq: pos.seq, mid };
+    return true;
+  }
+
+  deliver(m) {
+    const meta = metaOf(m, m.pos && m.room === this.name ? this.position : m.pos);
+    for (const loop of this.loops) loop.take(meta);
+    this.emit(m.type, m.data, meta) || this.emit("*", m.data, meta);
+  }
+
+  // Publishes that have to wait, as the server could not store one.
+
+  /** Holds them back for a while, and until those under way are answered. */
+  block(wait) {
+    this.resume = Math.max(this.resume ?? 0, Date.now() + bounded(wait));
+  }
+
+  unblock() {
+    this.resume = this.resume && Date.now();
+    this.drained();
+  }
+
+  drained() {
+    if (!this.resume || this.sends) return;
+    this.client.stop(this.resuming);
+    this.resuming = this.client.after(this.resume - Date.now(), () => {
+      this.resume = undefined;
+      this.client.pump();
+    });
+  }
+}
+
+const metaOf = ({ type, room, data, from, mid, key, volatile }, position) =>
+  ({ type, room, data, from, mid, key, position, volatile: volatile === true });
