@@ -143,8 +143,9 @@ class Peer {
 export class Target {
   functions = new Map();
 
-  addEventListener(event, f) {
+  addEventListener(event, f, { signal } = {}) {
     this.functions.set(event, [...(this.functions.get(event) ?? []), f]);
+    signal?.addEventListener("abort", () => this.removeEventListener(event, f));
   }
 
   removeEventListener(event, f) {

@@ -26,7 +26,7 @@ test("put into the back/forward cache, and back", run(async (w) => {
   const q = await w.back();
   assert.equal(w.clock.now, w.dials[1], "at once");
   assert.equal(q.hello.data.join[0].pos.seq, 5);
-  assert.deepEqual(states, [["waiting", undefined], ["connecting", undefined], ["open", undefined]]);
+  assert.deepEqual(states, [["waiting", Infinity], ["connecting", undefined], ["open", undefined]]);
   heard("live");
 }, page));
 

@@ -28,10 +28,9 @@ test("what is known of a message", run(async (w) => {
   await join(r, p, 1);
   p.say({ type: "chat", room: "room:7", prev: 1, pos: { seq: 2 }, mid: "m2", from: "bob", key: "k", data: null });
   p.say({ type: "chat", room: "room:7", volatile: true, data: 7 });
-  const rest = { from: undefined, mid: undefined, key: undefined };
   assert.deepEqual(metas, [
-    { type: "chat", room: "room:7", data: undefined, from: "bob", mid: "m2", key: "k", position: { epoch: "k3", seq: 2, mid: "m2" }, volatile: false },
-    { type: "chat", room: "room:7", data: 7, ...rest, position: undefined, volatile: true },
+    { type: "chat", room: "room:7", from: "bob", mid: "m2", key: "k", position: { epoch: "k3", seq: 2, mid: "m2" } },
+    { type: "chat", room: "room:7", data: 7, position: undefined, volatile: true },
   ]);
   assert.deepEqual(r.position, { epoch: "k3", seq: 2, mid: "m2" });
 }));
@@ -120,7 +119,7 @@ test("$live again after catching up", run(async (w) => {
   p.say({ type: "$live", room: "room:7", pos: { epoch: "k3", seq: 7 } });
   p.say({ type: "$live", room: "room:7", pos: { epoch: "k9", seq: 70 } });
   assert.equal(r.position.seq, 8);
-  heard("live");
+  heard("live", "live", "live", "live");
 }));
 
 test("goes on at a position", run(async (w) => {
@@ -189,8 +188,6 @@ test("wildcards", run(async (w) => {
   p.chat("open:2", 8, 9);
   p.say({ type: "chat", room: "room:1", volatile: true, data: "v" });
   assert.deepEqual(said, ["* room:1 1 undefined 1", "* room:1 2 undefined 2", "room 3", "* room:1 3 undefined 3", "* room:2 9 undefined 9", "room v", "* room:1 v undefined undefined"]);
-  await rejects(wild.send("chat", 1), "invalid");
-  assert.throws(() => wild.cast("chat", 1), { code: "invalid" });
   p.cut();
   const q = await w.back();
   assert.deepEqual(q.hello.data.join.map((j) => j.room), ["room:*", "room:1"]);
@@ -388,6 +385,21 @@ test("tokens of rooms", run(async (w) => {
   assert.equal((await q.joined(1)).data.token, "join2");
   const failing = tw.room("room:8", { token: () => { throw Object.assign(new Error(), { code: "mine" }); } });
   await rejects(failing.join(), "mine");
+  // What is published waits for the join.
+  let late;
+  const early = tw.room("room:11", { token: () => new Promise((done) => (late = done)) });
+  early.join();
+  const sent = outcome(early.send("chat", 1));
+  await q.quiet();
+  late("t");
+  await rest();
+  assert.deepEqual(q.sent.map((m) => m.type), ["$join", "chat"]);
+  await q.joined(1);
+  q.ok(await q.expect("chat"), 2);
+  await rest();
+  assert.ok(sent.value);
+  early.leave();
+  await q.expect("$leave");
   // It is left while the token is fetched.
   let give;
   const slow = tw.room("room:9", { token: () => new Promise((done) => (give = done)) });
@@ -446,7 +458,7 @@ test("history", run(async (w) => {
   q.say({ type: "$ok", re: m.id, room: "room:8", pos: { epoch: "k3", seq: 23 }, data: { messages: [{ type: "chat", pos: { seq: 15 }, mid: "9c", from: "bob", data: "hi" }], more: true } });
   await rest();
   assert.deepEqual(reading.value, {
-    messages: [{ type: "chat", room: "room:8", data: "hi", from: "bob", mid: "9c", key: undefined, position: { epoch: "k3", seq: 15, mid: "9c" }, volatile: false }],
+    messages: [{ type: "chat", room: "room:8", data: "hi", from: "bob", mid: "9c", position: { epoch: "k3", seq: 15, mid: "9c" } }],
     more: true,
   });
   const refused = outcome(r.history());

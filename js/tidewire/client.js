@@ -1,31 +1,26 @@
 // A connection to a hub that comes back when it is lost.
 
-import { Backoff, bounded } from "./backoff.js";
-import { Emitter, guard, report } from "./emitter.js";
+import { Backoff } from "./backoff.js";
+import { Emitter, report } from "./emitter.js";
 import { TidewireError, disconnected, errorOf, unknown } from "./error.js";
 import { Link } from "./link.js";
-import { bytes, wrongName } from "./message.js";
+import { bytes, checkName } from "./message.js";
 import { follow } from "./page.js";
 import { Room } from "./room.js";
 
 const DEFAULTS = {
   callTimeout: 30_000,
-  maxCalls: 64,
   maxSend: 65_536,
   inbox: 1024,
+  token: undefined,
   backoff: { min: 500, max: 20_000, settle: 5000 },
   queue: { max: 256, maxSize: 1_048_576, ttl: 60_000 },
 };
-const SENDS = 64; // publishes under way; a hub's default
+const MOST = 64; // publishes under way, and calls; a hub's defaults
 const JOINS = 50; // joins in $hello, and under way
-const TRIES = 3; // with an identity that has expired
-const RENEWALS = 5; // that may fail before the connection is given up
 
-const filled = (o, defaults) => {
-  const all = { ...o };
-  for (const [k, v] of Object.entries(defaults)) all[k] = typeof v === "object" ? filled(o?.[k], v) : (o?.[k] ?? v);
-  return all;
-};
+const filled = (o, defaults) =>
+  Object.fromEntries(Object.entries(defaults).map(([k, v]) => [k, typeof v === "object" ? filled(o?.[k], v) : (o?.[k] ?? v)]));
 
 export class Client extends Emitter {
   handlers = new Map();
@@ -53,25 +48,24 @@ export class Client extends Emitter {
   // What the application calls.
 
   handle(type, f) {
-    if (wrongName("type", type) || type[0] === "$") throw new TidewireError("invalid", `${type} is no type`);
+    checkName("type", type);
     this.handlers.set(type, f);
     return () => this.handlers.get(type) === f && this.handlers.delete(type);
   }
 
   room(name, options) {
-    const fault = wrongName("room", name);
-    if (fault) throw new TidewireError(fault, `${name} is no name of a room`);
+    checkName("room", name);
     const room = this.rooms.get(name) ?? new Room(this, name, options);
     this.rooms.set(name, room);
     return room;
   }
 
-  async call(type, data, { timeout = this.o.callTimeout, signal } = {}) {
-    return (await this.request({ m: { type, data } }, { signal, timeout })).data;
+  async call(type, data, options) {
+    return (await this.request({ m: { type, data } }, { timeout: this.o.callTimeout, ...options })).data;
   }
 
   async close() {
-    this.end(new TidewireError("closed", "the client was closed"), 1000);
+    this.end(new TidewireError("closed"), 1000);
   }
 
   // Time. When the client has ended nothing is done any more.
@@ -123,7 +117,7 @@ export class Client extends Emitter {
     if (!f) return;
     let timer;
     const late = new Promise((_, reject) => {
-      timer = this.after(this.o.callTimeout, () => reject(new TidewireError("timeout", "no token came in time")));
+      timer = this.after(this.o.callTimeout, () => reject(new TidewireError("timeout")));
     });
     try {
       return (await Promise.race([f(why), late])) || undefined;
@@ -132,26 +126,25 @@ export class Client extends Emitter {
     }
   }
 
-  comeBack(error, wait) {
+  comeBack(error, wait = this.backoff.wait(++this.tries)) {
     this.attempt = {};
-    this.tries++;
-    wait ??= this.backoff.wait(this.tries);
-    this.set({ phase: "waiting", error, wait: this.away ? undefined : wait });
-    if (!this.away) this.again = this.after(wait, () => this.connect());
+    this.stop(this.again);
+    this.set({ phase: "waiting", error, wait });
+    if (wait < Infinity) this.again = this.after(wait, () => this.connect());
   }
 
   /** Connects at once, if that waits for its time. */
   hurry() {
-    if (this.state.phase === "waiting") this.connect();
+    if (this.state.phase === "waiting" && !this.away) this.connect();
   }
 
   /** Lets go of the connection until resume, as the page does nothing meanwhile. */
   pause() {
-    const error = disconnected("page is away");
+    if (this.away) return;
     this.away = true;
-    this.stop(this.again);
+    const error = disconnected("page is away");
     if (this.link) this.link.drop(error, 4001);
-    else this.comeBack(error);
+    else this.comeBack(error, Infinity);
   }
 
   resume() {
@@ -165,10 +158,10 @@ export class Client extends Emitter {
     const { status } = error;
     if (status === 4403) return this.end(error);
     if (status === 4401) this.why = "refused";
-    if (link.ready && Date.now() - link.since >= this.o.backoff.settle) this.tries = 0;
+    if (Date.now() - link.since >= this.o.backoff.settle) this.tries = 0;
     for (const room of this.rooms.values()) room.disconnected();
     const greatest = link.greatest || status === 1008 || status === 1009;
-    this.comeBack(error, greatest ? this.backoff.max : link.draining ? this.backoff.any() : undefined);
+    this.comeBack(error, this.away ? Infinity : greatest ? this.backoff.max : link.draining ? this.backoff.wait(Infinity) : undefined);
   }
 
   end(error, status) {
@@ -189,11 +182,6 @@ export class Client extends Emitter {
     return this.state.phase === "closed";
   }
 
-  /** Throws when the client has ended. */
-  check() {
-    if (this.closed) throw this.state.error;
-  }
-
   helloJoins(link) {
     const joins = [];
     for (const room of this.toJoin) {
@@ -201,7 +189,8 @@ export class Client extends Emitter {
       if (room.token) continue;
       this.toJoin.delete(room);
       joins.push({ room: room.name, pos: room.position, ...room.request });
-      link.joins.set(room.name, room.beginJoin(link));
+      link.pending.set(room.name, room.beginJoin(link));
+      room.asked = true;
     }
     return joins;
   }
@@ -209,17 +198,18 @@ export class Client extends Emitter {
   welcome(link, m) {
     if (m.type === "$error") {
       const e = errorOf(m);
-      const identity = e.code === "unauthorized" || e.code === "expired";
+      const identity = /^(unauthorized|expired)$/.test(e.code);
       if (identity) this.why = "refused";
       link.greatest = !e.retryable && !(identity && this.o.token);
       return link.drop(e);
     }
     const { session, user, ttl, dedupe, backoff } = m.data ?? {};
-    Object.assign(link, { ready: true, since: Date.now() });
-    Object.assign(this, { why: "hello", dedupe: Number(dedupe) || 0 });
+    link.since = Date.now();
+    this.why = "hello";
+    this.dedupe = Number(dedupe) || 0;
     this.backoff.told(backoff);
-    this.set({ phase: "open", session, user });
-    this.planRenewal(link, ttl);
+    this.set({ phase: "open", session, user, degraded: false });
+    this.planRenewal(link, ttl * 0.8);
     this.pump();
   }
 
@@ -231,14 +221,14 @@ export class Client extends Emitter {
       this.backoff.told(data?.backoff);
     } else if (type === "$degraded") {
       const degraded = Boolean(data?.rooms);
-      if (!link.ready || degraded === Boolean(this.state.degraded)) return;
-      this.set({ ...this.state, degraded });
+      if (degraded !== this.state.degraded) this.set({ ...this.state, degraded });
       if (!degraded) for (const r of this.rooms.values()) r.unblock();
     } else if (type[0] !== "$") {
       if (room) this.arrived(m);
       else this.called(link, m);
-    } else if (!this.rooms.get(room)?.told(link, m)) {
-      link.reply(m.id, new TidewireError("unknown-type", `there is no ${type} here`));
+    } else {
+      this.rooms.get(room)?.told(link, m);
+      link.reply(m.id, new TidewireError("unknown-type")); // what we know has no id
     }
   }
 
@@ -253,21 +243,20 @@ export class Client extends Emitter {
 
   async called(link, { type, id, data }) {
     const f = this.handlers.get(type);
-    if (!f) return link.reply(id, new TidewireError("unknown-type", `there is no handler for ${type}`));
-    if (!id) return guard(f, data);
     try {
+      if (!f) throw new TidewireError("unknown-type");
       link.reply(id, undefined, await f(data));
     } catch (e) {
       const ours = e instanceof TidewireError;
-      link.reply(id, ours ? e : new TidewireError("internal", "the handler failed"));
+      link.reply(id, ours ? e : new TidewireError("internal"));
       if (!ours) report(e);
     }
   }
 
   // The identity.
 
-  planRenewal(link, ttl) {
-    if (ttl > 0 && this.o.token) link.renewing = this.after(ttl * 0.8, () => this.renew(link, "expiry"));
+  planRenewal(link, wait, why = "expiry") {
+    if (wait > 0 && this.o.token) link.renewing = this.after(wait, () => this.renew(link, why));
   }
 
   /** Brings a new token. */
@@ -277,22 +266,21 @@ export class Client extends Emitter {
     this.stop(link.renewing);
     try {
       const token = await this.ask(why, this.o.token);
-      const m = await new Promise((done) => link.ask({ type: "$refresh", data: { token } }, link.due("$refresh", done)));
+      const m = await link.demand({ type: "$refresh", data: { token } });
       link.refreshing = false;
-      if (!m || link.over) return;
+      if (!m) return;
       if (m.type === "$error") throw errorOf(m);
       link.expired = false;
       link.renewals = 0;
-      this.planRenewal(link, m.data?.ttl);
+      this.planRenewal(link, m.data?.ttl * 0.8);
       this.pump();
     } catch (e) {
       link.refreshing = false;
       if (link.over) return;
       this.emit("refused", e);
       link.renewals++;
-      // Another user takes another session.
-      if (e.code === "forbidden" || link.renewals === RENEWALS) link.drop(e);
-      else link.renewing = this.after(this.backoff.wait(link.renewals), () => this.renew(link, "refused"));
+      if (e.code === "forbidden" || link.renewals === 5) link.drop(e); // another user takes another session
+      else this.planRenewal(link, this.backoff.wait(link.renewals), "refused");
     }
   }
 
@@ -307,14 +295,13 @@ export class Client extends Emitter {
   // What is sent.
 
   random() {
-    return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+    return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18))));
   }
 
   /** A message of the application as JSON. Throws where no server would take it. */
   encode(m) {
-    const { type, room = "", key = "-" } = m;
-    const fault = wrongName("type", type) || wrongName("key", key) || ((type[0] === "$" || /[*>]/.test(room)) && "invalid");
-    if (fault) throw new TidewireError(fault, `cannot send ${type} to ${room}, key ${key}`);
+    checkName("type", m.type);
+    checkName("key", m.key ?? "-");
     return this.fitting(JSON.stringify(m));
   }
 
@@ -329,15 +316,18 @@ export class Client extends Emitter {
    * is sent and repeated with its mid; read, if it changes nothing and may be repeated at any time.
    */
   async request(p, { signal, timeout }) {
-    const { max, maxSize } = this.o.queue;
-    this.check();
+    if (this.closed) throw this.state.error;
     p.text = p.read ? JSON.stringify(p.m) : this.encode(p.m);
     p.size = bytes(p.text);
-    if (this.out.size >= max || (this.out.size && this.outSize + p.size > maxSize)) throw new TidewireError("queue-full", "too much waits (queue)");
+    const { max, maxSize } = this.o.queue;
+    const { size } = this.out;
+    if (size >= max || (size && this.outSize + p.size > maxSize)) throw new TidewireError("queue-full");
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      Object.assign(p, { queued: Date.now(), first: 0, tries: 0 });
-      p.finish = (m, error) => {
+      p.queued = Date.now();
+      p.tries = 0;
+      p.kind = p.room ? "sends" : "calls";
+      p.finish = (error, m) => {
         if (!this.out.delete(p)) return;
         this.outSize -= p.size;
         this.stop(timer);
@@ -345,9 +335,9 @@ export class Client extends Emitter {
         if (m) resolve(m);
         else reject(error);
       };
-      p.giveUp = (why) => p.finish(undefined, !p.read && (p.sent || p.lost) ? unknown(why) : why);
+      p.giveUp = (why) => p.finish(!p.read && (p.sent || p.lost) ? unknown(why) : why);
       const abort = () => p.giveUp(signal.reason);
-      const timer = timeout && this.after(timeout, () => p.giveUp(new TidewireError("timeout", `no answer within ${timeout} ms`)));
+      const timer = timeout && this.after(timeout, () => p.giveUp(new TidewireError("timeout")));
       signal?.addEventListener("abort", abort);
       this.out.add(p);
       this.outSize += p.size;
@@ -357,71 +347,64 @@ export class Client extends Emitter {
 
   /** Sends what can be sent now: joins, then messages in their order. */
   pump() {
-    const { link, out } = this;
+    const { link } = this;
     this.sweep();
-    if (!link?.up || link.expired) return;
+    if (!link?.up) return;
     for (const room of this.toJoin) {
       if (link.joining >= JOINS) break;
       this.toJoin.delete(room);
       room.sendJoin(link);
     }
-    for (const p of out) {
-      const { room } = p;
-      const full = room ? room.resume || link.sends >= SENDS : link.calls >= this.o.maxCalls;
-      if (!p.sent && !full) this.transmit(link, p);
+    for (const p of this.out) {
+      if (!p.sent && !p.room?.waits && link[p.kind] < MOST) this.transmit(link, p);
     }
   }
 
   transmit(link, p) {
-    const { room } = p;
+    const { room, kind } = p;
     const count = (n) => {
+      link[kind] += n;
       if (room) room.sends += n;
-      link[room ? "sends" : "calls"] += n;
     };
     count(1);
     p.sent = true;
     p.first ||= Date.now();
-    link.ask(p.text, (m, error) => {
+    const done = (m, error) => {
       count(-1);
       p.sent = false;
       if (this.out.has(p)) this.answered(link, p, m, error);
       room?.drained();
       this.pump();
-    });
+    };
+    link.ask(p.m, done, p.text);
   }
 
   /** Takes the answer to a message, or the loss of its connection. */
   answered(link, p, m, error) {
     if (!m) {
       p.lost = true;
-      if (error.status === 1009 || !(p.room || p.read)) p.finish(undefined, unknown(error)); // it may be what was too large
+      if (error.status === 1009 || !(p.room || p.read)) p.finish(unknown(error)); // it may be what was too large
       return;
     }
-    if (m.type === "$ok") return p.finish(m);
+    if (m.type === "$ok") return p.finish(undefined, m);
     const e = (p.refusal = errorOf(m));
     p.tries++;
-    if (e.code === "expired" && p.tries < TRIES && this.hasExpired(link)) p.first = p.lost ? p.first : 0; // it did not happen
-    else if (e.retryable && p.room && this.dedupe) p.room.block(this.retryWait(e, p.tries));
-    else p.finish(undefined, e);
-  }
-
-  /** The wait before what was refused is repeated. */
-  retryWait({ retryAfter }, tries) {
-    return retryAfter ? bounded(retryAfter) : this.backoff.wait(tries);
+    if (e.code === "expired" && p.tries < 3 && this.hasExpired(link)) return;
+    if (e.retryable && p.room && this.dedupe) p.room.block(this.backoff.wait(p.tries, e.retryAfter));
+    else p.finish(e);
   }
 
   /** Gives up what has waited for too long, and comes back for the next. */
   sweep() {
     this.stop(this.sweeping);
-    const now = Date.now();
     let next = Infinity;
     for (const p of this.out) {
-      const { first, sent, room } = p;
-      const kept = sent ? Math.max(this.dedupe, 60_000) : this.dedupe; // an answer that may come is given its time
-      const until = !first ? p.queued + this.o.queue.ttl : room ? first + kept : Infinity;
-      if (until <= now) p.giveUp(p.refusal ?? new TidewireError("not-sent", "it waited too long (queue.ttl)"));
-      else next = Math.min(next, until);
+      const kept = p.sent ? Math.max(this.dedupe, 60_000) : this.dedupe; // an answer that may come is given its time
+      const until = !p.first ? p.queued + this.o.queue.ttl : p.room ? p.first + kept : Infinity;
+      const left = until - Date.now();
+      if (left <= 0) p.giveUp(p.refusal ?? new TidewireError("not-sent"));
+      else next = Math.min(next, left);
     }
-    if (next < Infinity) this.sweeping = this.after(next - now, () => this.pump());
+    if (next < Infinity) this.sweeping = this.after(next, () => this.pump());
   }
 }

@@ -2,8 +2,8 @@
 
 export class Crowd {
   version = 0;
-  count = { users: 0, sessions: 0 };
   members; // by session; undefined: not known, or only counted
+  count; // where there is no more
   asking; // the question for a snapshot that is under way
 
   constructor(room) {
@@ -11,14 +11,11 @@ export class Crowd {
   }
 
   present() {
-    if (!this.members) return { members: [], ...this.count };
-    const members = [...this.members.values()];
+    const members = [...(this.members?.values() ?? [])];
     const key = ({ user, session }) => `${user}\0${session}`;
     members.sort((a, b) => (key(a) < key(b) ? -1 : 1));
-    const strangers = members.filter((m) => !m.user).length;
-    const users = new Set(members.map((m) => m.user || undefined));
-    users.delete(undefined);
-    return { members, users: users.size + strangers, sessions: members.length };
+    const users = new Set(members.map((m) => m.user || key(m))); // each stranger is one
+    return { users: users.size, sessions: members.length, ...this.count, members };
   }
 
   /** Takes a $presence, or the reply to one. */

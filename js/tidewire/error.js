@@ -2,21 +2,27 @@
 
 /** What a server answered, or what happened here, by its code. */
 export class TidewireError extends Error {
-  constructor(code, message = code, { cause, retryable, retryAfter, status } = {}) {
-    super(message, cause === undefined ? {} : { cause });
-    Object.assign(this, { name: "TidewireError", code, retryable: retryable === true, retryAfter, status });
+  name = "TidewireError";
+  retryable = false;
+
+  constructor(code, message = code, { cause, ...more } = {}) {
+    super(message, { cause });
+    Object.assign(this, more, { code });
+  }
+
+  /** What the other side is told. */
+  toJSON() {
+    const { code, message, retryable } = this;
+    return { code, message, retryable };
   }
 }
 
 /** The error that an $error carries. */
-export const errorOf = ({ data }) => {
-  const { code = "internal", message = code, ...more } = data ?? {};
-  return new TidewireError(String(code), String(message), more);
-};
+export const errorOf = ({ data: { code = "internal", message, ...more } = {} }) => new TidewireError(code, message, more);
 
 /** It may have happened or not. */
-export const unknown = (cause) => new TidewireError("unknown", `outcome is unknown: ${cause?.message}`, { cause });
+export const unknown = (cause) => new TidewireError("unknown", `outcome is unknown: ${cause.message}`, { cause });
 
 /** The connection was lost. status is the code that it was closed with. */
 export const disconnected = (message, status) =>
-  new TidewireError(status === 4403 ? "sent-away" : "disconnected", message || `connection closed with ${status}`, { status });
+  new TidewireError(status === 4403 ? "sent-away" : "disconnected", message || `closed with ${status}`, { status });

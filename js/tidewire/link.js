@@ -1,23 +1,29 @@
 // One connection: $hello, requests with their replies, and whether the server still lives.
 
 import { guard } from "./emitter.js";
-import { TidewireError, disconnected, errorOf } from "./error.js";
+import { disconnected, errorOf } from "./error.js";
 import { parse } from "./message.js";
 
 const PING = 25_000; // ms of silence behind which the server sends $ping
 const PATIENCE = 5000; // for the answer to a probe
 
 export class Link {
+  pending = new Map(); // what takes replies, by id; those to the joins in $hello, by room
+  lastId = 1; // that of $hello
+  joining = 0; // joins under way
+  sends = 0;
+  calls = 0;
+  renewals = 0; // of the token that failed in a row
+  since = NaN; // when $hello was answered
+  over = false;
+
   /** socket is a WebSocket that has not opened, or looks like one. */
   constructor(client, socket, token) {
-    Object.assign(this, { client, socket, lastId: 0, pending: new Map(), joins: new Map() });
-    Object.assign(this, { ready: false, over: false, expired: false, draining: false });
-    this.joining = this.sends = this.calls = this.renewals = 0; // under way, and failed renewals
-    const welcomed = this.due("$hello", (m) => m && client.welcome(this, m));
-    this.joins.set("", welcomed); // told if the connection never opens
+    Object.assign(this, { client, socket });
+    this.pending.set(1, this.due("$hello", (m) => m && client.welcome(this, m)));
     socket.onopen = () => {
-      this.joins.delete("");
-      this.ask({ type: "$hello", data: { token, client: client.secret, ping: PING, join: client.helloJoins(this) } }, welcomed);
+      const data = { token, client: client.secret, ping: PING, join: client.helloJoins(this) };
+      socket.send(JSON.stringify({ type: "$hello", id: 1, data }));
       this.watch();
     };
     socket.onmessage = ({ data }) => !this.over && guard(() => this.message(data));
@@ -26,21 +32,25 @@ export class Link {
 
   /** Says whether messages can be sent now. */
   get up() {
-    return this.ready && !this.over && this.socket.readyState === 1;
+    return this.since && !this.over && !this.expired && this.socket.readyState === 1;
   }
 
-  /** Sends a message, given as an object or as its JSON, and calls done with the reply, or with an error when the connection is lost. */
-  ask(m, done) {
-    const text = typeof m === "string" ? m : JSON.stringify(m);
-    if (this.over) return void done();
+  /** Sends a message and calls done with the reply, or with nothing and an error when the connection is lost. */
+  ask(m, done, text = JSON.stringify(m)) {
+    if (this.over) return done();
     this.pending.set(++this.lastId, done);
     this.socket.send(`{"id":${this.lastId},${text.slice(1)}`);
+  }
+
+  /** Asks what the server has to answer in time. Resolves with undefined when the connection is lost. */
+  demand(m) {
+    return new Promise((done) => this.ask(m, this.due(m.type, done)));
   }
 
   /** Is done, with a time for it: who gets no answer gives up the connection. */
   due(what, done) {
     const { client } = this;
-    const timer = client.after(client.o.callTimeout, () => this.drop(disconnected(`no answer to ${what} in time`)));
+    const timer = client.after(client.o.callTimeout, () => this.drop(disconnected(`no answer to ${what}`)));
     return (m, error) => {
       client.stop(timer);
       done(m, error);
@@ -61,10 +71,9 @@ export class Link {
   }
 
   replied(m) {
-    const viaHello = !m.re && !m.mid; // to a join in $hello; a cast that is refused has a mid
-    const [waiting, key] = viaHello ? [this.joins, m.room] : [this.pending, m.re];
-    const done = waiting.get(key);
-    waiting.delete(key);
+    const key = m.re ?? (m.mid ? undefined : m.room); // a cast that is refused has a mid
+    const done = this.pending.get(key);
+    this.pending.delete(key);
     if (done) done(m);
     else if (m.type === "$error" && !m.re) this.client.emit("refused", errorOf(m), m);
   }
@@ -72,8 +81,7 @@ export class Link {
   /** Answers a call of the server's. */
   reply(re, error, data) {
     if (!re || this.over) return;
-    const { code, message, retryable } = error ?? {};
-    const m = error ? { type: "$error", re, data: { code, message, retryable } } : { type: "$ok", re, data };
+    const m = { type: error ? "$error" : "$ok", re, data: error ?? data };
     this.socket.send(this.client.fitting(JSON.stringify(m)));
   }
 
@@ -81,8 +89,8 @@ export class Link {
   watch() {
     const { client } = this;
     this.watching = client.after(PING, () => {
+      this.watch();
       if (Math.abs(Date.now() - this.heard) > 2 * PING) this.probe();
-      else this.watch();
     });
   }
 
@@ -111,7 +119,7 @@ export class Link {
     if (this.over) return;
     this.over = true;
     this.client.stop(this.watching);
-    for (const done of [...this.pending.values(), ...this.joins.values()]) done(undefined, error);
+    for (const done of this.pending.values()) done(undefined, error);
     this.client.lost(this, error);
   }
 }

@@ -15,14 +15,11 @@ export class Loop {
       this.end(signal.reason);
     };
     room.loops.add(this); // what comes right behind the reply counts
+    let inside = false;
     try {
       await room.join({ signal });
-    } catch (error) {
-      room.loops.delete(this);
-      throw error;
-    }
-    signal?.addEventListener("abort", stop);
-    try {
+      inside = true;
+      signal?.addEventListener("abort", stop);
       for (;;) {
         if (this.queue.length) yield this.queue.shift();
         else if (this.over) throw this.over.error;
@@ -30,23 +27,21 @@ export class Loop {
       }
     } finally {
       signal?.removeEventListener("abort", stop);
-      if (room.loops.delete(this)) room.leave(); // otherwise the membership has ended
+      if (room.loops.delete(this) && inside) room.leave(); // otherwise the membership has ended
     }
   }
 
   take(m) {
-    if (this.type && this.type !== m.type) return;
-    const last = this.queue.at(-1);
-    if (this.queue.length < this.room.client.o.inbox) this.queue.push(m);
-    else if (m.volatile) return;
-    else if (last.gap?.reason === "overflow") last.gap.position = m.position;
-    else this.queue.push({ gap: { after: (last.gap ?? last).position?.seq ?? 0, position: m.position, reason: "overflow" } });
+    if (this.type !== "*" && this.type !== m.type) return;
+    const { queue, room } = this;
+    if (queue.length < room.client.o.inbox) queue.push(m);
+    else if (!m.volatile) this.missed({ after: queue.at(-1)?.position?.seq ?? 0, position: m.position, reason: "overflow" });
     this.wake();
   }
 
   missed(gap) {
-    const last = this.queue.at(-1);
-    if (last?.gap) last.gap.position = gap.position; // one gap says it all
+    const last = this.queue.at(-1)?.gap;
+    if (last) last.position = gap.position; // one gap says it all
     else this.queue.push({ gap: { ...gap } });
     this.wake();
   }

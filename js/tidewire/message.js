@@ -3,19 +3,24 @@
 import { TidewireError } from "./error.js";
 
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+$/u;
+const segments = /^((\*|[^*:>]+):)*(\*|>|[^*:>]+)$/;
 const lengths = { __proto__: null, type: 64, room: 128, mid: 64, key: 64, from: 128 };
-const encoder = new TextEncoder();
 
 /** How many bytes a text has in UTF-8. */
-export const bytes = (text) => encoder.encode(text).length;
+export const bytes = (text) => new TextEncoder().encode(text).length;
 
 /** Says what is wrong with a name, if anything is. */
 export function wrongName(field, v) {
   if (typeof v !== "string") return "invalid";
   if (bytes(v) > lengths[field]) return "too-large";
   if (!printable.test(field === "from" ? v.replaceAll(" ", "_") : v)) return "invalid";
-  const fits = (s, i, all) => s === "*" || (s === ">" && i === all.length - 1) || /^[^*>]+$/.test(s);
-  if (field === "room" && !v.split(":").every(fits)) return "invalid";
+  if (field === "room" && !segments.test(v)) return "invalid";
+}
+
+/** Throws when the application gave a name that cannot be. */
+export function checkName(field, v) {
+  const fault = wrongName(field, v) || (field === "type" && v[0] === "$" && "invalid");
+  if (fault) throw new TidewireError(fault, `${field} ${v}`);
 }
 
 /** What the names of those rooms match that a wildcard stands for. undefined if the name is no wildcard. */
@@ -24,15 +29,15 @@ export function patternOf(name) {
   if (/[*>]/.test(name)) return new RegExp(`^${exact.replaceAll("*", "[^:]+").replace(">", ".+")}$`);
 }
 
-const integer = (least) => (v) => (Number.isSafeInteger(v) && v >= least && !Object.is(v, -0) ? "" : "invalid");
-const sequence = integer(0);
+const integer = (v, least = 0) => (Number.isSafeInteger(v) && v >= least && !Object.is(v, -0) ? "" : "invalid");
+const id = (v) => integer(v, 1);
 const checks = {
   __proto__: null,
-  id: integer(1),
-  re: integer(1),
-  prev: sequence,
+  id,
+  re: id,
+  prev: integer,
   volatile: (v) => (typeof v === "boolean" ? "" : "invalid"),
-  pos: ({ epoch, seq, mid }) => sequence(seq) || wrongName("mid", epoch ?? "-") || wrongName("mid", mid ?? "-"),
+  pos: ({ epoch, seq, mid }) => integer(seq) || wrongName("mid", epoch ?? "-") || wrongName("mid", mid ?? "-"),
 };
 
 /** Says what is wrong with a field of a message, if anything is. */
@@ -55,5 +60,5 @@ export function parse(text) {
     }
     if (m.type && !fault) return m;
   } catch {} // no JSON, or null
-  throw Object.assign(new TidewireError(fault ?? "invalid", "message from the server cannot be read"), { about });
+  throw new TidewireError(fault || "invalid", "unreadable", { about });
 }

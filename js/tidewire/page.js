@@ -2,31 +2,17 @@
 
 /** Has a client follow its page. Returns what ends that. */
 export function follow(client) {
-  const { document } = globalThis;
-  let away = false;
+  const stop = new AbortController();
+  const probe = () => client.link?.probe();
   const look = () => {
-    if (away) return;
     client.hurry();
-    client.link?.probe();
+    probe();
   };
-  // A page with an open connection is not put into the back/forward cache.
-  const put = () => {
-    if (!away) client.pause();
-    away = true;
-  };
-  const back = () => {
-    if (away) client.resume();
-    away = false;
-  };
-  const events = [
-    [globalThis, { online: look, offline: () => client.link?.probe(), pagehide: put, pageshow: back }],
-    [document, { visibilitychange: look, freeze: put, resume: back }],
-  ];
-  const all = (method) => {
-    for (const [target, functions] of events) {
-      for (const event in functions) target?.[method]?.(event, functions[event]);
-    }
-  };
-  all("addEventListener");
-  return () => all("removeEventListener");
+  const away = () => client.pause(); // a page with an open connection is not put into the back/forward cache
+  const back = () => client.resume();
+  const events = { offline: probe, online: look, visibilitychange: look, pagehide: away, freeze: away, pageshow: back, resume: back };
+  for (const event in events) {
+    for (const target of [globalThis, globalThis.document]) target?.addEventListener?.(event, events[event], stop);
+  }
+  return () => stop.abort();
 }

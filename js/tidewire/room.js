@@ -1,6 +1,5 @@
 // A room, or a wildcard that stands for several, as one client sees it.
 
-import { bounded } from "./backoff.js";
 import { Crowd } from "./crowd.js";
 import { Emitter } from "./emitter.js";
 import { TidewireError, errorOf } from "./error.js";
@@ -14,14 +13,13 @@ export class Room extends Emitter {
   failures = 0; // of joins in a row
   sends = 0; // publishes under way
   wanted = false; // to be in the room, as soon as there is a connection
+  asked = false; // to be joined, on the present connection
   joined = false;
-  live = false;
   joining; // the join that is under way, or comes soon: what arrives is ignored
 
   constructor(client, name, { last, presence, position, token } = {}) {
     super();
-    Object.assign(this, { client, name, position, token, pattern: patternOf(name) });
-    this.request = { last: last || undefined, presence: presence || undefined };
+    Object.assign(this, { client, name, position, token, pattern: patternOf(name), request: { last, presence } });
     this.crowd = new Crowd(this);
   }
 
@@ -34,9 +32,10 @@ export class Room extends Emitter {
   join({ signal } = {}) {
     const { client, name } = this;
     const joining = new Promise((resolve, reject) => {
-      client.check();
-      if (!client.rooms.has(name)) client.rooms.set(name, this);
-      if (client.rooms.get(name) !== this) throw new TidewireError("stale", `${name} has another handle by now`);
+      if (client.closed) throw client.state.error;
+      const handle = client.rooms.get(name) ?? this;
+      client.rooms.set(name, handle);
+      if (handle !== this) throw new TidewireError("stale");
       signal?.throwIfAborted();
       this.refs++;
       if (this.joined) return resolve();
@@ -44,7 +43,7 @@ export class Room extends Emitter {
         this.waiters.delete(done);
         signal?.removeEventListener("abort", abort);
         if (!error) return resolve();
-        if (error.code === "left" || error.code === "closed") joining.catch(() => {}); // the page did that itself
+        if (/^(left|closed)$/.test(error.code)) joining.catch(() => {}); // the page did that itself
         reject(error);
       };
       const abort = () => {
@@ -65,9 +64,9 @@ export class Room extends Emitter {
     const { client, name } = this;
     const { link } = client;
     const inside = this.joined || this.joining;
-    this.cease(new TidewireError("left", `${name} was left`));
+    this.cease(new TidewireError("left"));
     if (client.rooms.get(name) === this) client.rooms.delete(name);
-    if (inside && link) await new Promise((done) => link.ask({ type: "$leave", room: name }, link.due("$leave", done)));
+    if (inside && link) await link.demand({ type: "$leave", room: name });
   }
 
   async send(type, data, { key, signal } = {}) {
@@ -78,21 +77,21 @@ export class Room extends Emitter {
   cast(type, data) {
     const { link, random } = this.client;
     const text = this.client.encode({ type, room: this.name, mid: random(), volatile: true, data });
-    if (!link?.up || link.expired || link.socket.bufferedAmount > 262_144) return false;
+    if (!link?.up || link.socket.bufferedAmount > 262_144) return false;
     link.socket.send(text);
     return true;
   }
 
-  async history({ before, limit, signal } = {}) {
-    const { name, client } = this;
-    const m = { type: "$history", room: name, data: { before, limit } };
+  async history({ signal, ...range } = {}) {
+    const { name: room, client } = this;
+    const m = { type: "$history", room, data: range };
     const { data, pos } = await client.request({ m, read: true }, { signal, timeout: client.o.callTimeout });
-    const messages = data.messages.map((old) => metaOf({ ...old, room: name }, { ...pos, seq: old.pos.seq, mid: old.mid }));
-    return { messages, more: data.more === true };
+    const messages = data.messages.map((old) => metaOf({ ...old, room }, { ...pos, ...old.pos, mid: old.mid }));
+    return { messages, more: Boolean(data.more) };
   }
 
-  messages(type, { signal } = {}) {
-    return new Loop(this, type === "*" ? "" : type).run(signal);
+  messages(type = "*", { signal } = {}) {
+    return new Loop(this, type).run(signal);
   }
 
   // The membership.
@@ -102,13 +101,18 @@ export class Room extends Emitter {
     this.client.pump();
   }
 
+  /** Is outside now, or in that join. */
+  moveTo(joining) {
+    this.joined = this.asked = false;
+    return (this.joining = joining);
+  }
+
   /** Begins a join. Returns what takes the answer. */
   beginJoin(link) {
-    const mine = (this.joining = {});
-    this.joined = this.live = false;
+    const mine = this.moveTo({});
     this.crowd.asking = undefined;
     link.joining++;
-    return link.due(`the join of ${this.name}`, (m) => {
+    return link.due("$join", (m) => {
       link.joining--;
       if (m && this.joining === mine) this.answered(link, m);
       this.client.pump();
@@ -118,14 +122,16 @@ export class Room extends Emitter {
   async sendJoin(link) {
     const answered = this.beginJoin(link);
     const mine = this.joining;
-    const m = { type: "$join", room: this.name, data: this.request };
+    let token;
     try {
-      if (this.token) m.data = { ...m.data, token: await this.client.ask("join", this.token) };
+      if (this.token) token = await this.client.ask("join", this.token);
     } catch (e) {
-      if (this.joining === mine) this.refused(e, this.waiters.size === 0);
+      if (this.joining === mine) this.refused(e, !this.waiters.size);
     }
-    if (this.joining === mine) link.ask({ ...m, pos: this.position }, answered);
-    else answered(); // it is not wanted any more
+    if (this.joining !== mine) return answered(); // it is not wanted any more
+    this.asked = true;
+    link.ask({ type: "$join", room: this.name, pos: this.position, data: { ...this.request, token } }, answered);
+    if (this.token) this.client.pump();
   }
 
   answered(link, m) {
@@ -139,26 +145,25 @@ export class Room extends Emitter {
     this.joined = true;
     this.failures = 0;
     const { pos, data } = m;
-    if (pos && !this.position) this.position = pos;
-    else if (pos && data?.recovered) this.position = { ...this.position, epoch: pos.epoch };
+    this.position ??= pos;
+    if (pos && data?.recovered) this.position = { ...this.position, epoch: pos.epoch };
     this.settle();
   }
 
   refused(e, retryable) {
-    if (retryable) this.rejoin(this.client.retryWait(e, ++this.failures));
+    if (retryable) this.rejoin(this.client.backoff.wait(++this.failures, e.retryAfter));
     else this.left(e);
   }
 
   /** Joins again from where the room is, after a while. */
   rejoin(wait) {
-    const mine = (this.joining = {});
-    this.joined = this.live = false;
+    const mine = this.moveTo({});
     this.client.after(wait, () => this.joining === mine && this.wantJoin());
   }
 
   disconnected() {
-    this.joined = this.live = false;
-    this.joining = this.broken = undefined;
+    this.moveTo();
+    this.broken = undefined;
     this.failures = 0;
     this.unblock();
     if (this.wanted) this.wantJoin();
@@ -170,8 +175,8 @@ export class Room extends Emitter {
 
   /** Ends the membership on this side. */
   cease(error) {
-    this.wanted = this.joined = this.live = false;
-    this.joining = undefined;
+    this.moveTo();
+    this.wanted = false;
     this.refs = 0;
     this.client.toJoin.delete(this);
     this.crowd = new Crowd(this);
@@ -182,42 +187,36 @@ export class Room extends Emitter {
 
   /** Takes note that the server ended the membership, or refused it. */
   left(error) {
-    const waited = this.waiters.size > 0;
+    const { size } = this.waiters;
     this.cease(error);
-    if (!waited) this.emit("$left", error);
+    if (!size) this.emit("$left", error);
   }
 
-  /** Takes what the server says of the room beside messages. Says whether it knew what that was. */
-  told(link, { type, pos, data }) {
-    if (type === "$left") {
-      if (this.wanted) this.left(new TidewireError(String(data?.reason), `${this.name}: ended by the server`));
-    } else if (type === "$live") {
-      if (!this.joined) return true;
+  /** Takes what the server says of the room beside messages. */
+  told(link, { type, pos, data = {} }) {
+    if (type === "$left" && this.wanted) this.left(new TidewireError(data.reason));
+    if (!this.joined) return;
+    if (type === "$presence") this.crowd.take(link, data);
+    if (type === "$live") {
       if (pos && pos.epoch === this.position?.epoch && pos.seq > this.position.seq) this.position = pos;
-      if (!this.live) {
-        this.live = true;
-        this.emit("$live");
-      }
-    } else if (type === "$gap") {
-      if (!this.joined) return true;
+      this.emit("$live");
+    }
+    if (type === "$gap") {
       this.position = pos ?? this.position;
-      const gap = { after: data?.after ?? 0, position: pos, reason: data?.reason };
+      const gap = { after: data.after ?? 0, position: pos, reason: data.reason };
       for (const loop of this.loops) loop.missed(gap);
       this.emit("$gap", gap);
-    } else if (type === "$presence") {
-      if (this.joined) this.crowd.take(link, data);
-    } else return false;
-    return true;
+    }
   }
 
   // Messages.
 
   /** Says whether a message is the next one, and goes on to its position. docs/protocol.md, "Positions". */
-  accepts({ pos, prev, mid, volatile }) {
+  accepts({ pos, prev, mid }) {
     const at = this.position;
-    if (!this.joined || !pos || volatile) return this.joined;
-    if (at && pos.seq <= at.seq) return false;
-    if (at && prev > at.seq) {
+    if (!this.joined || !pos) return this.joined;
+    if (pos.seq <= at?.seq) return false;
+    if (prev > at?.seq) {
       const again = this.broken === at.seq;
       this.broken = at.seq;
       this.rejoin(again ? this.client.backoff.wait(++this.failures) : 0);
@@ -228,16 +227,21 @@ export class Room extends Emitter {
   }
 
   deliver(m) {
-    const meta = metaOf(m, m.pos && m.room === this.name ? this.position : m.pos);
+    const meta = metaOf(m, this.pattern ? m.pos : m.pos && this.position);
     for (const loop of this.loops) loop.take(meta);
     this.emit(m.type, m.data, meta) || this.emit("*", m.data, meta);
   }
 
-  // Publishes that have to wait, as the server could not store one.
+  // Publishes that have to wait.
+
+  /** Says whether they do: as the server could not store one, or as it does not know yet that we are in the room. */
+  get waits() {
+    return this.resume || (this.wanted && !this.asked);
+  }
 
   /** Holds them back for a while, and until those under way are answered. */
   block(wait) {
-    this.resume = Math.max(this.resume ?? 0, Date.now() + bounded(wait));
+    this.resume = Math.max(this.resume ?? 0, Date.now() + wait);
   }
 
   unblock() {
@@ -255,5 +259,4 @@ export class Room extends Emitter {
   }
 }
 
-const metaOf = ({ type, room, data, from, mid, key, volatile }, position) =>
-  ({ type, room, data, from, mid, key, position, volatile: volatile === true });
+const metaOf = ({ pos, prev, ...m }, position) => ({ ...m, position });
