@@ -14,6 +14,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/tidewire/tidewire/js"
 )
 
 //go:embed pages
@@ -32,7 +34,8 @@ type file struct {
 	etag        string
 }
 
-// Handler serves the pages: index.html at "/", every other file under its name.
+// Handler serves the pages: index.html at "/", every other file under its name, and the
+// browser client at /tidewire.js and below /tidewire/.
 // Answers carry a strict Content-Security-Policy and an ETag; browsers ask again
 // each time, so that a new binary's pages show at once.
 func Handler() http.Handler {
@@ -57,6 +60,7 @@ func Handler() http.Handler {
 		panic(err) // the embedded files are part of the binary
 	}
 	files["/"] = files["/index.html"]
+	client := js.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -67,6 +71,10 @@ func Handler() http.Handler {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "only GET and HEAD work here", http.StatusMethodNotAllowed)
+			return
+		}
+		if r.URL.Path == "/tidewire.js" || strings.HasPrefix(r.URL.Path, "/tidewire/") {
+			client.ServeHTTP(w, r)
 			return
 		}
 		f, ok := files[r.URL.Path]

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidewire/tidewire/js"
 	"github.com/tidewire/tidewire/web"
 )
 
@@ -67,8 +68,24 @@ func TestFilesAndTheirTypes(t *testing.T) {
 	}
 }
 
+func TestBrowserClient(t *testing.T) {
+	for _, target := range []string{"/tidewire.js", "/tidewire/client.js"} {
+		want, err := fs.ReadFile(js.Files(), target[1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := get(t, "GET", target)
+		if r.StatusCode != 200 || body(t, r) != string(want) || r.Header.Get("Content-Security-Policy") == "" || r.Header.Get("ETag") == "" {
+			t.Errorf("%s: %d %v", target, r.StatusCode, r.Header)
+		}
+	}
+	if r := get(t, "POST", "/tidewire.js"); r.StatusCode != 405 {
+		t.Errorf("POST: %d", r.StatusCode)
+	}
+}
+
 func TestOtherPaths(t *testing.T) {
-	for _, target := range []string{"/nothing", "/pages/index.html", "/../web.go", "/main.js/", "/web.go"} {
+	for _, target := range []string{"/nothing", "/pages/index.html", "/../web.go", "/main.js/", "/web.go", "/tidewire/", "/tidewire/none.js"} {
 		if r := get(t, "GET", target); r.StatusCode != 404 {
 			t.Errorf("%s: %d, want 404", target, r.StatusCode)
 		}
