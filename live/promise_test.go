@@ -31,9 +31,10 @@ import (
 // knows what was stored reads what the subscribers saw.
 
 var (
-	promiseSeed = flag.Uint64("promise.seed", 0, "the one history of TestPromise to play; 0 plays many")
-	promiseRuns = flag.Int("promise.runs", 30, "how many histories TestPromise plays")
-	promiseReal = flag.Int("promise.real", 8, "how many histories TestPromiseOverTCP plays")
+	promiseSeed   = flag.Uint64("promise.seed", 0, "the one history of TestPromise to play; 0 plays many")
+	promiseRuns   = flag.Int("promise.runs", 30, "how many histories TestPromise plays")
+	promiseReal   = flag.Int("promise.real", 8, "how many histories TestPromiseOverTCP plays")
+	promiseTunnel = flag.Int("promise.tunnel", 12, "how many histories TestPromiseThroughTunnel plays")
 )
 
 // provoked counts what the histories of a test run brought about.
