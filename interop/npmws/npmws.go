@@ -1,4 +1,5 @@
-// Package npmws installs npm's "ws" for the programs that run it under Node.
+// Package npmws installs npm's "ws" for the programs that run it under Node, and the TypeScript compiler for
+// the types of js/.
 package npmws
 
 import (
@@ -21,7 +22,7 @@ var (
 	lock []byte
 )
 
-// Folder returns the folder that npm's ws is installed in. It installs what
+// Folder returns the folder that they are installed in. It installs what
 // package-lock.json pins, once per version, into the user's cache.
 var Folder = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()
