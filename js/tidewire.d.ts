@@ -53,6 +53,11 @@ export interface Options {
   maxSend?: number;
   /** How many messages wait for the body of a `for await` loop. Default: 1024. */
   inbox?: number;
+  /**
+   * Whether plain HTTP posts to the same address are tried where no WebSocket has opened yet, with every other try. The module for
+   * it is loaded then. Default: true.
+   */
+  fallback?: boolean;
 }
 
 /** A connection to a hub that comes back. */

@@ -27,6 +27,7 @@ type badNetwork struct {
 	mu    sync.Mutex
 	rnd   *rand.Rand
 	well  bool
+	down  bool
 	conns map[net.Conn]bool
 	did   struct{ cuts, resets, stalls int }
 	group sync.WaitGroup
@@ -69,7 +70,12 @@ func (b *badNetwork) connect(client net.Conn) {
 	if b.well {
 		wait = 0
 	}
+	down := b.down
 	b.mu.Unlock()
+	if down {
+		client.Close()
+		return
+	}
 	time.Sleep(wait)
 	server, err := net.Dial("tcp", b.target)
 	if err != nil {
@@ -81,6 +87,22 @@ func (b *badNetwork) connect(client net.Conn) {
 	b.mu.Unlock()
 	b.group.Go(func() { b.carry(client, server) })
 	b.carry(server, client)
+}
+
+// outage resets all connections, and lets none pass while f runs.
+func (b *badNetwork) outage(f func()) {
+	b.mu.Lock()
+	b.down = true
+	for c := range b.conns {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		b.did.resets++
+	}
+	b.mu.Unlock()
+	f()
+	b.mu.Lock()
+	b.down = false
+	b.mu.Unlock()
 }
 
 // carry moves bytes one way, and now and then harms the connection.
@@ -162,8 +184,13 @@ type told struct {
 // TestBrowserClientKeepsThePromise runs the browser client under Node, over a network that breaks all the time: its functions,
 // and its loops, see the accepted messages in order, once each, or a gap before anything later; and what was
 // acknowledged is stored, once.
-func TestBrowserClientKeepsThePromise(t *testing.T) {
-	const rooms, subscribers, publishers, messages, keep = 3, 3, 3, 1000, 20
+func TestBrowserClientKeepsThePromise(t *testing.T) { browserClient(t, "websocket", 1000, 20) }
+
+// TestBrowserClientWithoutWebSocket does so where every WebSocket is refused.
+func TestBrowserClientWithoutWebSocket(t *testing.T) { browserClient(t, "stream", 500, 20) }
+
+func browserClient(t *testing.T, way string, messages, keep int) {
+	const rooms, subscribers, publishers = 3, 3, 3
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	memory := live.NewMemory(nil)
@@ -193,6 +220,7 @@ func TestBrowserClientKeepsThePromise(t *testing.T) {
 	node := exec.CommandContext(ctx, "node", "../../js/test/promise.js", "http://"+network.ln.Addr().String()+"/live",
 		fmt.Sprint(rooms), fmt.Sprint(subscribers), fmt.Sprint(publishers), fmt.Sprint(messages))
 	node.Stderr = t.Output()
+	node.Env = append(node.Environ(), "WAY="+way)
 	in, err := node.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +256,15 @@ func TestBrowserClientKeepsThePromise(t *testing.T) {
 		case l.Done:
 			done = true
 		case l.Acked != "":
-			seen.acked++
+			if seen.acked++; seen.acked == messages/2 || seen.acked == messages {
+				network.outage(func() { // and meanwhile more is published than the rooms keep
+					for i := range rooms * (keep + 10) {
+						if _, err := hub.Room(fmt.Sprint("room:", i%rooms)).Publish(ctx, "n", -1); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
 			truth.check(t, l.Acked, l.Position)
 		case l.Gap != nil:
 			seen.gaps++

@@ -151,7 +151,7 @@ test("a silent server", run(async (w) => {
   const start = w.clock.now;
   await w.pass(5000);
   assert.equal(tw.state.phase, "waiting");
-  assert.equal(tw.state.error.message, "server is silent");
+  assert.equal(tw.state.error.message, "no answer to $ping");
   assert.ok(start - probed > 0 && w.clock.now - probed < 90_000);
 }));
 

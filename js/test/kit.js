@@ -171,7 +171,7 @@ class World {
 
   /** A client. It is closed when the test ends, and nothing of it may be left. */
   client(options) {
-    const tw = connect("ws://hub/live", options);
+    const tw = connect("ws://hub/live", { fallback: false, ...options });
     this.clients.push(tw);
     return tw;
   }

@@ -9,7 +9,17 @@ import { webcrypto } from "node:crypto";
 import { connect } from "../tidewire.js";
 import { WebSocket } from "./websocket.js";
 
-globalThis.WebSocket = WebSocket;
+// Where no WebSocket passes, the client comes through plain HTTP.
+globalThis.WebSocket =
+  process.env.WAY === "stream"
+    ? class {
+        readyState = 0;
+        constructor() {
+          setTimeout(() => this.onclose({ code: 1006, reason: "blocked" }));
+        }
+        close() {}
+      }
+    : WebSocket;
 globalThis.crypto ??= webcrypto;
 
 const [url, ...numbers] = process.argv.slice(2);

@@ -10,11 +10,12 @@ import { Room } from "./room.js";
 
 const DEFAULTS = {
   callTimeout: 30_000,
-  maxSend: 65_536,
+  maxSend: 1 << 16,
   inbox: 1024,
   token: undefined,
+  fallback: true,
   backoff: { min: 500, max: 20_000, settle: 5000 },
-  queue: { max: 256, maxSize: 1_048_576, ttl: 60_000 },
+  queue: { max: 256, maxSize: 1 << 20, ttl: 60_000 },
 };
 const MOST = 64; // publishes under way, and calls; a hub's defaults
 const JOINS = 50; // joins in $hello, and under way
@@ -107,8 +108,9 @@ export class Client extends Emitter {
     }
   }
 
-  /** Opens a connection: returns a WebSocket that has not opened yet, or what looks like one. */
+  /** Opens a connection: returns a WebSocket that has not opened yet, or, where none ever opens, what looks like one. */
   async transport() {
+    if (this.tries % 2 && this.o.fallback && !this.direct) return (await import("./stream.js")).open(this.url);
     return new WebSocket(this.url, "tidewire.v1.json");
   }
 
@@ -142,7 +144,7 @@ export class Client extends Emitter {
   pause() {
     if (this.away) return;
     this.away = true;
-    const error = disconnected("page is away");
+    const error = disconnected("away");
     if (this.link) this.link.drop(error, 4001);
     else this.comeBack(error, Infinity);
   }
@@ -307,7 +309,7 @@ export class Client extends Emitter {
 
   fitting(text) {
     const size = bytes(text) + 25; // the id comes to it
-    if (size > this.o.maxSend) throw new TidewireError("too-large", `message of ${size} bytes (maxSend)`);
+    if (size > this.o.maxSend) throw new TidewireError("too-large", `${size} bytes (maxSend)`);
     return text;
   }
 

@@ -21,7 +21,7 @@ export class TidewireError extends Error {
 export const errorOf = ({ data: { code = "internal", message, ...more } = {} }) => new TidewireError(code, message, more);
 
 /** It may have happened or not. */
-export const unknown = (cause) => new TidewireError("unknown", `outcome is unknown: ${cause.message}`, { cause });
+export const unknown = (cause) => new TidewireError("unknown", `unknown outcome: ${cause.message}`, { cause });
 
 /** The connection was lost. status is the code that it was closed with. */
 export const disconnected = (message, status) =>

@@ -22,6 +22,7 @@ export class Link {
     Object.assign(this, { client, socket });
     this.pending.set(1, this.due("$hello", (m) => m && client.welcome(this, m)));
     socket.onopen = () => {
+      client.direct ||= socket.url; // a WebSocket opens here
       const data = { token, client: client.secret, ping: PING, join: client.helloJoins(this) };
       socket.send(JSON.stringify({ type: "$hello", id: 1, data }));
       this.watch();
@@ -103,7 +104,7 @@ export class Link {
     this.ask({ type: "$ping" }, () => {});
     this.watching = client.after(PATIENCE, () => {
       if (this.heard) this.watch();
-      else this.drop(disconnected("server is silent"));
+      else this.drop(disconnected("no answer to $ping"));
     });
   }
 

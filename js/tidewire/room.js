@@ -77,7 +77,7 @@ export class Room extends Emitter {
   cast(type, data) {
     const { link, random } = this.client;
     const text = this.client.encode({ type, room: this.name, mid: random(), volatile: true, data });
-    if (!link?.up || link.socket.bufferedAmount > 262_144) return false;
+    if (!link?.up || link.socket.bufferedAmount > 1 << 18) return false;
     link.socket.send(text);
     return true;
   }
