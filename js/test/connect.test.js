@@ -189,7 +189,6 @@ test("what nobody knows", run(async (w) => {
   const e = await p.expect("$error");
   assert.deepEqual([e.re, e.data.code], [6, "invalid"]);
   assert.equal(tw.state.phase, "open");
-  assert.deepEqual(w.reported, []);
 }));
 
 test("no answer to $hello", run(async (w) => {
@@ -288,7 +287,7 @@ test("callbacks that throw disturb nothing", run(async (w) => {
   p.chat("room:7", 2, 3);
   assert.equal(r.position.seq, 3);
   assert.deepEqual(told, ["open"]);
-  assert.deepEqual(w.reported.map((e) => e.message), ["oh", "no", "no"]);
+  assert.deepEqual(w.reported.splice(0).map((e) => e.message), ["oh", "no", "no"]);
 }));
 
 test("a $presence without sense disturbs nothing", run(async (w) => {
@@ -298,7 +297,7 @@ test("a $presence without sense disturbs nothing", run(async (w) => {
   p.say({ type: "$presence", room: "room:7", data: { version: 1, users: 7 } });
   p.chat("room:7", 1, 2);
   heard("live", "2");
-  assert.equal(w.reported.length, 1);
+  assert.equal(w.reported.splice(0).length, 1);
 }));
 
 test("a WebSocket that cannot be made", run(async (w) => {

@@ -58,6 +58,7 @@ class Peer {
   constructor(world, url, protocol) {
     Object.assign(this, { world, url, protocol });
     world.dials.push(world.clock.now);
+    world.dialing?.();
     if (world.down) soon(() => this.end(1006));
     else world.peers.push(this);
   }
@@ -226,6 +227,7 @@ export const run = (f, { page } = {}) => async () => {
   }
   try {
     await f(w);
+    assert.deepEqual(w.reported.map(String), [], "reported, and not looked at");
     for (const tw of w.clients) await tw.close();
     await rest();
     assert.equal(w.clock.timers.size, 0, "timers are left");

@@ -24,6 +24,8 @@ function loop(messages) {
 test("messages", run(async (w) => {
   const [tw, p] = await w.connect({ inbox: 3 });
   const r = tw.room("room:7");
+  const gaps = [];
+  r.on("$gap", (gap) => gaps.push(gap));
   const l = loop(r.messages("chat"));
   await p.joined(0);
   p.chat("room:7", 0, 1);
@@ -38,6 +40,7 @@ test("messages", run(async (w) => {
   p.say({ type: "$gap", room: "room:7", pos: { epoch: "k3", seq: 20 }, data: { after: 9, reason: "slow" } });
   p.say({ type: "$gap", room: "room:7", pos: { epoch: "k3", seq: 22 }, data: { after: 20, reason: "slow" } });
   assert.deepEqual(await l.steps(2), ["9 at 9", "gap 9-22 slow"]);
+  assert.deepEqual(gaps.map((gap) => gap.position.seq), [20, 22], "what others were told stays as it was");
   p.chat("room:7", 22, 23);
   assert.deepEqual(await l.steps(1), ["23 at 23"]);
   await p.quiet();

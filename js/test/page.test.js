@@ -44,6 +44,34 @@ test("away while it connects, and while it waits", run(async (w) => {
   assert.equal(tw.state.phase, "open");
 }, page));
 
+test("away at the moment at which it connects", run(async (w) => {
+  w.dialing = () => w.page.fire("pagehide");
+  w.client();
+  await rest();
+  assert.equal(w.dials.length, 1);
+  assert.ok(w.peers.shift().readyState > 1);
+  w.dialing = undefined;
+  w.page.fire("pageshow");
+  await w.back();
+}, page));
+
+test("frozen, and not put away", run(async (w) => {
+  const [tw, p] = await w.connect();
+  const [r, heard] = room(tw, "room:7");
+  await join(r, p, 5);
+  heard("live");
+  w.document.fire("freeze");
+  assert.equal(p.closed, 4001);
+  p.onmessage({ data: JSON.stringify({ type: "chat", room: "room:7", prev: 5, pos: { seq: 6 }, data: 6 }) });
+  heard(); // it comes again
+  tw.handle("news", () => assert.fail("the connection is over"));
+  p.onmessage({ data: JSON.stringify({ type: "news" }) });
+  await w.pass(60_000);
+  assert.equal(w.dials.length, 1);
+  w.document.fire("resume");
+  assert.equal((await w.back()).hello.data.join[0].pos.seq, 5);
+}, page));
+
 test("away while a token is fetched", run(async (w) => {
   let give;
   w.client({ token: () => new Promise((done) => (give = done)) });

@@ -23,6 +23,7 @@ globalThis.WebSocket =
 globalThis.crypto ??= webcrypto;
 
 const [url, ...numbers] = process.argv.slice(2);
+if (!url) process.exit(); // "node --test" runs whatever is below test/
 const [rooms, subscribers, publishers, messages] = numbers.map(Number);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const name = (i) => `room:${i}`;

@@ -132,6 +132,17 @@ test("goes on at a position", run(async (w) => {
   heard("live", "42");
 }));
 
+test("a position that another epoch continues", run(async (w) => {
+  const [tw, p] = await w.connect();
+  const [r, heard] = room(tw, "room:7", { position: { epoch: "k2", seq: 41, mid: "m41" } });
+  r.join();
+  const m = await p.expect("$join");
+  p.say({ type: "$ok", re: m.id, room: "room:7", pos: { epoch: "k3", seq: 41, mid: "m41" }, data: { recovered: true } });
+  p.chat("room:7", 41, 42);
+  assert.deepEqual(r.position, { epoch: "k3", seq: 42, mid: "m42" });
+  heard("42");
+}));
+
 test("a room without history", run(async (w) => {
   const [tw, p] = await w.connect();
   const [r, heard] = room(tw, "open:1");
@@ -294,6 +305,23 @@ test("left before the answer to the join", run(async (w) => {
   assert.equal(joining.error.code, "left");
   heard();
   heardAgain("3");
+}));
+
+test("the answer to an earlier join of the same handle", run(async (w) => {
+  const [tw, p] = await w.connect();
+  const [r, heard] = room(tw, "room:7");
+  const first = outcome(r.join());
+  const m = await p.expect("$join");
+  r.leave();
+  await p.expect("$leave");
+  const second = outcome(r.join());
+  p.fail(m, "forbidden");
+  await rest();
+  assert.equal(first.error.code, "left");
+  assert.ok(!second.done);
+  await p.joined(1);
+  assert.ok(second.done && !second.error);
+  heard("live");
 }));
 
 test("left without a connection", run(async (w) => {

@@ -169,7 +169,7 @@ test("the window has passed", run(async (w) => {
 }));
 
 test("an answer is given its time", run(async (w) => {
-  const [tw, p] = await w.connect({}, { dedupe: 5000 });
+  const [tw, p] = await w.connect({ queue: { ttl: 600_000 } }, { dedupe: 5000 });
   const [r] = room(tw, "room:7");
   const sent = outcome(r.send("chat", 1));
   await p.expect("chat");
@@ -233,6 +233,12 @@ test("the queue", run(async (w) => {
     p.ok(m, i);
     await rest();
     assert.ok(sent.value);
+  }
+  const two = [outcome(r.send("chat", 1)), outcome(r.send("chat", 2))];
+  for (const o of two) {
+    p.ok(await p.expect("chat"), 8);
+    await rest();
+    assert.ok(o.value);
   }
   // One alone may be larger.
   const large = outcome(r.send("chat", "x".repeat(500)));

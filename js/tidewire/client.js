@@ -360,6 +360,7 @@ export class Client extends Emitter {
     for (const p of this.out) {
       if (!p.sent && !p.room?.waits && link[p.kind] < MOST) this.transmit(link, p);
     }
+    this.sweep();
   }
 
   transmit(link, p) {
@@ -392,7 +393,7 @@ export class Client extends Emitter {
     const e = (p.refusal = errorOf(m));
     p.tries++;
     if (e.code === "expired" && p.tries < 3 && this.hasExpired(link)) return;
-    if (e.retryable && p.room && this.dedupe) p.room.block(this.backoff.wait(p.tries, e.retryAfter));
+    if (e.retryable && p.room) p.room.block(this.backoff.wait(p.tries, e.retryAfter));
     else p.finish(e);
   }
 
