@@ -281,6 +281,13 @@ func browserClient(t *testing.T, way string, messages, keep int) {
 	if err := node.Wait(); err != nil || !done {
 		t.Fatalf("node: %v, done: %t", err, done)
 	}
+	truth.mu.Lock()
+	defer truth.mu.Unlock()
+	mu.Lock()
+	defer mu.Unlock()
+	network.mu.Lock()
+	did := network.did
+	network.mu.Unlock()
 	total := 0
 	for room, all := range truth.rooms {
 		total += len(all)
@@ -303,12 +310,12 @@ func browserClient(t *testing.T, way string, messages, keep int) {
 			seen.repeated++
 		}
 	}
-	t.Logf("%d stored; %+v; %+v", total, seen, network.did)
+	t.Logf("%d stored; %+v; %+v", total, seen, did)
 	if total < publishers*messages*9/10 {
 		t.Errorf("only %d of %d were stored", total, publishers*messages)
 	}
 	for what, n := range map[string]int{"messages": seen.messages, "gaps": seen.gaps, "reconnects": seen.opened - subscribers - publishers, "acked": seen.acked,
-		"repeated": seen.repeated, "cuts": network.did.cuts, "resets": network.did.resets, "stalls": network.did.stalls} {
+		"repeated": seen.repeated, "cuts": did.cuts, "resets": did.resets, "stalls": did.stalls} {
 		if n <= 0 {
 			t.Errorf("the network brought about no %s", what)
 		}
