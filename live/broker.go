@@ -56,7 +56,7 @@ type Broker interface {
 	Latest(ctx context.Context, room Room) ([]*Message, error)
 
 	// Signal sends p to all who listen to topic, on every node, at most once. p is
-	// not kept.
+	// not kept. Signal does not block for long; an error is as good as a loss.
 	Signal(topic string, p []byte) error
 
 	// Listen calls f for each Signal to topic until cancel is called, one at a time.
