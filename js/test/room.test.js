@@ -227,7 +227,7 @@ test("a join waits longer each time", run(async (w) => {
   const [r] = room(tw, "room:7");
   r.join();
   let longest = 0;
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < 12; i++) {
     const start = w.clock.now;
     p.fail(await p.expect("$join"), "rate", { retryable: true });
     longest = Math.max(longest, w.clock.now - start);
