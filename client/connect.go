@@ -107,7 +107,7 @@ func (l *link) hello() {
 		r.queued = false
 		r.beginJoin()
 		r.awaitJoined(l)
-		r.viaHello = true
+		r.asked, r.viaHello = true, true
 		l.joins++
 		l.viaHello[r.name] = true
 	}

@@ -116,7 +116,7 @@ func (r *Room) endMembership(done chan struct{}) {
 
 // cease ends the membership on this side. What has not been handed over counts as not received. c.mu is held.
 func (r *Room) cease(err error) {
-	r.want, r.joined, r.joining, r.viaHello, r.isLive = false, false, false, false, false
+	r.want, r.asked, r.joined, r.joining, r.viaHello, r.isLive = false, false, false, false, false, false
 	r.refs = 0
 	stop(r.retry)
 	if r.queued {
@@ -221,6 +221,7 @@ func (r *Room) join(l *link) {
 			return
 		}
 		r.sendJoin(l, token)
+		c.pump() // publishes that were waiting for it
 	})
 }
 
@@ -233,6 +234,7 @@ func (r *Room) sendJoin(l *link, token string) {
 		pos = *j.Pos
 	}
 	j.Pos, j.Token = nil, token
+	r.asked = true
 	r.awaitJoined(l)
 	l.ask(protocol.TypeJoin, r.name, pos, j, func(m *protocol.Message, err error) {
 		l.joins--
@@ -302,7 +304,7 @@ func (r *Room) joinAnswered(l *link, m *protocol.Message) {
 // disconnected is called when the connection is lost. c.mu is held.
 func (r *Room) disconnected() {
 	stop(r.retry)
-	r.joining, r.joined, r.viaHello, r.queued, r.isLive = false, false, false, false, false
+	r.asked, r.joining, r.joined, r.viaHello, r.queued, r.isLive = false, false, false, false, false, false
 	r.joinID++
 	r.failures, r.brokenAt = 0, 0
 	stop(r.wakeup)

@@ -115,7 +115,7 @@ func (c *Client) pump() {
 			continue
 		case p.room == nil && l.calls >= c.o.MaxCalls:
 			continue
-		case p.room != nil && p.room.blocked:
+		case p.room != nil && (p.room.blocked || p.room.want && !p.room.asked): // only members may publish, perhaps
 			continue
 		case p.room != nil && (l.sends >= maxSends || l.sendSize > 0 && l.sendSize+size > maxSendSize):
 			return // those behind it, in the same room, must not overtake it

@@ -46,6 +46,7 @@ type Room struct {
 	queued  bool // in c.toJoin
 	joining bool // $join is under way, or comes soon: what arrives is ignored
 	joinID  int  // counts joins, so that the reply to an earlier one is known
+	asked   bool // a join was sent on this connection
 	joined  bool
 	isLive  bool
 	// viaHello says that the reply will be one without re.

@@ -406,6 +406,19 @@ func TestRoomToken(t *testing.T) {
 		if m := p.joined(1); string(m.Data) != `{"token":"t2"}` {
 			t.Errorf("joined again with %s", m.Data)
 		}
+
+		// What is sent meanwhile waits for the join, as only members may publish.
+		p.cut()
+		sent := result(func() error { _, err := r.Send(t.Context(), "chat", "hi"); return err })
+		p = s.next()
+		p.welcome()
+		p.joined(1)
+		m := p.expect("chat")
+		p.send(`{"type":"$ok","re":%d,"pos":{"seq":2}}`, m.ID)
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+
 		failing, _ := room(t, c, "room:8", &client.RoomOptions{Token: func(context.Context) (string, error) {
 			return "", errors.ErrUnsupported
 		}})
