@@ -78,7 +78,7 @@ type Limits struct {
 	Publishes         int           // publishes of clients under way; 65,536
 	Calls             int           // calls to a session under way; 64
 	FaultRate, Faults int           // faults of a session forgiven a second, and at once; 1, 100
-	ReplyBytes        int           // of replies that wait beside the write queue; 64 KiB
+	ReplyBytes        int           // of replies that wait beside the write queue, unless one alone has more; 64 KiB
 	IdentityTimeout   time.Duration // until a session has an identity, where Authenticate is set; 10 s
 	ExpiryGrace       time.Duration // from the end of an identity to that of its session; 10 s
 }

@@ -33,7 +33,7 @@ func (o *outbox) put(s *Session, p []byte) error {
 			return err
 		}
 	}
-	if o.bytes += len(p); o.bytes > s.hub.set.Limits.ReplyBytes {
+	if o.bytes += len(p); o.bytes > s.hub.set.Limits.ReplyBytes && len(o.waits) > 0 { // one alone may be larger
 		s.conn.Close(ws.StatusTryAgainLater, "too many replies wait (live.Limits.ReplyBytes)")
 		return ws.ErrQueueFull
 	}

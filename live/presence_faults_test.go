@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
 )
 
 // picky is a broker that a test has a hand in.
@@ -372,4 +373,33 @@ func TestPresenceOfSlowSignals(t *testing.T) {
 	slow.Store(false)
 	close(held)
 	ann.sees(2*time.Second, "ann", "bob/99")
+}
+
+// A reply that is larger than what may wait beside the queue waits alone: who asks for a
+// list while its queue is full is not sent away.
+func TestLargeReplyWaitsAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &live.Options{Authenticate: named, Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteTimeout: -1, PingInterval: -1}}}
+		k := newKit(t, o, rooms(live.RoomOptions{History: 1000, Presence: true}))
+		for i := range 90 {
+			k.dial().enter(fmt.Sprint("u", i, "/", long(900)), "")
+		}
+		p := k.dial()
+		p.enter("ann", "")
+		for i := range 600 { // more than it reads
+			k.hub.Room("room:7").Publish(t.Context(), "n", fmt.Sprint(i, long(1000)))
+		}
+		time.Sleep(time.Second)
+		p.send(`{"type":"$presence","id":9,"room":"room:7"}`)
+		synctest.Wait()
+		for {
+			m := p.read()
+			if m.Re == 9 {
+				if len(m.Data) < 80_000 {
+					t.Errorf("the list has %d bytes", len(m.Data))
+				}
+				break
+			}
+		}
+	})
 }
