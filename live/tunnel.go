@@ -103,7 +103,8 @@ func (y *relay) send(node string, m *relayed) bool {
 // hear takes what another node has sent. The broker does not wait for it.
 func (y *relay) hear(p []byte) {
 	var m relayed
-	if json.Unmarshal(p, &m) != nil {
+	if err := json.Unmarshal(p, &m); err != nil {
+		y.hub.logger().Error("live: another node said of a tunnel what cannot be read", "error", err)
 		return
 	}
 	y.mu.Lock()

@@ -105,7 +105,7 @@ func (c *conn) begin(head []byte) []byte {
 		}
 	}
 	if c.origin != "" {
-		allow(c.w, c.origin)
+		allow(c.w, c.origin) // Next has let it in
 	}
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
@@ -114,7 +114,7 @@ func (c *conn) begin(head []byte) []byte {
 	return []byte(c.secret + " " + protocol + "\n")
 }
 
-// allow lets a page of another origin see the answer: Next has let it in.
+// allow lets a page of another origin see the answer.
 func allow(w http.ResponseWriter, origin string) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", origin)
