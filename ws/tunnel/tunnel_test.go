@@ -255,11 +255,11 @@ func TestForward(t *testing.T) {
 		r, _ := http.NewRequest(http.MethodPost, serverB.URL, strings.NewReader("post "+secret+" 1\n"))
 		r.Header.Set("Origin", "https://page.example")
 		resp, err := http.DefaultClient.Do(r)
-		if allowed := resp.Header.Get("Access-Control-Allow-Origin"); allowed != "https://page.example" {
-			t.Errorf("a page of another origin does not see what became of its post: %q", allowed)
-		}
 		if err != nil || resp.StatusCode != want {
 			t.Errorf("%s: %v, %v; want %d", secret, resp.Status, err, want)
+		}
+		if allowed := resp.Header.Get("Access-Control-Allow-Origin"); allowed != "https://page.example" {
+			t.Errorf("a page of another origin does not see what became of its post: %q", allowed)
 		}
 		resp.Body.Close()
 	}
