@@ -327,6 +327,7 @@ func join(t *testing.T, r *client.Room, p *peer, seq int) protocol.Message {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	synctest.Wait() // $live comes behind the answer, and a cut would lose it
 	return m
 }
 
