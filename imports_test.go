@@ -55,6 +55,7 @@ var table = []row{
 	{"live/livetest", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"live/natsbroker", []string{"live", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
 	{"web/...", []string{"anything"}},
+	{"gallery", slices.Concat(belowWS, []string{"live"})},
 	{"cmd/...", []string{"anything", "cmd/..."}},
 	{"examples/...", []string{"anything"}},
 }

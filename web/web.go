@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -34,8 +35,8 @@ type file struct {
 	etag        string
 }
 
-// Handler serves the pages: index.html at "/", every other file under its name, and the
-// browser client at /tidewire.js and below /tidewire/.
+// Handler serves the pages, each index.html as its folder, every other file under its name, and the browser client
+// at /tidewire.js and below /tidewire/.
 // Answers carry a strict Content-Security-Policy and an ETag; browsers ask again
 // each time, so that a new binary's pages show at once.
 func Handler() http.Handler {
@@ -49,7 +50,7 @@ func Handler() http.Handler {
 			return err
 		}
 		sum := sha256.Sum256(data)
-		files[strings.TrimPrefix(name, "pages")] = file{
+		files[strings.TrimSuffix(strings.TrimPrefix(name, "pages"), "index.html")] = file{
 			data:        data,
 			contentType: contentType(name),
 			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
@@ -59,7 +60,6 @@ func Handler() http.Handler {
 	if err != nil {
 		panic(err) // the embedded files are part of the binary
 	}
-	files["/"] = files["/index.html"]
 	client := js.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -78,6 +78,11 @@ func Handler() http.Handler {
 			return
 		}
 		f, ok := files[r.URL.Path]
+		if _, isPage := files[r.URL.Path+"/"]; !ok && isPage {
+			to := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+			http.Redirect(w, r, to.String(), http.StatusTemporaryRedirect)
+			return
+		}
 		if !ok {
 			http.NotFound(w, r)
 			return

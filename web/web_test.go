@@ -42,19 +42,12 @@ func TestFilesAndTheirTypes(t *testing.T) {
 		".js":   "text/javascript; charset=utf-8",
 		".svg":  "image/svg+xml",
 	}
-	names, err := fs.Glob(os.DirFS("pages"), "*")
-	if err != nil || len(names) < 10 {
-		t.Fatalf("found %d files: %v", len(names), err)
-	}
-	for _, name := range append(names, "") {
-		r := get(t, "GET", "/"+name)
+	for _, name := range pages(t) {
 		want := types[path.Ext(name)]
-		if name == "" {
-			name, want = "index.html", types[".html"]
-		}
 		if want == "" {
 			t.Errorf("%s: no page needs such a file", name)
 		}
+		r := get(t, "GET", "/"+strings.TrimSuffix(name, "index.html"))
 		if got := r.Header.Get("Content-Type"); r.StatusCode != 200 || got != want {
 			t.Errorf("%s: %d, %q; want 200, %q", name, r.StatusCode, got, want)
 		}
@@ -66,6 +59,24 @@ func TestFilesAndTheirTypes(t *testing.T) {
 			t.Errorf("%s: %d bytes came, of %d", name, len(got), len(data))
 		}
 	}
+	if r := get(t, "GET", "/chat?room=tea"); r.StatusCode != 307 || r.Header.Get("Location") != "/chat/?room=tea" {
+		t.Errorf("/chat: %d to %q", r.StatusCode, r.Header.Get("Location"))
+	}
+}
+
+// pages are the names of all files.
+func pages(t *testing.T) (names []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS("pages"), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil || len(names) < 5 {
+		t.Fatalf("found %d files: %v", len(names), err)
+	}
+	return names
 }
 
 func TestBrowserClient(t *testing.T) {
@@ -85,7 +96,7 @@ func TestBrowserClient(t *testing.T) {
 }
 
 func TestOtherPaths(t *testing.T) {
-	for _, target := range []string{"/nothing", "/pages/index.html", "/../web.go", "/main.js/", "/web.go", "/tidewire/", "/tidewire/none.js"} {
+	for _, target := range []string{"/nothing", "/pages/index.html", "/../web.go", "/page.js/", "/web.go", "/tidewire/", "/tidewire/none.js"} {
 		if r := get(t, "GET", target); r.StatusCode != 404 {
 			t.Errorf("%s: %d, want 404", target, r.StatusCode)
 		}
@@ -100,7 +111,7 @@ func TestOtherPaths(t *testing.T) {
 }
 
 func TestPolicy(t *testing.T) {
-	for _, target := range []string{"/", "/main.js", "/nothing"} {
+	for _, target := range []string{"/", "/page.js", "/nothing"} {
 		h := get(t, "GET", target).Header
 		csp := h.Get("Content-Security-Policy")
 		for _, want := range []string{
@@ -121,14 +132,14 @@ func TestPolicy(t *testing.T) {
 }
 
 func TestUnchangedFileIsNotSentAgain(t *testing.T) {
-	tag := get(t, "GET", "/main.js").Header.Get("ETag")
-	if len(tag) < 10 || tag == get(t, "GET", "/chat.js").Header.Get("ETag") {
+	tag := get(t, "GET", "/page.js").Header.Get("ETag")
+	if len(tag) < 10 || tag == get(t, "GET", "/chat/chat.js").Header.Get("ETag") {
 		t.Fatalf("ETag is %q", tag)
 	}
-	if r := get(t, "GET", "/main.js", "If-None-Match", tag); r.StatusCode != 304 || body(t, r) != "" {
+	if r := get(t, "GET", "/page.js", "If-None-Match", tag); r.StatusCode != 304 || body(t, r) != "" {
 		t.Errorf("%d, want 304 without a body", r.StatusCode)
 	}
-	if r := get(t, "GET", "/main.js", "If-None-Match", `"old"`); r.StatusCode != 200 {
+	if r := get(t, "GET", "/page.js", "If-None-Match", `"old"`); r.StatusCode != 200 {
 		t.Errorf("%d for an old ETag, want 200", r.StatusCode)
 	}
 }
@@ -142,15 +153,10 @@ func TestPagesKeepToThePolicy(t *testing.T) {
 		".css":  regexp.MustCompile(`(?i)@import|url\(|https?://`),
 	}
 	ref := regexp.MustCompile(`(?:from |src=|href=|import\()"(\.?/[^"#]*)"`)
-	files := 0
-	err := fs.WalkDir(os.DirFS("pages"), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		files++
+	for _, name := range pages(t) {
 		data, err := os.ReadFile("pages/" + name)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		if re := bad[path.Ext(name)]; re != nil {
 			if m := re.Find(data); m != nil {
@@ -158,49 +164,56 @@ func TestPagesKeepToThePolicy(t *testing.T) {
 			}
 		}
 		for _, m := range ref.FindAllSubmatch(data, -1) {
-			target := path.Join("/", path.Dir(name), string(m[1]))
-			if r := get(t, "GET", target); r.StatusCode != 200 {
+			if r := get(t, "GET", string(m[1])); r.StatusCode != 200 {
 				t.Errorf("%s refers to %s: %d", name, m[1], r.StatusCode)
 			}
 		}
-		return nil
-	})
-	if err != nil || files < 10 {
-		t.Fatalf("%d files, %v", files, err)
 	}
 }
 
-// A script is something that a beginner reads in one go.
+// A page is something that a beginner reads in one go: all of its scripts together, beside the client's.
 func TestScriptsAreSmall(t *testing.T) {
-	names, err := fs.Glob(os.DirFS("pages"), "*.js")
-	if err != nil || len(names) < 10 {
-		t.Fatalf("found %d scripts: %v", len(names), err)
-	}
-	for _, name := range names {
+	lines := func(name string) int {
 		data, err := os.ReadFile("pages/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(data), "\n"); n >= 150 {
-			t.Errorf("%s has %d lines: split it by its nouns", name, n)
+		return strings.Count(string(data), "\n")
+	}
+	shared := lines("page.js")
+	for _, name := range pages(t) {
+		if path.Ext(name) != ".js" || name == "page.js" {
+			continue
+		}
+		if dir, base := path.Split(name); dir != strings.TrimSuffix(base, ".js")+"/" {
+			t.Errorf("%s: a page has one script, named after it", name)
+		}
+		if n := lines(name) + shared; n >= 150 {
+			t.Errorf("%s has %d lines with page.js", name, n)
 		}
 	}
 }
 
-// Each control has a name that a screen reader can say.
-func TestControlsHaveLabels(t *testing.T) {
-	html := body(t, get(t, "GET", "/"))
-	for _, m := range regexp.MustCompile(`<(?:textarea|input) [^>]*id="([^"]+)"`).FindAllStringSubmatch(html, -1) {
-		if !strings.Contains(html, `for="`+m[1]+`"`) {
-			t.Errorf("#%s has no label", m[1])
+// Each control has a name that a screen reader can say, and each demo its source one click away.
+func TestPagesAreWellFormed(t *testing.T) {
+	for _, name := range pages(t) {
+		dir, ok := strings.CutSuffix(name, "/index.html")
+		if !ok {
+			continue
 		}
-	}
-	for _, m := range regexp.MustCompile(`<section [^>]*aria-labelledby="([^"]+)"`).FindAllStringSubmatch(html, -1) {
-		if !strings.Contains(html, `<h2 id="`+m[1]+`"`) {
-			t.Errorf("no heading #%s", m[1])
+		html := body(t, get(t, "GET", "/"+dir+"/"))
+		for _, m := range regexp.MustCompile(`<(?:textarea|input|select) [^>]*id="([^"]+)"`).FindAllStringSubmatch(html, -1) {
+			if !strings.Contains(html, `for="`+m[1]+`"`) {
+				t.Errorf("%s: #%s has no label", dir, m[1])
+			}
 		}
-	}
-	if n := strings.Count(html, `role="log"`); n != 2 {
-		t.Errorf("%d logs, want 2", n)
+		for _, want := range []string{`href="/` + dir + `/` + dir + `.js">Source`, `href="/"`, `id="state"`, "<h1>", "<main", "<noscript>"} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%s lacks %s", dir, want)
+			}
+		}
+		if !strings.Contains(body(t, get(t, "GET", "/")), `href="/`+dir+`/"`) {
+			t.Errorf("%s is not in the gallery", dir)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func TestBench(t *testing.T) {
 	if code != exitDone || !regexp.MustCompile(`1000 bytes, compressed \(takeover\)\n(?s:.*)\ncompression \d+ messages went compressed, at [2-4]\d\.\d% of their size; 100% came back compressed, at [2-5]\d`).MatchString(stdout) {
 		t.Errorf("with compression: exit status %d: %s\n%s", code, stderr, stdout)
 	}
-	if code, _, stderr := bench(t, "ws://"+serve(t).host+"/chat", "-q", "--compress=no-takeover", "-d", "300ms"); code != exitFailed || !strings.Contains(stderr, "declined compression") {
+	if code, _, stderr := bench(t, "ws://"+serve(t).host+"/live", "-q", "--compress=no-takeover", "-d", "300ms"); code != exitFailed || !strings.Contains(stderr, "declined compression") {
 		t.Errorf("declined: exit status %d: %s", code, stderr)
 	}
 	code, stdout, stderr = bench(t, "compare", a, b)

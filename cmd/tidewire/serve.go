@@ -10,14 +10,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidewire/tidewire/gallery"
+	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/web"
 	"github.com/tidewire/tidewire/ws"
 )
 
 type serveCommand struct {
-	Addr      string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
-	Heartbeat time.Duration `help:"How often the chat sends its heartbeat: who is there." default:"5s"`
-	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
+	Addr  string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
+	Drain time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 }
 
 // Validate is kong's hook.
@@ -26,9 +27,6 @@ func (s *serveCommand) Validate() error {
 	// script must not open this server to the network.
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
 		return fmt.Errorf("--addr is %q; it must be host:port", s.Addr)
-	}
-	if s.Heartbeat < 10*time.Millisecond {
-		return fmt.Errorf("--heartbeat is %v; it must be 10ms at least", s.Heartbeat)
 	}
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
@@ -44,21 +42,21 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 	}
 	host := visible(listener.Addr())
 	fmt.Fprintf(io.out, "Tidewire is serving on http://%s/\n", host)
-	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  chat: ws://%[1]s/chat\nPress Ctrl-C to stop.\n", host)
+	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  live: ws://%[1]s/live\nPress Ctrl-C to stop.\n", host)
 
-	chat := newChat(log)
-	server := newServer(chat, log)
+	demos := gallery.New(log)
+	server := newServer(demos.Hub, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	beats, stopBeats := context.WithCancel(context.Background())
-	var beating sync.WaitGroup
-	beating.Go(func() { chat.people.run(beats, chat.hub, s.Heartbeat) })
-	defer beating.Wait()
-	defer stopBeats()
+	running, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { demos.Run(running) })
+	defer group.Wait()
+	defer stop()
 
 	select {
 	case err := <-failed:
-		chat.hub.Close()
+		demos.Hub.Close()
 		server.Close()
 		return err
 	case <-ctx.Done():
@@ -66,8 +64,8 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
 	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
-	// First the chat, whose guests are told when to come back.
-	err = errors.Join(chat.hub.Shutdown(bound), server.Shutdown(bound))
+	// First the hub, whose guests are told when to come back.
+	err = errors.Join(demos.Hub.Shutdown(bound), server.Shutdown(bound))
 	<-failed
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errCut
@@ -87,11 +85,11 @@ func visible(addr net.Addr) string {
 
 // newServer makes everything that serve offers: the sockets, and the pages on the
 // same port.
-func newServer(chat *chat, log *slog.Logger) *ws.Server {
+func newServer(hub *live.Hub, log *slog.Logger) *ws.Server {
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
-	pages.HandleFunc("/echo", noSocket)
-	pages.HandleFunc("/chat", noSocket)
+	pages.HandleFunc("GET /live", noSocket)
+	pages.Handle("/live", hub) // posts, where no WebSocket passes
 	return &ws.Server{
 		HTTP:   pages,
 		Logger: log,
@@ -99,8 +97,8 @@ func newServer(chat *chat, log *slog.Logger) *ws.Server {
 			switch r.Path() {
 			case "/echo":
 				return newEcho(), &echoOptions, nil
-			case "/chat":
-				return chat.hub.Accept(r)
+			case "/live":
+				return hub.Accept(r)
 			}
 			return nil, nil, nil // 404
 		},
@@ -111,6 +109,6 @@ func newServer(chat *chat, log *slog.Logger) *ws.Server {
 func noSocket(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Upgrade", "websocket")
 	w.Header().Set("Connection", "Upgrade")
-	text := fmt.Sprintf("This is a WebSocket endpoint: ws://%s%s\nThe page at / uses it.", r.Host, r.URL.Path)
+	text := fmt.Sprintf("This is a WebSocket endpoint: ws://%s%s\nThe pages at / use it.", r.Host, r.URL.Path)
 	http.Error(w, text, http.StatusUpgradeRequired)
 }

@@ -88,16 +88,14 @@ func TestServesThePage(t *testing.T) {
 // An endpoint that is opened in a browser's address bar says what it is for.
 func TestPlainRequestToAnEndpoint(t *testing.T) {
 	s := serve(t)
-	for _, path := range []string{"/echo", "/chat"} {
-		r, err := http.Get("http://" + s.host + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := io.ReadAll(r.Body)
-		r.Body.Close()
-		if r.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(text), "ws://"+s.host+path) {
-			t.Errorf("%s: %d %q", path, r.StatusCode, text)
-		}
+	r, err := http.Get("http://" + s.host + "/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(r.Body)
+	r.Body.Close()
+	if r.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(text), "ws://"+s.host+"/live") {
+		t.Errorf("%d %q", r.StatusCode, text)
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -112,10 +110,15 @@ func TestStopDrains(t *testing.T) {
 		err  error
 	}
 	ends := make(chan end, 2)
-	for _, path := range []string{"/echo", "/chat"} {
+	for _, path := range []string{"/echo", "/live"} {
 		c := s.dial(t, path, nil)
-		if path == "/chat" {
-			(&visitor{t, c}).join()
+		if path == "/live" {
+			if err := c.Write(t.Context(), ws.Text, []byte(`{"type":"$hello","id":1}`)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.Read(t.Context()); err != nil { // $welcome
+				t.Fatal(err)
+			}
 		}
 		go func() {
 			told := ""
@@ -133,7 +136,7 @@ func TestStopDrains(t *testing.T) {
 	for range 2 {
 		e := <-ends
 		want, told := ws.StatusGoingAway, ""
-		if e.path == "/chat" { // and its guests hear when to come back
+		if e.path == "/live" { // and its guests hear when to come back
 			want, told = ws.StatusServiceRestart, `{"type":"$drain","data":{"backoff":[500,5000]}}`
 		}
 		if ws.CloseStatus(e.err) != want || e.told != told {

@@ -1,0 +1,94 @@
+// Package gallery is the server's half of the demos that "tidewire serve" shows: one hub for all of them, and a
+// file for each. The pages are in web/pages.
+package gallery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Everything that a guest can make grow has a limit.
+const (
+	maxGuests = 1000
+	maxName   = 32 // characters
+)
+
+// A demo prepares the hub for itself, and returns what publishes by itself until ctx ends, or nil.
+type demo func(hub *live.Hub) (run func(ctx context.Context))
+
+var demos = []demo{chat}
+
+// A Gallery is the demos on their hub.
+type Gallery struct {
+	Hub  *live.Hub
+	runs []func(ctx context.Context)
+}
+
+// New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked.
+func New(log *slog.Logger) *Gallery {
+	g := &Gallery{Hub: live.NewHub(&live.Options{
+		Authenticate: introduce,
+		Accept:       ws.AcceptOptions{ConnOptions: ws.ConnOptions{MaxMessage: 16 << 10}},
+		Limits:       live.Limits{Sessions: maxGuests, Rate: 60, Burst: 200},
+		BackoffMax:   5 * time.Second,
+		DrainWindow:  time.Second,
+		Logger:       log,
+	})}
+	for _, d := range demos {
+		if run := d(g.Hub); run != nil {
+			g.runs = append(g.runs, run)
+		}
+	}
+	return g
+}
+
+// Run publishes what the demos publish by themselves, until ctx ends.
+func (g *Gallery) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, run := range g.runs {
+		group.Go(func() { run(ctx) })
+	}
+	group.Wait()
+}
+
+// A guest is what everybody sees of a session. There are no accounts: a guest has the name that it gives as its token,
+// percent-encoded.
+type guest struct {
+	Name string `json:"name"`
+}
+
+func introduce(_ context.Context, c live.Credentials) (live.Identity, error) {
+	name, err := url.PathUnescape(c.Token)
+	name = strings.TrimSpace(name)
+	if err != nil || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
+		return live.Identity{}, &live.Error{Code: "guest.name", Message: fmt.Sprintf("a name has %d characters at most", maxName)}
+	}
+	if name == "" {
+		name = "Somebody"
+	}
+	return live.Identity{Info: guest{name}}, nil
+}
+
+// nameOf returns the name of a session of the gallery.
+func nameOf(s *live.Session) string { return s.Identity().Info.(guest).Name }
+
+// only lets guests publish messages of these types, and no others.
+func only(types ...string) func(context.Context, *live.Session, string, string) error {
+	return func(_ context.Context, _ *live.Session, _, typ string) error {
+		for _, t := range types {
+			if t == typ {
+				return nil
+			}
+		}
+		return &live.Error{Code: "guest.type", Message: fmt.Sprintf("guests publish here: %s", strings.Join(types, ", "))}
+	}
+}
