@@ -134,6 +134,14 @@ func open(t *testing.T, browser context.Context, name, url string) *tab {
 	return p
 }
 
+// end closes the tab.
+func (p *tab) end() {
+	p.t.Helper()
+	if err := chromedp.Cancel(p.ctx); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)

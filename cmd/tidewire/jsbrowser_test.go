@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -170,6 +171,26 @@ func (p *tab) heard(want ...string) {
 		}
 		rest = rest[i+1:]
 	}
+}
+
+// text evaluates JavaScript.
+func (p *tab) text(script string) string {
+	p.t.Helper()
+	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](script))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return text
+}
+
+// count returns how often the page's functions were told that.
+func (p *tab) count(what string) int {
+	p.t.Helper()
+	n, err := chromedp.Run(p.ctx, chromedp.Evaluate[int](fmt.Sprintf("heard.filter((h) => h === %q).length", what)))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
 }
 
 func (p *tab) begin(tokens string) {

@@ -189,6 +189,9 @@ func TestBrowserClientKeepsThePromise(t *testing.T) { browserClient(t, "websocke
 // TestBrowserClientWithoutWebSocket does so where every WebSocket is refused.
 func TestBrowserClientWithoutWebSocket(t *testing.T) { browserClient(t, "stream", 500, 20) }
 
+// TestBrowserClientsOfOneConnection does so where all clients are tabs that share one.
+func TestBrowserClientsOfOneConnection(t *testing.T) { browserClient(t, "shared", 500, 20) }
+
 func browserClient(t *testing.T, way string, messages, keep int) {
 	const rooms, subscribers, publishers = 3, 3, 3
 	seed := rand.Uint64()

@@ -78,10 +78,10 @@ test("calls under way are bounded", run(async (w) => {
   const [tw, p] = await w.connect();
   for (let i = 0; i < 100; i++) tw.call("sum", i).catch(() => {});
   await rest();
-  assert.equal(p.sent.length, 64);
+  assert.equal(p.sent.length, 50);
   p.say({ type: "$ok", re: (await p.expect("sum")).id, data: 3 });
   await rest();
-  assert.equal(p.sent.length, 64);
+  assert.equal(p.sent.length, 50);
 }));
 
 test("the server calls", run(async (w) => {

@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import { connect } from "../tidewire.js";
+import { browser } from "./sharing.js";
 
 const soon = globalThis.setImmediate;
 
+let steps = 3;
+
 /** Lets everything run that needs no time to pass. */
 export const rest = async () => {
-  for (let i = 0; i < 3; i++) await new Promise((done) => soon(done));
+  for (let i = 0; i < steps; i++) await new Promise((done) => soon(done));
 };
 
 /** The time: it stands still unless a test lets it pass. */
@@ -207,8 +210,8 @@ class World {
   }
 }
 
-/** Runs f in a world of its own. page: one with a document and events. */
-export const run = (f, { page } = {}) => async () => {
+/** Runs f in a world of its own. page: one with a document and events; tabs: one whose clients may share a worker. */
+export const run = (f, { page, tabs } = {}) => async () => {
   const w = new World();
   const put = (name, value) => {
     const saved = Object.getOwnPropertyDescriptor(globalThis, name);
@@ -225,6 +228,11 @@ export const run = (f, { page } = {}) => async () => {
     w.document = Object.assign(new Target(), { visibilityState: "visible" });
     undo.push(put("document", w.document), put("addEventListener", w.page.addEventListener.bind(w.page)), put("removeEventListener", w.page.removeEventListener.bind(w.page)));
   }
+  if (tabs) {
+    const { SharedWorker, navigator } = (w.browser = await browser());
+    undo.push(put("SharedWorker", SharedWorker), put("navigator", navigator));
+  }
+  steps = tabs ? 20 : 3; // what passes through ports takes longer
   try {
     await f(w);
     assert.deepEqual(w.reported.map(String), [], "reported, and not looked at");

@@ -7,6 +7,7 @@
 
 import { webcrypto } from "node:crypto";
 import { connect } from "../tidewire.js";
+import { browser } from "./sharing.js";
 import { WebSocket } from "./websocket.js";
 
 // Where no WebSocket passes, the client comes through plain HTTP.
@@ -21,6 +22,12 @@ globalThis.WebSocket =
       }
     : WebSocket;
 globalThis.crypto ??= webcrypto;
+const shareTabs = process.env.WAY === "shared";
+if (shareTabs) {
+  const { SharedWorker, navigator } = await browser();
+  Object.defineProperty(globalThis, "navigator", { value: navigator });
+  Object.assign(globalThis, { SharedWorker });
+}
 
 const [url, ...numbers] = process.argv.slice(2);
 if (!url) process.exit(); // "node --test" runs whatever is below test/
@@ -32,7 +39,7 @@ const clients = [];
 let latest = Date.now();
 
 function client() {
-  const tw = connect(url, { backoff: { min: 10, max: 200 }, callTimeout: 2000 });
+  const tw = connect(url, { backoff: { min: 10, max: 200 }, callTimeout: 2000, shareTabs });
   tw.on("state", ({ phase }) => say({ state: phase }));
   clients.push(tw);
   return tw;

@@ -13,12 +13,12 @@ const DEFAULTS = {
   maxSend: 1 << 16,
   inbox: 1024,
   token: undefined,
+  shareTabs: undefined,
   fallback: true,
   backoff: { min: 500, max: 20_000, settle: 5000 },
   queue: { max: 256, maxSize: 1 << 20, ttl: 60_000 },
 };
-const MOST = 64; // publishes under way, and calls; a hub's defaults
-const JOINS = 50; // joins in $hello, and under way
+const MOST = 50; // publishes under way, calls, and joins, those in $hello too: below a hub's limits
 
 const filled = (o, defaults) =>
   Object.fromEntries(Object.entries(defaults).map(([k, v]) => [k, typeof v === "object" ? filled(o?.[k], v) : (o?.[k] ?? v)]));
@@ -108,9 +108,11 @@ export class Client extends Emitter {
     }
   }
 
-  /** Opens a connection: returns a WebSocket that has not opened yet, or, where none ever opens, what looks like one. */
+  /** Opens a connection: returns a WebSocket that has not opened yet, or what looks like one. */
   async transport() {
-    if (this.tries % 2 && this.o.fallback && !this.direct) return (await import("./stream.js")).open(this.url);
+    const stream = this.tries % 2 && this.o.fallback && !this.direct;
+    if (this.o.shareTabs) return (await import("./tabs.js")).open(this, stream);
+    if (stream) return (await import("./stream.js")).open(this.url);
     return new WebSocket(this.url, "tidewire.v1.json");
   }
 
@@ -171,23 +173,20 @@ export class Client extends Emitter {
     if (this.closed) return;
     this.link = undefined;
     this.attempt = {};
+    this.closed = true;
     this.set({ phase: "closed", error });
     this.unfollow();
     link?.drop(error, status);
     for (const p of this.out) p.giveUp(error);
     for (const room of this.rooms.values()) room.cease(error);
-    this.rooms.clear();
     for (const timer of this.timers) this.stop(timer);
-  }
-
-  get closed() {
-    return this.state.phase === "closed";
+    this.rooms.clear();
   }
 
   helloJoins(link) {
     const joins = [];
     for (const room of this.toJoin) {
-      if (joins.length === JOINS) break;
+      if (joins.length === MOST) break;
       if (room.token) continue;
       this.toJoin.delete(room);
       joins.push({ room: room.name, pos: room.position, ...room.request });
@@ -353,7 +352,7 @@ export class Client extends Emitter {
     this.sweep();
     if (!link?.up) return;
     for (const room of this.toJoin) {
-      if (link.joining >= JOINS) break;
+      if (link.joining >= MOST) break;
       this.toJoin.delete(room);
       room.sendJoin(link);
     }

@@ -14,7 +14,7 @@ export class Crowd {
     const members = [...(this.members?.values() ?? [])];
     const key = ({ user, session }) => `${user}\0${session}`;
     members.sort((a, b) => (key(a) < key(b) ? -1 : 1));
-    const users = new Set(members.map((m) => m.user || key(m))); // each stranger is one
+    const users = new Set(members.map((m) => m.user || m)); // each stranger is one
     return { users: users.size, sessions: members.length, ...this.count, members };
   }
 

@@ -25,6 +25,6 @@ export class Emitter {
   emit(name, ...args) {
     const all = [...(this.listeners.get(name) ?? [])];
     for (const f of all) guard(f, ...args);
-    return all.length > 0;
+    return all.length;
   }
 }

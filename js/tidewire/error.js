@@ -25,4 +25,4 @@ export const unknown = (cause) => new TidewireError("unknown", `unknown outcome:
 
 /** The connection was lost. status is the code that it was closed with. */
 export const disconnected = (message, status) =>
-  new TidewireError(status === 4403 ? "sent-away" : "disconnected", message || `closed with ${status}`, { status });
+  new TidewireError(status === 4403 ? "sent-away" : "disconnected", message || `closed: ${status}`, { status });

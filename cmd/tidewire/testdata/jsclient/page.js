@@ -6,13 +6,16 @@ const heard = [];
 const tokens = [];
 
 /** Connects. Each token is used once, the last one again and again. */
-function begin(...given) {
+const begin = (...given) => beginWith({}, ...given);
+
+function beginWith(options, ...given) {
   tokens.push(...given);
   const tw = connect("/live", {
     token(why) {
       heard.push(`token ${why}`);
       return tokens.length > 1 ? tokens.shift() : tokens[0];
     },
+    ...options,
   });
   tw.on("state", ({ phase }) => heard.push(phase));
   tw.on("refused", (e) => heard.push(`refused ${e.code}`));
@@ -24,4 +27,4 @@ function begin(...given) {
 }
 
 addEventListener("pageshow", (e) => e.persisted && heard.push("persisted"));
-Object.assign(window, { begin, heard, ready: true });
+Object.assign(window, { begin, beginWith, heard, tokens, ready: true });

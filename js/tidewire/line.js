@@ -1,0 +1,241 @@
+// The connection that tabs share, in their worker: to the server it is one client.
+
+import { Place } from "./place.js";
+
+const MOST = { sends: 64, calls: 64, joins: 50 }; // under way: a hub's limits
+const CASTS = 256; // whose tabs are known, should they be refused
+const PING = 25_000; // ms of silence behind which the server sends $ping
+const PATIENCE = 4000; // for the answer to a $ping, a little less than tabs have
+const RENEWAL = 30_000; // ms for a tab to bring a new token, before another one is asked
+
+export class Line {
+  tabs = new Set();
+  places = new Map();
+  lastId = 0;
+  pending = new Map(); // what takes replies, by id
+  under = { sends: 0, calls: 0, joins: 0 };
+  waiting = { sends: [], calls: [], joins: [] };
+  casts = new Map(); // tabs, by mid
+  calls = new Map(); // calls of the server's, by id: the tab that is asked, and those that are left
+
+  /** Opens a connection for the token. socket looks like a WebSocket; ended is called once. */
+  constructor(socket, token, secret, ended) {
+    Object.assign(this, { socket, token, secret, ended });
+    socket.onopen = () => {
+      this.direct = socket.url; // a WebSocket opens here
+      this.pump("calls");
+    };
+    socket.onmessage = ({ data }) => this.heard(data);
+    socket.onclose = ({ code, reason }) => this.end(code, reason);
+  }
+
+  /** Resolves with the reply to $hello. */
+  async hello() {
+    const { token, secret } = this;
+    const reply = await this.demand(undefined, { type: "$hello", data: { token, client: secret, ping: PING } });
+    const { ttl, ...data } = reply.data ?? {};
+    this.welcome = data;
+    this.plan(ttl);
+    return reply;
+  }
+
+  /** Resolves with the reply to a message. */
+  demand(tab, m) {
+    return new Promise((done) => this.request(tab, m, "calls", done));
+  }
+
+  /** Says whether a tab with that token is the same user's: the server is asked, unless that is plain. */
+  async suits(tab, token) {
+    if (this.over || this.draining) return false;
+    if (token === this.token) return true;
+    if (!token || !this.token || !this.welcome.user) return false; // strangers are not to be told apart
+    const reply = await this.demand(tab, { type: "$refresh", data: { token } });
+    if (reply.type !== "$ok" || this.over) return false;
+    this.renewed(token, reply);
+    return true;
+  }
+
+  /** Takes in a tab, whose $hello that is. */
+  add(tab, { id, data }) {
+    this.tabs.add(tab);
+    if (this.direct) tab.post({ direct: this.direct });
+    tab.say({ type: "$ok", re: id, data: this.welcome });
+    if (this.degraded) tab.say(this.degraded);
+    for (const { room, pos, ...more } of data.join ?? []) this.join(tab, { room, pos, data: more });
+  }
+
+  /** A tab is gone, or has closed with that code. */
+  remove(tab, code) {
+    if (!this.tabs.delete(tab)) return;
+    const deaf = code === 4000 && [...this.pending.values()].some((p) => p.tab === tab && p.m.type === "$ping" && Date.now() - p.at >= PATIENCE);
+    if (deaf || !this.tabs.size) return this.close(code, "no answer to $ping");
+    for (const kind of ["sends", "calls"]) this.waiting[kind] = this.waiting[kind].filter((p) => p.tab !== tab);
+    for (const place of [...this.places.values()]) place.leave(tab);
+    for (const [id, call] of this.calls) {
+      if (call.tab === tab) this.reply(id, { type: "$error", data: { code: "internal", message: "the tab that was asked is gone" } });
+    }
+  }
+
+  close(code, reason) {
+    const { socket } = this;
+    this.end(1006, reason);
+    try {
+      socket.close(code === 1000 || code >= 4000 ? code : 4001);
+    } catch {} // what never opened may not like it
+  }
+
+  /** The connection is lost: each tab comes back by itself. */
+  end(code, reason) {
+    if (this.over) return;
+    this.over = true;
+    Object.assign(this, { code, reason });
+    clearTimeout(this.renewing);
+    this.ended(this);
+    for (const tab of this.tabs) tab.lost(code, reason);
+    for (const { done } of [...this.pending.values(), ...this.waiting.calls]) done({ type: "$error", data: {} });
+  }
+
+  // What tabs say.
+
+  take(tab, m) {
+    const { type, id, room } = m;
+    if (m.re) return this.answered(tab, m);
+    if (type === "$join") return this.join(tab, m);
+    if (type === "$leave") {
+      this.places.get(room)?.leave(tab);
+      return tab.say({ type: "$ok", re: id, room });
+    }
+    if (type === "$refresh") return this.refresh(tab, m);
+    if (!id) return this.cast(tab, m);
+    this.request(tab, m, room && type[0] !== "$" ? "sends" : "calls", (reply) => tab.say({ ...reply, re: id }));
+  }
+
+  join(tab, m) {
+    const place = this.places.get(m.room) ?? new Place(this, m.room);
+    this.places.set(m.room, place);
+    place.join(tab, m);
+  }
+
+  /** Leaves a room that no tab wants any more. */
+  vacate(place) {
+    if (!place.empty || this.places.get(place.name) !== place) return;
+    this.places.delete(place.name);
+    if (place.joined) this.request(undefined, { type: "$leave", room: place.name }, "calls", () => {});
+  }
+
+  cast(tab, m) {
+    if (m.mid) this.casts.set(m.mid, tab);
+    if (this.casts.size > CASTS) this.casts.delete(this.casts.keys().next().value);
+    this.socket.send(JSON.stringify(m));
+  }
+
+  refresh(tab, m) {
+    const { token } = m.data ?? {};
+    // Who was a stranger would become somebody, and the other tabs with it.
+    if (!this.welcome.user && this.tabs.size > 1) return tab.say({ type: "$error", re: m.id, data: { code: "forbidden", message: "other tabs share this session" } });
+    this.request(tab, m, "calls", (reply) => {
+      const { ttl, ...data } = reply.data ?? {};
+      if (reply.type === "$ok") this.renewed(token, reply);
+      tab.say({ ...reply, re: m.id, data });
+    });
+  }
+
+  renewed(token, { data }) {
+    this.token = token;
+    if (data?.user) this.welcome.user = data.user;
+    this.plan(data?.ttl);
+  }
+
+  /** Has a living tab bring a new token in time, and another one if that does not. */
+  plan(ttl) {
+    clearTimeout(this.renewing);
+    let n = 0;
+    const ask = () => {
+      const tabs = this.latest;
+      tabs[n++ % tabs.length]?.post({ renew: "expiry" });
+      this.renewing = setTimeout(ask, RENEWAL);
+    };
+    if (ttl > 0) this.renewing = setTimeout(ask, Math.min(ttl * 0.8, 0x7fffffff));
+  }
+
+  /** Sends what wants a reply, as soon as few enough are under way. */
+  request(tab, m, kind, done) {
+    this.waiting[kind].push({ tab, m, kind, done });
+    this.pump(kind);
+  }
+
+  pump(kind) {
+    while (!this.over && this.socket.readyState === 1 && this.waiting[kind].length && this.under[kind] < MOST[kind]) {
+      const p = this.waiting[kind].shift();
+      const id = ++this.lastId;
+      this.under[kind]++;
+      this.pending.set(id, Object.assign(p, { at: Date.now() }));
+      this.socket.send(JSON.stringify({ ...p.m, id }));
+    }
+  }
+
+  // What the server says.
+
+  heard(text) {
+    const m = JSON.parse(text);
+    const { type, re, room } = m;
+    const place = this.places.get(room);
+    const all = (what) => [...this.tabs].forEach((tab) => tab.say(what));
+    if (type === "$ok" || type === "$error") {
+      if (re) this.replied(m);
+      else this.casts.get(m.mid)?.say(text);
+    } else if (room && type[0] !== "$") {
+      this.message(m, text, place);
+    } else if (room) {
+      place?.heard(m, text);
+    } else if (m.id) {
+      this.ask(m.id, { m, left: this.latest });
+    } else {
+      if (type === "$drain") this.draining = true;
+      if (type === "$degraded") this.degraded = m.data?.rooms ? text : undefined;
+      all(text);
+    }
+  }
+
+  replied(m) {
+    const p = this.pending.get(m.re);
+    if (!p) return;
+    this.pending.delete(m.re);
+    this.under[p.kind]--;
+    p.done(m);
+    this.pump(p.kind);
+  }
+
+  message(m, text, place) {
+    const again = place?.again(m);
+    const wild = again ? [] : [...this.places.values()].filter((p) => p.pattern?.test(m.room));
+    const tabs = new Set([place, ...wild].flatMap((p) => [...(p?.members.keys() ?? [])]));
+    for (const tab of tabs) tab.say(text);
+  }
+
+  /** The tabs, those first that were seen last. */
+  get latest() {
+    return [...this.tabs].sort((a, b) => b.seen - a.seen);
+  }
+
+  /** A call of the server's is one tab's: that seen last of those that know it. */
+  ask(id, call) {
+    call.tab = call.left.shift();
+    this.calls.set(id, call);
+    if (call.tab) call.tab.say(call.m);
+    else this.reply(id, call.refusal);
+  }
+
+  answered(tab, m) {
+    const call = this.calls.get(m.re);
+    if (call?.tab !== tab) return;
+    call.left = call.left.filter((other) => this.tabs.has(other));
+    if (m.type === "$error" && m.data?.code === "unknown-type" && call.left.length) this.ask(m.re, { ...call, refusal: m });
+    else this.reply(m.re, m);
+  }
+
+  reply(id, m) {
+    this.calls.delete(id);
+    this.socket.send(JSON.stringify({ ...m, re: id }));
+  }
+}
