@@ -22,7 +22,10 @@ const tw = connect<Rooms, Calls, Handles>("/live", {
   backoff: { min: 500 },
   queue: { ttl: 1000, max: undefined },
 });
-connect(new URL("wss://example.org/live"));
+connect(new URL("wss://example.org/live"), { shareTabs: true });
+connect("/live", { shareTabs: "ann" });
+// @ts-expect-error: a name is a text
+connect("/live", { shareTabs: 7 });
 // @ts-expect-error: no such option
 connect("/live", { tokens: () => "" });
 // @ts-expect-error: a token is a text
