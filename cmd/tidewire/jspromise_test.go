@@ -193,6 +193,7 @@ func TestBrowserClientWithoutWebSocket(t *testing.T) { browserClient(t, "stream"
 func TestBrowserClientsOfOneConnection(t *testing.T) { browserClient(t, "shared", 500, 20) }
 
 func browserClient(t *testing.T, way string, messages, keep int) {
+	t.Parallel() // it waits for the network most of the time
 	const rooms, subscribers, publishers = 3, 3, 3
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
