@@ -4,12 +4,15 @@ package gallery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/live"
@@ -60,22 +63,29 @@ func (g *Gallery) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// A guest is what everybody sees of a session. There are no accounts: a guest has the name that it gives as its token,
-// percent-encoded.
+// A guest is what everybody sees of a session. There are no accounts: a guest's token is the name that it likes,
+// percent-encoded. Behind a colon there may be a secret, of which everybody sees the hash: under it a guest is the same
+// user after a reload, and with another name.
 type guest struct {
 	Name string `json:"name"`
 }
 
 func introduce(_ context.Context, c live.Credentials) (live.Identity, error) {
-	name, err := url.PathUnescape(c.Token)
+	name, secret, _ := strings.Cut(c.Token, ":")
+	name, err := url.PathUnescape(name)
 	name = strings.TrimSpace(name)
-	if err != nil || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
-		return live.Identity{}, &live.Error{Code: "guest.name", Message: fmt.Sprintf("a name has %d characters at most", maxName)}
+	if err != nil || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, unicode.IsControl) {
+		return live.Identity{}, &live.Error{Code: "guest.name", Message: fmt.Sprintf("a name has %d characters at most, none of them a control character", maxName)}
 	}
 	if name == "" {
 		name = "Somebody"
 	}
-	return live.Identity{Info: guest{name}}, nil
+	identity := live.Identity{Info: guest{name}}
+	if secret != "" {
+		sum := sha256.Sum256([]byte(secret))
+		identity.User = base64.RawURLEncoding.EncodeToString(sum[:12])
+	}
+	return identity, nil
 }
 
 // nameOf returns the name of a session of the gallery.

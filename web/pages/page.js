@@ -13,17 +13,11 @@ export function element(tag, className = "", ...children) {
 }
 
 const any = (words) => words.split(" ")[Math.floor(Math.random() * 12)];
-const anyName = () => `${any("Amber Brisk Calm Early Fair Gentle Hazel Ivory Keen Merry Noble Quiet")} ${any("Auk Crab Dunlin Eider Fulmar Gannet Heron Ibis Marlin Otter Petrel Tern")}`;
 
-/** Who we are: a name for this tab, until somebody types another one. */
-export const guest = {
-  get name() {
-    return (sessionStorage.name ||= anyName());
-  },
-  set name(name) {
-    sessionStorage.name = name;
-  },
-};
+/** Who we are, in this tab: a name, until somebody types another one, and a secret, by which the server knows us again. */
+export const guest = sessionStorage;
+guest.name ||= `${any("Amber Brisk Calm Early Fair Gentle Hazel Ivory Keen Merry Noble Quiet")} ${any("Auk Crab Dunlin Eider Fulmar Gannet Heron Ibis Marlin Otter Petrel Tern")}`;
+guest.secret ||= crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** The colour of a name, an angle: the same in every tab. */
 export const hue = (name) => [...name].reduce((n, c) => (n * 31 + c.codePointAt(0)) % 360, 7);
@@ -32,7 +26,7 @@ const words = { connecting: "Connecting…", open: "Connected", waiting: "Reconn
 
 /** Connects to the gallery's hub under our name, and shows how that is in the page's #state. */
 export function open(options) {
-  const tw = connect("/live", { token: () => encodeURIComponent(guest.name), ...options });
+  const tw = connect("/live", { token: () => `${encodeURIComponent(guest.name)}:${guest.secret}`, ...options });
   const show = ({ phase, error }) => Object.assign(find("#state"), { className: `pill ${phase}`, textContent: words[phase], title: error?.message ?? "" });
   tw.on("state", show);
   show(tw.state);
