@@ -116,6 +116,11 @@ func open(t *testing.T, browser context.Context, name, url string) *tab {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("%s does not close: %v", name, err)
+		}
+	})
 	messages := chromedp.Console(ctx)
 	go func() {
 		for m, err := range messages {
