@@ -1,5 +1,5 @@
-// Package npmws installs npm's "ws" for the programs that run it under Node, and the TypeScript compiler for
-// the types of js/.
+// Package npmws installs npm's "ws" for the programs that run it under Node, the TypeScript compiler for
+// the types of js/, and axe-core for the pages of "tidewire serve".
 package npmws
 
 import (
