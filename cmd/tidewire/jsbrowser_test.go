@@ -25,6 +25,7 @@ import (
 type liveServer struct {
 	t      *testing.T
 	addr   string
+	set    live.Options // Backoff and DrainWindow; start fills in the rest
 	broker *live.Memory
 	hub    *live.Hub
 	server *http.Server
@@ -34,8 +35,8 @@ type liveServer struct {
 	sessions map[*live.Session]bool
 }
 
-func newLiveServer(t *testing.T) *liveServer {
-	s := &liveServer{t: t, addr: "127.0.0.1:0", broker: live.NewMemory(nil), sessions: map[*live.Session]bool{}}
+func newLiveServer(t *testing.T, set live.Options) *liveServer {
+	s := &liveServer{t: t, set: set, addr: "127.0.0.1:0", broker: live.NewMemory(nil), sessions: map[*live.Session]bool{}}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -43,6 +44,9 @@ func newLiveServer(t *testing.T) *liveServer {
 	})
 	return s
 }
+
+// quick has clients come back soon.
+var quick = live.Options{BackoffMin: 50 * time.Millisecond, BackoffMax: 200 * time.Millisecond}
 
 // authenticate takes a token for the user's name. "bad" is refused, and "brief" lasts for three seconds.
 func authenticate(_ context.Context, c live.Credentials) (live.Identity, error) {
@@ -63,14 +67,13 @@ func (s *liveServer) start() {
 			s.sessions[c] = true
 		}
 	}
-	s.hub = live.NewHub(&live.Options{
-		Broker: s.broker, BackoffMin: 50 * time.Millisecond, BackoffMax: 200 * time.Millisecond, Authenticate: authenticate,
-		Limits: live.Limits{ExpiryGrace: time.Minute},
-		Hooks: &live.Hooks{
-			Connected:    func(c *live.Session) { note(c, true) },
-			Disconnected: func(c *live.Session, _ error) { note(c, false) },
-		},
-	})
+	set := s.set
+	set.Broker, set.Authenticate, set.Limits.ExpiryGrace = s.broker, authenticate, time.Minute
+	set.Hooks = &live.Hooks{
+		Connected:    func(c *live.Session) { note(c, true) },
+		Disconnected: func(c *live.Session, _ error) { note(c, false) },
+	}
+	s.hub = live.NewHub(&set)
 	s.hub.ConfigureRooms("room:*", live.RoomOptions{History: 100, Presence: true})
 	live.Handle(s.hub, "sum", func(_ context.Context, _ *live.Session, n []int) (sum int, err error) {
 		for _, x := range n {
@@ -200,9 +203,12 @@ func (p *tab) begin(tokens string) {
 	p.until(`tw.state.phase === "open" && room.joined`)
 }
 
+// jumps lets a page's clock be set.
+const jumps = `const now = Date.now; window.skew = 0; Date.now = () => now() + skew`
+
 // TestBrowserClient runs the client in Chromium against a hub.
 func TestBrowserClient(t *testing.T) {
-	s := newLiveServer(t)
+	s := newLiveServer(t, quick)
 	chromium := browser(t)
 	url := "http://" + s.addr + "/"
 	p := open(t, chromium, "the page", url)
@@ -272,6 +278,39 @@ func TestBrowserClient(t *testing.T) {
 		p.heard("waiting", "open", "40")
 	})
 
+	// The application keeps the position.
+	t.Run("loaded anew", func(t *testing.T) {
+		p.do(chromedp.Navigate("about:blank"))
+		s.connected(0)
+		s.publish(50, 51)
+		p.do(chromedp.Navigate(url))
+		p.begin(`"ann"`)
+		p.heard("open", "50", "51")
+		p.until(`!heard.length`)
+		p.do(chromedp.Reload())
+		s.publish(52)
+		p.begin(`"ann"`)
+		p.heard("52")
+		p.until(`!heard.length`)
+	})
+
+	// What is under way has its answer, and a connection that is well is kept.
+	t.Run("a clock that jumps", func(t *testing.T) {
+		p.run(jumps)
+		for i, jump := range []string{"+", "-"} {
+			n := 60 + i
+			p.run(fmt.Sprintf(`room.send("n", %d).then(() => heard.push("stored"), (e) => heard.push(e.code));
+				tw.call("sum", [7]).then((n) => heard.push("sum " + n), (e) => heard.push(e.code));
+				skew %s= 3_600_000`, n, jump))
+			p.until(`["stored", "sum 7", %d].every((h) => heard.includes(h))`, n)
+			p.run(`document.dispatchEvent(new Event("visibilitychange"));
+				tw.call("sum", [1, 1]).then((n) => heard.push("sum " + n))`) // behind the question whether the server lives
+			p.heard("sum 2")
+			s.connected(1)
+			p.until(`!heard.length && tw.state.phase === "open"`)
+		}
+	})
+
 	t.Run("closed", func(t *testing.T) {
 		p.run("tw.close()")
 		s.connected(0)
@@ -294,11 +333,107 @@ func TestBrowserClient(t *testing.T) {
 		q.until(`!heard.includes("waiting") && tw.state.phase === "open"`)
 	})
 
+	// A connection that died while the machine slept is opened anew when the page is seen again, however long the page
+	// was told to wait.
+	t.Run("asleep for an hour", func(t *testing.T) {
+		s := newLiveServer(t, live.Options{BackoffMin: time.Hour, BackoffMax: time.Hour})
+		q := open(t, chromium, "a page that sleeps", "http://"+s.addr+"/")
+		q.begin(`"ann"`)
+		q.run(jumps)
+		s.cut()
+		q.until(`tw.state.wait === 3_600_000`)
+		s.publish(70, 71)
+		q.run(`skew += 3_600_000; document.dispatchEvent(new Event("visibilitychange"))`)
+		q.heard("waiting", "connecting", "open", "70", "71")
+		q.fine()
+	})
+
+	t.Run("drained", func(t *testing.T) { testDrained(t, chromium) })
+
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.complaints {
 		if !strings.Contains(c, "net::ERR_INTERNET_DISCONNECTED") {
 			t.Errorf("the page complained: %s", c)
 		}
+	}
+}
+
+// testDrained has 200 clients whose server goes, while another one comes on the same port. They are closed one by one, and come
+// back one by one. They are in four pages that come through ports of their own: Chromium opens one WebSocket to a port at a
+// time, and makes a page that opens many wait.
+func testDrained(t *testing.T, chromium context.Context) {
+	const pages, each = 4, 50
+	const window, least, greatest = 1200.0, 100.0, 1200.0 // milliseconds
+	s := newLiveServer(t, live.Options{
+		BackoffMin: least * time.Millisecond, BackoffMax: greatest * time.Millisecond, DrainWindow: window * time.Millisecond,
+	})
+	var all []*tab
+	for n := range pages {
+		door := newBadNetwork(t, s.addr, 0)
+		door.mu.Lock()
+		door.well = true // it is none
+		door.mu.Unlock()
+		p := open(t, chromium, fmt.Sprint("page ", n), "http://"+door.ln.Addr().String()+"/")
+		p.until("window.ready")
+		p.run(fmt.Sprintf("crowd(%d)", each))
+		all = append(all, p)
+	}
+	for _, p := range all {
+		p.until("clients.length === %d", each)
+	}
+	s.publish(1)
+
+	hub, server := s.hub, s.server
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil { // the port is free, and the connections stay
+		t.Fatal(err)
+	}
+	<-s.served
+	s.start()
+	s.publish(2)
+	if err := hub.Shutdown(ctx); err != nil {
+		t.Errorf("it drained: %v", err)
+	}
+	s.publish(3)
+	var lost, waits, opened []float64
+	for _, p := range all {
+		p.until("clients.every((c) => c.heard.at(-1) === 3)")
+		clients, err := chromedp.Run(p.ctx, chromedp.Evaluate[[]struct {
+			Opened, Lost, Waits []float64
+			Heard               []any
+		}]("clients"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range clients {
+			if len(c.Lost) != 1 || len(c.Opened) != 2 || fmt.Sprint(c.Heard) != "[1 2 3]" {
+				t.Fatalf("a client was told %+v", c)
+			}
+			lost, waits, opened = append(lost, c.Lost[0]), append(waits, c.Waits[0]), append(opened, c.Opened[1])
+		}
+		p.fine()
+	}
+	spread(t, "they were closed", lost, window)
+	spread(t, "they waited", waits, greatest-least)
+	spread(t, "they came back", opened, window+greatest-least)
+	if slices.Min(waits) < least || slices.Max(waits) > greatest {
+		t.Errorf("they waited %v to %v ms", slices.Min(waits), slices.Max(waits))
+	}
+}
+
+// spread looks whether times are spread over most of a span, and not gathered in a fifth of it.
+func spread(t *testing.T, what string, times []float64, span float64) {
+	t.Helper()
+	slices.Sort(times)
+	most := 0
+	for i, from := range times {
+		n, _ := slices.BinarySearch(times, from+span/5)
+		most = max(most, n-i)
+	}
+	width := times[len(times)-1] - times[0]
+	if width < span*0.6 || most > len(times)*2/3 {
+		t.Errorf("%s over %.0f of %.0f ms, %d of %d within a fifth of that", what, width, span, most, len(times))
 	}
 }
