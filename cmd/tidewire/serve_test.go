@@ -7,13 +7,16 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/tidewire/tidewire/client"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/tunnel"
 )
 
 // served is a "tidewire serve" that runs in this process.
@@ -85,19 +88,102 @@ func TestServesThePage(t *testing.T) {
 	}
 }
 
-// An endpoint that is opened in a browser's address bar says what it is for.
-func TestPlainRequestToAnEndpoint(t *testing.T) {
+// An endpoint that is opened in a browser's address bar says what it is for, and what is nothing here is 404.
+func TestRoutes(t *testing.T) {
 	s := serve(t)
-	r, err := http.Get("http://" + s.host + "/live")
-	if err != nil {
-		t.Fatal(err)
+	defer http.DefaultClient.CloseIdleConnections()
+	for _, tc := range []struct {
+		method, path, body, origin string
+		status                     int
+		says                       string
+	}{
+		{"GET", "/live", "", "", http.StatusUpgradeRequired, "ws://" + s.host + "/live"},
+		{"GET", "/chat/", "", "", http.StatusOK, "<h1>Chat</h1>"},
+		{"GET", "/chat", "", "", http.StatusOK, "<h1>Chat</h1>"},
+		{"GET", "/tidewire.js", "", "", http.StatusOK, "export"},
+		{"GET", "/nothing", "", "", http.StatusNotFound, ""},
+		{"GET", "/live/", "", "", http.StatusNotFound, ""},
+		{"POST", "/", "", "", http.StatusMethodNotAllowed, ""},
+		{"POST", "/live", "open tidewire.v9\n", "", http.StatusBadRequest, "tidewire.v1.json"},
+		{"POST", "/live", "open tidewire.v1.json\n", "https://elsewhere.example", http.StatusForbidden, ""},
+		{"POST", "/live", "post NOBODY 1\n", "", http.StatusNotFound, ""},
+	} {
+		request, err := http.NewRequest(tc.method, "http://"+s.host+tc.path, strings.NewReader(tc.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tc.origin != "" {
+			request.Header.Set("Origin", tc.origin)
+		}
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != tc.status || !strings.Contains(string(text), tc.says) {
+			t.Errorf("%s %s: %d %.200q, want %d and %q", tc.method, tc.path, r.StatusCode, text, tc.status, tc.says)
+		}
 	}
-	text, _ := io.ReadAll(r.Body)
-	r.Body.Close()
-	if r.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(text), "ws://"+s.host+"/live") {
-		t.Errorf("%d %q", r.StatusCode, text)
+	own, other := "http://"+s.host, "https://elsewhere.example"
+	for _, tc := range []struct {
+		path, origin string
+		status       int
+	}{
+		{"/live", own, http.StatusSwitchingProtocols},
+		{"/live", other, http.StatusForbidden},
+		{"/echo", other, http.StatusSwitchingProtocols}, // it knows nobody
+		{"/", own, http.StatusNotFound},
+		{"/chat/", own, http.StatusNotFound},
+	} {
+		c, r, err := ws.Dial(t.Context(), "ws://"+s.host+tc.path, &ws.DialOptions{Header: http.Header{"Origin": {tc.origin}}})
+		if r == nil || r.StatusCode != tc.status {
+			t.Errorf("a WebSocket to %s from %s: %v, %v; want %d", tc.path, tc.origin, r, err, tc.status)
+		}
+		if err == nil {
+			c.CloseNow()
+		}
 	}
-	http.DefaultClient.CloseIdleConnections()
+}
+
+// Where no WebSocket passes, the Go client comes through posts to the same address.
+func TestServesPosts(t *testing.T) {
+	s := serve(t)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	door := tunnel.Dialer{URL: "http://" + s.host + "/live", Client: &http.Client{Transport: transport}}
+	guest := func(name string, by *client.Options) *client.Client {
+		by.Token = func(context.Context, client.Reason) (string, error) { return name, nil }
+		c, err := client.Dial(t.Context(), "ws://"+s.host+"/live", by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close(context.Background()) })
+		return c
+	}
+	ada := guest("Ada", &client.Options{DialOptions: ws.DialOptions{NetDial: door.DialContext}})
+	grace := guest("Grace", &client.Options{})
+	heard := make(chan string, 10)
+	for _, c := range []*client.Client{ada, grace} {
+		room, err := c.Room("chat:lobby", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.OnMessage(room, "chat", func(_ context.Context, said struct{ Name, Text string }, _ client.Meta) {
+			heard <- said.Name + ": " + said.Text
+		})
+		if err := room.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := room.Send(t.Context(), "chat", map[string]string{"text": "hello"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := []string{<-heard, <-heard, <-heard}
+	slices.Sort(got)
+	if want := "Ada: hello,Grace: hello,Grace: hello"; strings.Join(got, ",") != want { // Grace came behind Ada's
+		t.Errorf("they heard %q", got)
+	}
 }
 
 // Ctrl-C tells every connection, waits for their answers, and ends well.
