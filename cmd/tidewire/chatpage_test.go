@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/tidewire/tidewire/client"
 )
 
 // say types a message into the chat and sends it.
@@ -82,7 +84,11 @@ func from(name string, texts ...string) string {
 const atEnd = `(() => { const log = document.querySelector("#log"); return log.scrollHeight > log.clientHeight + 50 &&
 	document.querySelector("#log > div").getBoundingClientRect().bottom - log.getBoundingClientRect().bottom < 20; })()`
 
+// leaves says whether the page may be left without a question.
+const leaves = `dispatchEvent(new Event("beforeunload", { cancelable: true }))`
+
 func TestChatPage(t *testing.T) {
+	t.Parallel()
 	s := newShow(t, "127.0.0.1:0")
 	chromium := browser(t)
 	enter := func(t *testing.T, room, name string) *tab {
@@ -184,6 +190,7 @@ func TestChatPage(t *testing.T) {
 			p.say(fmt.Sprint("in the dark ", round))
 			p.say(fmt.Sprint("and more ", round))
 			p.waiting(fmt.Sprintf("in the dark %d|and more %[1]d", round))
+			p.until(leaves + " === false") // the browser would ask
 			if round == 0 {
 				p.shot("chat-cut")
 			}
@@ -193,7 +200,29 @@ func TestChatPage(t *testing.T) {
 			other.shows(strings.ReplaceAll(strings.Join(all, "|"), "You:", "Ada:"))
 		}
 		p.here("Ada,Grace")
-		p.until(`!document.querySelector(".event")`)
+		p.until(`!document.querySelector(".event") && ` + leaves)
+	})
+
+	// All are counted, and the first of them are shown.
+	t.Run("many", func(t *testing.T) {
+		p := enter(t, "many", "Ada")
+		for range 55 {
+			c, err := client.Dial(t.Context(), s.url+"live", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close(context.Background()) })
+			room, err := c.Room("chat:many", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := room.Join(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.until(`document.querySelector("#count").textContent === "56 in many" && document.querySelectorAll("#people li").length === 50`)
+		p.until(`document.documentElement.scrollWidth <= innerWidth`)
+		p.shot("chat-many")
 	})
 
 	t.Run("another name while away", func(t *testing.T) {
@@ -333,6 +362,7 @@ func TestChatPage(t *testing.T) {
 // A server that comes back on the same port has forgotten what was said. The page keeps what it shows, says that
 // something may be missing, and goes on.
 func TestChatPageOfRestartedServer(t *testing.T) {
+	t.Parallel()
 	s := newShow(t, "127.0.0.1:0")
 	p := open(t, browser(t), "Ada's tab", s.url+"chat/")
 	p.rename("Ada")

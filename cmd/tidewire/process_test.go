@@ -12,6 +12,7 @@ import (
 // TestProcess is the main job on the real binary: two tabs chat; the server is killed and comes back, hangs, and is told to
 // stop; and each time both tabs go on by themselves.
 func TestProcess(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	server := start(t, binary, "127.0.0.1:0")
 	chromium := browser(t)
