@@ -16,7 +16,7 @@ func (p *tab) shares(token string) {
 
 // TestTabsShareAConnection runs the client in tabs of Chromium that share one.
 func TestTabsShareAConnection(t *testing.T) {
-	s := newLiveServer(t)
+	s := newLiveServer(t, quick)
 	chromium := browser(t)
 	url := "http://" + s.addr + "/"
 	one := open(t, chromium, "the first tab", url)
