@@ -16,19 +16,21 @@ export const rest = async () => {
 /** The time: it stands still unless a test lets it pass. */
 class Clock {
   now = 1_700_000_000_000;
+  skew = 0; // somebody has set the clock
   timers = new Map();
   last = 0;
 
   install() {
-    const saved = [globalThis.setTimeout, globalThis.clearTimeout, Date.now];
+    const saved = [globalThis.setTimeout, globalThis.clearTimeout, Date.now, performance.now];
     globalThis.setTimeout = (f, ms = 0) => {
       assert.ok(ms >= -1e9 && ms <= 0x7fffffff, `a timer of ${ms} ms`);
       this.timers.set(++this.last, { at: this.now + Math.max(ms, 0), f });
       return this.last;
     };
     globalThis.clearTimeout = (id) => this.timers.delete(id);
-    Date.now = () => this.now;
-    return () => ([globalThis.setTimeout, globalThis.clearTimeout, Date.now] = saved);
+    Date.now = () => this.now + this.skew;
+    performance.now = () => this.now;
+    return () => ([globalThis.setTimeout, globalThis.clearTimeout, Date.now, performance.now] = saved);
   }
 
   async pass(ms) {

@@ -389,3 +389,18 @@ test("closed while messages are under way", run(async (w) => {
   assert.deepEqual([sent, held, called, waits].map((o) => o.error.code), ["unknown", "closed", "unknown", "closed"]);
   await rejects(r.send("chat", 4), "closed");
 }));
+
+test("a clock that is set does not take what is under way for lost", run(async (w) => {
+  const [tw, p] = await w.connect();
+  const r = tw.room("room:7");
+  for (const skew of [3_600_000, -3_600_000]) {
+    const sent = [1, 2, 3].map((n) => outcome(r.send("chat", n)));
+    await rest();
+    w.clock.skew += skew;
+    for (let seq = 1; seq <= 3; seq++) {
+      p.ok(await p.expect("chat"), seq);
+      await rest();
+    }
+    assert.deepEqual(sent.map((o) => o.value?.seq), [1, 2, 3]);
+  }
+}));

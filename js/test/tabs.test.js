@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import "../tidewire/stream.js"; // it is there when it is imported
 import { join, outcome, rest, room, run } from "./kit.js";
 
 const shared = (f, options) => run(f, { tabs: true, ...options });

@@ -369,7 +369,7 @@ export class Client extends Emitter {
       if (room) room.sends += n;
     };
     count(1);
-    p.sent = true;
+    p.sent = performance.now();
     p.first ||= Date.now();
     const done = (m, error) => {
       count(-1);
@@ -401,9 +401,9 @@ export class Client extends Emitter {
     this.stop(this.sweeping);
     let next = Infinity;
     for (const p of this.out) {
-      const kept = p.sent ? Math.max(this.dedupe, 60_000) : this.dedupe; // an answer that may come is given its time
-      const until = !p.first ? p.queued + this.o.queue.ttl : p.room ? p.first + kept : Infinity;
-      const left = until - Date.now();
+      const until = !p.first ? p.queued + this.o.queue.ttl : p.room ? p.first + this.dedupe : Infinity;
+      // An answer that may come is given its time, whatever the clock does meanwhile.
+      const left = p.sent ? p.sent + Math.max(this.dedupe, 60_000) - performance.now() : until - Date.now();
       if (left <= 0) p.giveUp(p.refusal ?? new TidewireError("not-sent"));
       else next = Math.min(next, left);
     }
