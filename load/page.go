@@ -6,16 +6,12 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/tidewire/tidewire/load/uplot"
 )
 
-var (
-	//go:embed page.html
-	pageText string
-	//go:embed uplot/uPlot.iife.min.js
-	uplotScript string
-	//go:embed uplot/uPlot.min.css
-	uplotStyle string
-)
+//go:embed page.html
+var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":      func(ns int64) string { return short(time.Duration(ns)) },
@@ -35,7 +31,7 @@ func (r *Report) HTML(w io.Writer) error {
 		*Report
 		Script template.JS
 		Style  template.CSS
-	}{r, template.JS(uplotScript), template.CSS(uplotStyle)})
+	}{r, template.JS(uplot.Read("uPlot.iife.min.js")), template.CSS(uplot.Read("uPlot.min.css"))})
 }
 
 // thousands writes a number as 1,234,567.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/js"
+	"github.com/tidewire/tidewire/load/uplot"
 )
 
 //go:embed pages
@@ -35,31 +36,32 @@ type file struct {
 	etag        string
 }
 
-// Handler serves the pages, each index.html as its folder, every other file under its name, and the browser client
-// at /tidewire.js and below /tidewire/.
+// Handler serves the pages, each index.html as its folder, every other file under its name, the browser client
+// at /tidewire.js and below /tidewire/, and uPlot, which draws charts, below /uplot/.
 // Answers carry a strict Content-Security-Policy and an ETag; browsers ask again
 // each time, so that a new binary's pages show at once.
 func Handler() http.Handler {
 	files := map[string]file{}
-	err := fs.WalkDir(pages, "pages", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	add := func(from fs.FS, root, prefix string) {
+		err := fs.WalkDir(from, root, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(from, name)
+			sum := sha256.Sum256(data)
+			files[prefix+strings.TrimSuffix(strings.TrimPrefix(name, root), "index.html")] = file{
+				data:        data,
+				contentType: contentType(name),
+				etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
+			}
 			return err
-		}
-		data, err := pages.ReadFile(name)
+		})
 		if err != nil {
-			return err
+			panic(err) // the embedded files are part of the binary
 		}
-		sum := sha256.Sum256(data)
-		files[strings.TrimSuffix(strings.TrimPrefix(name, "pages"), "index.html")] = file{
-			data:        data,
-			contentType: contentType(name),
-			etag:        `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-		}
-		return nil
-	})
-	if err != nil {
-		panic(err) // the embedded files are part of the binary
 	}
+	add(pages, "pages", "")
+	add(uplot.Files, ".", "/uplot/")
 	client := js.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -105,6 +107,8 @@ func contentType(name string) string {
 		return "text/html; charset=utf-8"
 	case ".svg":
 		return "image/svg+xml"
+	case "":
+		return "text/plain; charset=utf-8"
 	}
 	return mime.TypeByExtension(path.Ext(name))
 }
