@@ -66,7 +66,7 @@ func (a *audience) entertain(ctx context.Context, interval time.Duration, step f
 	}
 }
 
-// readOnly refuses what guests publish.
-func readOnly(context.Context, *live.Session, string, string) error {
+// serverOnly refuses what guests publish.
+func serverOnly(context.Context, *live.Session, string, string) error {
 	return &live.Error{Code: "guest.read-only", Message: "here only the server publishes"}
 }

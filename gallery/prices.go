@@ -125,7 +125,7 @@ func prices(hub *live.Hub) func(context.Context) {
 		Slow:       live.Latest,
 		MaxKeys:    len(m.quotes),
 		CanJoin:    watchers.enter,
-		CanPublish: readOnly,
+		CanPublish: serverOnly,
 	})
 	live.Handle(hub, "prices.past", func(_ context.Context, _ *live.Session, symbol string) (past, error) {
 		return m.past(symbol)
