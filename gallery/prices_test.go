@@ -90,7 +90,7 @@ func TestPricesAtOnesOwnPace(t *testing.T) {
 	})
 }
 
-// Who reads nothing for minutes has the newest prices then, and not all those in between; nobody else is held up.
+// Who reads nothing for a while has the newest prices then, and not all those in between; nobody else is held up.
 func TestPricesForASlowReader(t *testing.T) {
 	play(t, prices, func(t *testing.T, th *theatre) {
 		slow, _, err := ws.Dial(t.Context(), "ws://hub/", &ws.DialOptions{
@@ -104,10 +104,10 @@ func TestPricesForASlowReader(t *testing.T) {
 		slow.Write(t.Context(), ws.Text, []byte(`{"type":"$hello","id":1,"data":{"token":"Ann"}}`))
 		slow.Write(t.Context(), ws.Text, fmt.Appendf(nil, `{"type":"$join","id":2,"room":%q}`, pricesRoom))
 		quick := listen[quote](th, th.visit("Bob"), pricesRoom, "quote")
-		th.pass(5 * time.Minute)
+		th.pass(2 * time.Minute)
 		all := quick.all()
-		if len(all) < 14_900 {
-			t.Errorf("the quick one got %d prices in 5 minutes", len(all))
+		if len(all) < 5_900 {
+			t.Errorf("the quick one got %d prices in 2 minutes", len(all))
 		}
 		got, n, want := map[string]int{}, 0, all[len(all)-1].N
 		for newest := 0; newest < want; {
@@ -131,7 +131,7 @@ func TestPricesForASlowReader(t *testing.T) {
 			newest = max(newest, m.Data.N)
 			n++
 		}
-		if n > want/4 {
+		if n > want/2 {
 			t.Errorf("%d of %d prices were queued", n, want)
 		}
 	})
