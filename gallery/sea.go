@@ -16,21 +16,23 @@ type point struct {
 
 func distance(a, b point) float64 { return math.Hypot(b.X-a.X, b.Y-a.Y) }
 
-// An island has its corners clockwise, as they are on a map.
+// An island has its corners clockwise, as they are on the map.
 type island struct {
-	Name  string  `json:"name"`
-	Coast []point `json:"coast"`
+	name  string
+	label point
+	coast []point
 }
 
+// islands are those that web/pages/tracker/index.html draws.
 var islands = []island{
-	{"Sealholm", []point{{18, 20}, {29, 15}, {41, 18}, {47, 28}, {41, 39}, {29, 43}, {18, 35}}},
-	{"Gannet Rock", []point{{63, 12}, {71, 11}, {74, 18}, {68, 23}, {61, 19}}},
-	{"Otter Skerry", []point{{57, 51}, {66, 47}, {72, 54}, {69, 64}, {60, 66}, {54, 59}}},
-	{"Great Tern", []point{{87, 31}, {103, 23}, {120, 29}, {127, 42}, {116, 47}, {108, 42}, {105, 52}, {113, 62}, {101, 69}, {88, 61}, {82, 46}}},
-	{"Long Ness", []point{{19, 65}, {29, 59}, {38, 66}, {47, 80}, {41, 89}, {28, 83}}},
-	{"Far Isle", []point{{137, 10}, {148, 12}, {153, 23}, {145, 32}, {136, 24}}},
-	{"Bell Reef", []point{{84, 80}, {92, 78}, {95, 85}, {87, 89}}},
-	{"Southam", []point{{119, 78}, {133, 71}, {146, 77}, {149, 88}, {132, 92}, {120, 88}}},
+	{"Sealholm", point{31, 29}, []point{{18, 20}, {29, 15}, {41, 18}, {47, 28}, {41, 39}, {29, 43}, {18, 35}}},
+	{"Gannet Rock", point{68, 17}, []point{{63, 12}, {71, 11}, {74, 18}, {68, 23}, {61, 19}}},
+	{"Otter Skerry", point{63, 57}, []point{{57, 51}, {66, 47}, {72, 54}, {69, 64}, {60, 66}, {54, 59}}},
+	{"Great Tern", point{101, 42}, []point{{87, 31}, {103, 23}, {120, 29}, {127, 42}, {116, 47}, {108, 42}, {105, 52}, {113, 62}, {101, 69}, {88, 61}, {82, 46}}},
+	{"Long Ness", point{34, 74}, []point{{19, 65}, {29, 59}, {38, 66}, {47, 80}, {41, 89}, {28, 83}}},
+	{"Far Isle", point{144, 21}, []point{{137, 10}, {148, 12}, {153, 23}, {145, 32}, {136, 24}}},
+	{"Bell Reef", point{90, 84}, []point{{84, 80}, {92, 78}, {95, 85}, {87, 89}}},
+	{"Southam", point{133, 82}, []point{{119, 78}, {133, 71}, {146, 77}, {149, 88}, {132, 92}, {120, 88}}},
 }
 
 // The sea knows where boats can go, and the shortest way there. That turns only at corners of shallows.
@@ -44,10 +46,10 @@ type sea struct {
 func newSea() *sea {
 	s := &sea{}
 	for _, one := range islands {
-		s.coasts = append(s.coasts, grow(one.Coast, shallows))
+		s.coasts = append(s.coasts, grow(one.coast, shallows))
 	}
 	for _, one := range islands {
-		for _, p := range grow(one.Coast, shallows+0.5) {
+		for _, p := range grow(one.coast, shallows+0.5) {
 			if s.water(p) {
 				s.turns = append(s.turns, p)
 			}

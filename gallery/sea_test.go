@@ -1,7 +1,10 @@
 package gallery
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,29 +61,56 @@ func TestIslands(t *testing.T) {
 	s := newSea()
 	for i, one := range islands {
 		area := 0.0
-		for j, a := range one.Coast {
-			b := one.Coast[(j+1)%len(one.Coast)]
+		for j, a := range one.coast {
+			b := one.coast[(j+1)%len(one.coast)]
 			area += a.X*b.Y - b.X*a.Y
 			if s.water(a) || !inside(s.coasts[i], a) {
-				t.Errorf("%s: %v is no land", one.Name, a)
+				t.Errorf("%s: %v is no land", one.name, a)
 			}
 			for k, other := range s.coasts {
 				if k != i && inside(other, s.coasts[i][j]) {
-					t.Errorf("the shallows of %s and %s overlap", one.Name, islands[k].Name)
+					t.Errorf("the shallows of %s and %s overlap", one.name, islands[k].name)
 				}
 			}
 			if c := s.coasts[i][j]; c.X < 4 || c.X > seaWidth-4 || c.Y < 4 || c.Y > seaHeight-4 {
-				t.Errorf("%s: no boat can pass by %v", one.Name, c)
+				t.Errorf("%s: no boat can pass by %v", one.name, c)
 			}
 		}
+		if !inside(one.coast, one.label) {
+			t.Errorf("the name of %s is not on it", one.name)
+		}
 		if area <= 0 {
-			t.Errorf("%s goes counter-clockwise", one.Name)
+			t.Errorf("%s goes counter-clockwise", one.name)
 		}
 	}
 	for _, p := range []point{{-1, 50}, {0, 0}, {160, 50}, {80, 100}, {math.NaN(), 50}, {80, math.NaN()}, {math.Inf(1), 50}, {30, 30}, {64, 57}} {
 		if s.water(p) {
 			t.Errorf("%v is at sea", p)
 		}
+	}
+}
+
+// The page draws the islands around which the server steers.
+func TestMapShowsIslands(t *testing.T) {
+	page, err := os.ReadFile("../web/pages/tracker/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(page), "<polygon "); n != len(islands) {
+		t.Errorf("the map has %d islands, of %d", n, len(islands))
+	}
+	for _, one := range islands {
+		var corners []string
+		for _, p := range one.coast {
+			corners = append(corners, fmt.Sprintf("%v,%v", p.X, p.Y))
+		}
+		want := fmt.Sprintf(`<polygon points="%s"/><text x="%v" y="%v">%s</text>`, strings.Join(corners, " "), one.label.X, one.label.Y, one.name)
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the map lacks %s", want)
+		}
+	}
+	if !strings.Contains(string(page), fmt.Sprintf(`<svg viewBox="0 0 %d %d"`, seaWidth, seaHeight)) {
+		t.Errorf("the map is not %d wide and %d high", seaWidth, seaHeight)
 	}
 }
 
@@ -95,8 +125,8 @@ func TestFleet(t *testing.T) {
 		for i, b := range boats {
 			if !f.sea.water(b.point) {
 				for _, one := range islands {
-					if inside(one.Coast, b.point) {
-						t.Fatalf("%s is on %s, at %v", b.Name, one.Name, b.point)
+					if inside(one.coast, b.point) {
+						t.Fatalf("%s is on %s, at %v", b.Name, one.name, b.point)
 					}
 				}
 			}
@@ -105,7 +135,7 @@ func TestFleet(t *testing.T) {
 			} else if d < 0.1 {
 				resting++
 			}
-			if b.Course < 0 || b.Course > 359 || b.At != now.UnixMilli() || b.Guest || b.Gone {
+			if b.Course < 0 || b.Course > 359 || b.At != now.UnixMilli() || b.Guest {
 				t.Fatalf("%+v", b)
 			}
 		}

@@ -15,6 +15,7 @@ const (
 	trackerRoom  = "tracker:sea"
 	trackerEvery = 500 * time.Millisecond // between two positions of a boat
 	trackerPace  = 120                    // how much faster time goes at sea
+	trackerGone  = 3 * time.Second        // of which nothing was heard so long, is gone
 	maxGuestBoat = 40
 	guestAway    = 10 * time.Second // how long the boat of a guest waits who is cut off
 )
@@ -28,7 +29,6 @@ type boat struct {
 	Course int     `json:"course"` // degrees from north, clockwise
 	Speed  float64 `json:"speed"`  // knots
 	At     int64   `json:"at"`     // milliseconds since 1970
-	Gone   bool    `json:"gone"`   // this is the last of it
 }
 
 // A vessel is a boat and where it goes.
@@ -55,7 +55,7 @@ type fleet struct {
 }
 
 func newFleet() *fleet {
-	f := &fleet{random: rand.New(rand.NewPCG(3, 4)), sea: newSea()}
+	f := &fleet{random: rand.New(rand.NewPCG(3, 357)), sea: newSea()} // a seed by which they begin apart
 	for _, name := range []string{"Kittiwake", "Northern Diver", "Molly Brown", "Albacore", "Saltmarsh", "Petrel", "Wanderer", "Grey Seal"} {
 		v := f.launch(name, f.somewhere())
 		v.route = f.sea.route(v.point, f.somewhere())
@@ -96,10 +96,11 @@ func (f *fleet) step(now time.Time) (told []boat) {
 		if v.session.Context().Err() == nil {
 			v.seen = now
 		}
-		v.sail(past, now)
-		if v.Gone = now.Sub(v.seen) > guestAway; !v.Gone {
-			stay = append(stay, v)
+		if now.Sub(v.seen) > guestAway {
+			continue
 		}
+		stay = append(stay, v)
+		v.sail(past, now)
 		told = append(told, v.report())
 	}
 	f.guests = stay
@@ -178,26 +179,16 @@ func (f *fleet) send(s *live.Session, o order) (ordered, error) {
 	return ordered{v.ID}, nil
 }
 
-// seaMap is what pages draw.
-type seaMap struct {
-	Width   int      `json:"width"`
-	Height  int      `json:"height"`
-	Islands []island `json:"islands"`
-}
-
 // tracker is a room that keeps the latest position of each boat: who comes gets all boats at once. A guest says where its
 // boat should go, never where it is.
 func tracker(hub *live.Hub) func(context.Context) {
 	f, watchers := newFleet(), newAudience()
 	hub.ConfigureRooms(trackerRoom, live.RoomOptions{
 		Slow:       live.Latest,
-		MaxKeys:    2 * (len(f.own) + maxGuestBoat), // those that are gone count, until they are old
-		HistoryAge: 3 * time.Second,
+		MaxKeys:    2 * (len(f.own) + maxGuestBoat), // those that are gone count
+		HistoryAge: trackerGone,
 		CanJoin:    watchers.enter,
 		CanPublish: serverOnly,
-	})
-	live.Handle(hub, "tracker.map", func(context.Context, *live.Session, any) (seaMap, error) {
-		return seaMap{seaWidth, seaHeight, islands}, nil
 	})
 	live.Handle(hub, "tracker.sail", func(_ context.Context, s *live.Session, o order) (ordered, error) {
 		return f.send(s, o)

@@ -68,16 +68,6 @@ func TestTracker(t *testing.T) {
 	})
 }
 
-// The map is the one by which the server steers.
-func TestTrackerMap(t *testing.T) {
-	play(t, tracker, func(t *testing.T, th *theatre) {
-		m, err := client.Call[any, seaMap](t.Context(), th.visit("Ann"), "tracker.map", nil)
-		if err != nil || m.Width != seaWidth || m.Height != seaHeight || fmt.Sprint(m.Islands) != fmt.Sprint(islands) {
-			t.Errorf("%+v, %v", m, err)
-		}
-	})
-}
-
 // A guest's boat goes where the guest sends it, under the guest's name, for all to see, around the islands; and goes when the guest
 // has gone.
 func TestGuestBoat(t *testing.T) {
@@ -107,8 +97,8 @@ func TestGuestBoat(t *testing.T) {
 				t.Errorf("it went from %v to %v", last, p.point)
 			}
 			for i := range islands {
-				if inside(islands[i].Coast, p.point) {
-					t.Errorf("it is on %s at %v", islands[i].Name, p.point)
+				if inside(islands[i].coast, p.point) {
+					t.Errorf("it is on %s at %v", islands[i].name, p.point)
 				}
 			}
 			last = p.point
@@ -118,17 +108,12 @@ func TestGuestBoat(t *testing.T) {
 		}
 		th.leave(ann)
 		th.pass(guestAway - time.Second)
-		if b := latest(h)[mine.ID]; b.Gone || time.Now().UnixMilli()-b.At > 1000 {
+		if b := latest(h)[mine.ID]; time.Now().UnixMilli()-b.At > 1000 {
 			t.Errorf("it is gone at once: %+v", b)
 		}
-		th.pass(3 * time.Second)
-		b = latest(h)[mine.ID]
-		if !b.Gone {
-			t.Errorf("it is still there: %+v", b)
-		}
 		th.pass(10 * time.Second)
-		if latest(h)[mine.ID] != b {
-			t.Error("it is heard of again")
+		if b = latest(h)[mine.ID]; time.Now().UnixMilli()-b.At < 8000 {
+			t.Errorf("it is still there: %+v", b)
 		}
 		late := listen[boat](th, th.visit("Cleo"), trackerRoom, "boat")
 		th.pass(0)
@@ -156,7 +141,7 @@ func TestGuestBoatIsClaimed(t *testing.T) {
 			t.Fatalf("%v, %v", again, err)
 		}
 		th.pass(20 * time.Second)
-		if is := latest(h)[mine.ID]; is.Gone || is.Name != "Anna" || distance(is.point, was.point) > 9*10.0/3600*trackerPace*26 {
+		if is := latest(h)[mine.ID]; is.Name != "Anna" || distance(is.point, was.point) > 9*10.0/3600*trackerPace*26 {
 			t.Errorf("it was %+v, and is %+v", was, is)
 		}
 		other := order{strings.Repeat("x", 64), point{5, 5}}
