@@ -119,6 +119,19 @@ export interface Client<Rooms extends object = AnyRooms, Calls extends object = 
   ): () => void;
 
   /**
+   * Lets go of the connection at once, with 4001, and opens none until `resume`: not when the page comes online or is seen again, nor
+   * when it comes back from the back/forward cache. The state is `waiting`, with a `wait` of Infinity.
+   *
+   * It is as if the connection had been lost. What is sent waits, within `queue`; casts return false; calls that are under way
+   * reject with `unknown`. Rooms stay joined on this side and keep their positions, and others see the session go after
+   * 5 s. With `shareTabs` it is this tab alone that lets go. Twice is once, and after `close` it does nothing.
+   */
+  pause(): void;
+
+  /** Ends a `pause`: connects at once, and joins the rooms from their positions. Where nothing is paused a try that waits is made now. */
+  resume(): void;
+
+  /**
    * Ends the client at once. What is under way rejects with `unknown`, what has not been sent, and loops, with `closed`. To wait for what
    * was sent, await its promises before.
    */
@@ -130,7 +143,7 @@ export type State =
   | { phase: "connecting" }
   /** `session` and `user` are what the server said; no user: a stranger. While `degraded` the server cannot store messages. */
   | { phase: "open"; session: string; user?: string; degraded: boolean }
-  /** Why the last connection ended, and how long until the next try: Infinity while the page is away. */
+  /** Why the last connection ended, and how long until the next try: Infinity while the page is away, or paused. */
   | { phase: "waiting"; error: Error; wait: number }
   /** For good: `error.code` is `closed` or `sent-away`. */
   | { phase: "closed"; error: TidewireError };

@@ -44,6 +44,13 @@ tw.on("refused", (e, about) => [e.code.length, about?.room]);
 // @ts-expect-error: no such event
 tw.on("open", () => {});
 
+// Letting go, and coming back.
+same<ReturnType<typeof tw.pause>, void>(true);
+tw.pause();
+tw.resume();
+// @ts-expect-error: until resume, and not for a time
+tw.pause(1000);
+
 // Rooms by their patterns.
 const room = tw.room("room:7", { last: 50, presence: true });
 same<typeof room, Room<Rooms["room:*"]>>(true);

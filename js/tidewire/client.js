@@ -134,7 +134,7 @@ export class Client extends Emitter {
     this.attempt = {};
     this.stop(this.again);
     this.set({ phase: "waiting", error, wait });
-    if (wait < Infinity) this.again = this.after(wait, () => this.connect());
+    if (wait < Infinity) this.again = this.after(wait, () => this.hurry());
   }
 
   /** Connects at once, if that waits for its time. */
@@ -142,17 +142,19 @@ export class Client extends Emitter {
     if (this.state.phase === "waiting" && !this.away) this.connect();
   }
 
-  /** Lets go of the connection until resume, as the page does nothing meanwhile. */
-  pause() {
-    if (this.away) return;
-    this.away = true;
+  /** Lets go of the connection until resume. page is 1 where the page is put away, and else the application wants it. */
+  pause(page) {
+    const { away, link } = this;
+    if (this.closed) return;
+    this.away |= page === 1 || 2; // 3 if both do
+    if (away) return;
     const error = disconnected("away");
-    if (this.link) this.link.drop(error, 4001);
+    if (link) link.drop(error, 4001);
     else this.comeBack(error, Infinity);
   }
 
   resume() {
-    this.away = false;
+    this.away = 0;
     this.hurry();
   }
 
@@ -175,7 +177,7 @@ export class Client extends Emitter {
     this.attempt = {};
     this.closed = true;
     this.set({ phase: "closed", error });
-    this.unfollow();
+    this.unfollow.abort();
     link?.drop(error, status);
     for (const p of this.out) p.giveUp(error);
     for (const room of this.rooms.values()) room.cease(error);

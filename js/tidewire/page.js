@@ -8,11 +8,11 @@ export function follow(client) {
     client.hurry();
     probe();
   };
-  const away = () => client.pause(); // a page with an open connection is not put into the back/forward cache
-  const back = () => client.resume();
-  const events = { offline: probe, online: look, visibilitychange: look, pagehide: away, freeze: away, pageshow: back, resume: back };
-  for (const event in events) {
-    for (const target of [globalThis, globalThis.document]) target?.addEventListener?.(event, events[event], stop);
+  const hide = () => client.pause(1); // a page with an open connection is not put into the back/forward cache
+  const back = () => client.away < 2 && client.resume(); // else the application has paused it
+  const events = { offline: probe, online: look, visibilitychange: look, freeze: hide, pagehide: hide, resume: back, pageshow: back };
+  for (const [event, f] of Object.entries(events)) {
+    for (const target of [globalThis, globalThis.document]) target?.addEventListener?.(event, f, stop);
   }
-  return () => stop.abort();
+  return stop;
 }
