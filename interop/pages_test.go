@@ -33,6 +33,13 @@ var lively = map[string]func(p *galleryPage) (done string){
 			say("mine"); say("x".repeat(2001))`)
 		return `document.querySelector(".refused button") && document.querySelector("#messages .mine") && !document.querySelector("#older").hidden`
 	},
+	"cursors": func(p *galleryPage) string {
+		p.until(`document.querySelector("#fish").style.length`)
+		p.run(`const sea = document.querySelector("#sea"), { left, top, width, height } = sea.getBoundingClientRect();
+			const [x, y] = ["--x", "--y"].map((axis) => document.querySelector("#fish").style.getPropertyValue(axis));
+			sea.dispatchEvent(new PointerEvent("pointerdown", { clientX: left + x * width, clientY: top + y * height }))`)
+		return `document.querySelector("#points .me b")?.textContent === "1" && !document.querySelector("#splash").getAnimations().length`
+	},
 }
 
 // TestGalleryPages holds all pages of "tidewire serve" against axe-core, an accessibility checker that nobody here wrote, and
