@@ -28,7 +28,7 @@ const (
 // A demo prepares the hub for itself, and returns what publishes by itself until ctx ends, or nil.
 type demo func(hub *live.Hub) (run func(ctx context.Context))
 
-var demos = []demo{chat, cursors, prices, tracker}
+var demos = []demo{chat, cursors, prices, tracker, recovery}
 
 // A Gallery is the demos on their hub.
 type Gallery struct {
@@ -44,6 +44,7 @@ func New(log *slog.Logger) *Gallery {
 		Limits:       live.Limits{Sessions: maxGuests, Rate: 60, Burst: 200},
 		BackoffMax:   5 * time.Second,
 		DrainWindow:  time.Second,
+		RecentBytes:  1, // so that a room gives out what its History says, and nothing that is just still there: see recovery
 		Logger:       log,
 	})}
 	for _, d := range demos {

@@ -40,6 +40,11 @@ var lively = map[string]func(p *galleryPage) (done string){
 			sea.dispatchEvent(new PointerEvent("pointerdown", { clientX: left + x * width, clientY: top + y * height }))`)
 		return `document.querySelector("#points .me b")?.textContent === "1" && !document.querySelector("#splash").getAnimations().length`
 	},
+	"recovery": func(p *galleryPage) string {
+		p.until(`document.querySelector("#long li") && !document.querySelector("#hang-up").disabled`)
+		p.run(`document.querySelector("#hang-up").click()`)
+		return `document.querySelectorAll(".verdict.all").length === 2`
+	},
 }
 
 // TestGalleryPages holds all pages of "tidewire serve" against axe-core, an accessibility checker that nobody here wrote, and
