@@ -235,4 +235,17 @@ func TestCursorsPage(t *testing.T) {
 	})
 	// Who has closed the page vanishes, some seconds later.
 	stays.until(`document.querySelectorAll("#pointers .cursor").length === 1 && document.querySelector("#count").textContent === "1 in leave"`)
+
+	// A server that starts anew has a new game.
+	x, y := stays.fish()
+	stays.mouse(x, y, true)
+	stays.points("Ada 1")
+	addr := s.url[len("http://") : len(s.url)-1]
+	s.stop()
+	stays.until(`document.querySelector("#state").textContent !== "Connected"`)
+	newShow(t, addr)
+	stays.points("Ada 0")
+	x, y = stays.fish()
+	stays.mouse(x, y, true)
+	stays.points("Ada 1")
 }
