@@ -87,6 +87,7 @@ type world struct {
 	broker *flaky
 	epoch  string // the broker's
 	healed bool
+	hurts  sync.WaitGroup // what the network does to connections, and has not ended
 	links  []link
 	seen   map[string][]saw // by subscriber and room
 	acked  map[string]live.Position
@@ -422,7 +423,7 @@ func (w *world) hurt(how int) {
 	case 1: // what it sends waits for a while
 		w.p.Stalls++
 		l.stall(true, false)
-		time.AfterFunc(d, func() { l.stall(false, false) })
+		w.later(d, func() { l.stall(false, false) })
 	case 2: // nobody reads for a while, in which much is published
 		w.p.Floods++
 		for _, l := range recent {
@@ -433,7 +434,7 @@ func (w *world) hurt(how int) {
 			w.kit.hub.Room(name).Publish(w.t.Context(), "n", w.note(i, 2000), live.WithKey(w.key()))
 			time.Sleep(time.Millisecond)
 		}
-		time.AfterFunc(d, func() {
+		w.later(d, func() {
 			for _, l := range recent {
 				l.stall(false, false)
 			}
@@ -442,9 +443,17 @@ func (w *world) hurt(how int) {
 		w.p.HalfOpen++
 		l.stall(true, true)
 		if w.st != virtual { // the end of the silence is too far away
-			time.AfterFunc(d, l.reset)
+			w.later(d, l.reset)
 		}
 	}
+}
+
+func (w *world) later(d time.Duration, f func()) {
+	w.hurts.Add(1)
+	time.AfterFunc(d, func() {
+		defer w.hurts.Done()
+		f()
+	})
 }
 
 // restart replaces the hub, and at times what it stored.
@@ -454,14 +463,18 @@ func (w *world) restart(fresh bool) {
 	w.newHub(fresh)
 }
 
-// heal lets everything come to rest.
+// heal lets everything come to rest, and everybody be live.
 func (w *world) heal() {
 	w.broker.mu.Lock()
 	w.broker.bad = false
 	w.broker.mu.Unlock()
+	w.hurts.Wait()
 	w.st.rest(w)
 	if why := w.behind(); why != "" {
 		w.t.Error(why)
 	}
-	w.healed = true
+	w.healed = true // from here on, also in the room where nobody is told later
+	for end := time.Now().Add(time.Minute); w.behind() != "" && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		w.kit.hub.Room("loose:0").Publish(w.t.Context(), "n", w.note(-1, 10))
+	}
 }
