@@ -223,7 +223,7 @@ export class Client extends Emitter {
       link.draining = true;
       this.backoff.told(data?.backoff);
     } else if (type === "$degraded") {
-      const degraded = Boolean(data?.rooms);
+      const degraded = !!data?.rooms;
       if (degraded !== this.state.degraded) this.set({ ...this.state, degraded });
       if (!degraded) for (const r of this.rooms.values()) r.unblock();
     } else if (type[0] !== "$") {

@@ -87,7 +87,7 @@ export class Room extends Emitter {
     const m = { type: "$history", room, data: range };
     const { data, pos } = await client.request({ m, read: true }, { signal, timeout: client.o.callTimeout });
     const messages = data.messages.map((old) => metaOf({ ...old, room }, { ...pos, ...old.pos, mid: old.mid }));
-    return { messages, more: Boolean(data.more) };
+    return { messages, more: !!data.more };
   }
 
   messages(type = "*", { signal } = {}) {
