@@ -244,3 +244,29 @@ func TestPagesAreWellFormed(t *testing.T) {
 		}
 	}
 }
+
+// What one page has of its own does not change another one: an id has rules in one section of the sheet.
+func TestSectionsOfTheStyleSheet(t *testing.T) {
+	data, err := os.ReadFile("pages/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	section, of, sections := "", map[string]string{}, 0
+	for _, line := range strings.Split(string(data), "\n") {
+		if m := regexp.MustCompile(`^/\* (\w+)\. \*/$`).FindStringSubmatch(line); m != nil {
+			section = m[1]
+			sections++
+		}
+		m := regexp.MustCompile(`^ *#([\w-]+)`).FindStringSubmatch(line)
+		if m == nil || section == "" || m[1] == strings.ToLower(section) {
+			continue
+		}
+		if other, ok := of[m[1]]; ok && other != section {
+			t.Errorf("#%s has rules under %s and %s", m[1], other, section)
+		}
+		of[m[1]] = section
+	}
+	if sections < 8 || len(of) < 20 {
+		t.Errorf("found %d sections with %d ids", sections, len(of))
+	}
+}

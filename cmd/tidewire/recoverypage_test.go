@@ -42,7 +42,7 @@ func TestRecoveryPage(t *testing.T) {
 	witness := open(t, chromium, "the witness", s.url+"recovery/")
 	state := func(state, why, button string) {
 		t.Helper()
-		p.until(`document.querySelector("#state").textContent === %q && document.querySelector("#why").textContent.startsWith(%q) &&
+		p.until(`document.querySelector("#state").textContent === %q && document.querySelector("#cause").textContent.startsWith(%q) &&
 			document.querySelector("#cut").textContent === %q && document.querySelector("#hang-up").disabled === %t`, state, why, button, state != "Connected")
 	}
 	verdict := func(p *tab, room, pattern string) {
@@ -76,7 +76,7 @@ func TestRecoveryPage(t *testing.T) {
 		for (const text of document.querySelectorAll(".verdict")) text.textContent = ""`)
 	p.counts(n + 11)
 	p.do(chromedp.Click(chromedp.CSS("#hang-up")))
-	p.until(`document.querySelector("#why").textContent.startsWith("It is lost (closed: 1006): the next try is in ")`)
+	p.until(`document.querySelector("#cause").textContent.startsWith("It is lost (closed: 1006): the next try is in ")`)
 	p.shot("recovery-hung-up")
 	for _, room := range []string{"long", "short"} {
 		verdict(p, room, `(\d+) published meanwhile: none lost, \1 in order\.`)

@@ -3,7 +3,7 @@
 import { element, find, open } from "/page.js";
 
 const tw = open();
-const [cut, hangUp, line, why] = ["#cut", "#hang-up", "#line", "#why"].map(find);
+const [cut, hangUp, line, why] = ["#cut", "#hang-up", "#line", "#cause"].map(find);
 const reasons = { evicted: "the history does not reach back so far", epoch: "the server has started anew" };
 const rows = ["long", "short"].map(follow); // both rooms are told the same numbers: 1, 2, 3 and so on
 
