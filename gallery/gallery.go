@@ -28,7 +28,7 @@ const (
 // A demo prepares the hub for itself, and returns what publishes by itself until ctx ends, or nil.
 type demo func(hub *live.Hub) (run func(ctx context.Context))
 
-var demos = []demo{chat, cursors, prices, tracker, recovery}
+var demos = []demo{chat, cursors, prices, tracker, video, recovery}
 
 // A Gallery is the demos on their hub.
 type Gallery struct {

@@ -71,8 +71,8 @@ func (p *process) kill() {
 	}
 }
 
-// browser starts Chromium, and ends it with the test.
-func browser(t *testing.T) context.Context {
+// browser starts Chromium, with more flags if there are any, and ends it with the test.
+func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], // a fresh user-data-dir is its default
 		chromedp.NoSandbox,
@@ -80,6 +80,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
+	options = append(options, more...)
 	if path, err := exec.LookPath("chromium"); err == nil {
 		options = append(options, chromedp.ExecPath(path))
 	}
