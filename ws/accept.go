@@ -44,6 +44,13 @@ type AcceptOptions struct {
 	// HandshakeTimeout bounds the handshake: reading the request where this
 	// package reads it, and writing the answer. 0 means 10 s.
 	HandshakeTimeout time.Duration
+
+	// Wrap is given the stream once the handshake is over, and returns what the
+	// connection runs over in its place: to count what passes, or to look at it. What
+	// the client sent right behind its handshake is still to be read from it. Over
+	// what is no plain socket a connection owns a goroutine; see [Conn.Attach]. nil
+	// means the stream itself.
+	Wrap func(nc net.Conn) net.Conn
 }
 
 var defaultAccept AcceptOptions
@@ -370,6 +377,7 @@ func acceptHTTP(w http.ResponseWriter, h *hello, o *AcceptOptions, set *settings
 		subprotocol: d.subprotocol,
 		deflate:     d.deflate,
 		onGone:      onGone,
+		wrap:        o.Wrap,
 	}), nil
 }
 

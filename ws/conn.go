@@ -71,6 +71,7 @@ type birth struct {
 	subprotocol string
 	deflate     *deflate.Params // nil: none negotiated
 	onGone      func(*Conn)
+	wrap        func(net.Conn) net.Conn // of stream, which is a net.Conn then; nil: leaves it
 }
 
 // Params describes a connection whose handshake has already happened, for
@@ -114,6 +115,13 @@ func newConn(b birth) *Conn {
 	nc, ok := b.stream.(net.Conn)
 	if !ok {
 		nc = newPlainStream(b.stream)
+	}
+	if b.wrap != nil {
+		if len(b.buffered) > 0 {
+			nc = &replay{Conn: nc, ahead: append([]byte(nil), b.buffered...)}
+			b.buffered = nil
+		}
+		nc = b.wrap(nc)
 	}
 	c.stream = nc
 	c.patient = !interruptsSafely(nc)

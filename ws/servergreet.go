@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -248,7 +249,7 @@ func (c *Conn) greet(g *greeting) bool {
 	s, r := g.s, &c.read
 	if r.inside { // runtime.Goexit in Server.Accept
 		s.panicked(c.RemoteAddr(), errExited)
-		c.surrender(s, &Refusal{Status: http.StatusInternalServerError})
+		c.surrender(s, &Refusal{Status: http.StatusInternalServerError}, nil)
 		return false
 	}
 	r.lend()
@@ -271,7 +272,7 @@ func (c *Conn) greet(g *greeting) bool {
 		fields, ref = h.fromHead(r.rest[:end])
 	}
 	if !h.upgrade || ref != nil || h.check() != nil {
-		c.surrender(s, nil)
+		c.surrender(s, nil, nil)
 		return false
 	}
 	r.inside = true
@@ -283,7 +284,11 @@ func (c *Conn) greet(g *greeting) bool {
 		d, ref = h.settle(&t)
 	}
 	if ref != nil {
-		c.surrender(s, ref)
+		c.surrender(s, ref, nil)
+		return false
+	}
+	if o.Wrap != nil { // what it returns is no socket of the engine's
+		c.surrender(s, nil, s.opener(h, &d, handler, o, set, r.rest[end:]))
 		return false
 	}
 	r.rest = r.rest[end:]
@@ -321,8 +326,34 @@ func (c *Conn) drop() {
 	c.desc.Close()
 }
 
-// surrender has a goroutine go on with the handshake, or answer it with ref.
-func (c *Conn) surrender(s *Server, ref *Refusal) {
+// opener returns what makes a connection of the stream that is to be wrapped. The
+// request's memory is about to be used again.
+func (s *Server) opener(h *hello, d *deal, handler Handler, o *AcceptOptions, set *settings, behind []byte) func(nc net.Conn) {
+	own := hello{key: strings.Clone(h.key)}
+	deal := deal{strings.Clone(d.subprotocol), strings.Clone(d.extension), d.deflate}
+	b := birth{buffered: append([]byte(nil), behind...), set: set, onGone: s.onGone, wrap: o.Wrap}
+	return func(nc net.Conn) {
+		returned := false
+		defer func() {
+			if !returned { // a panic or runtime.Goexit in Wrap
+				v := recover()
+				if v == nil {
+					v = errExited
+				}
+				s.panicked(nc.RemoteAddr(), v)
+				nc.Close()
+			}
+		}()
+		if c, err := openConn(nc, &own, &deal, o.Header, b); err == nil {
+			s.adopt(c, handler)
+		}
+		returned = true
+	}
+}
+
+// surrender has a goroutine go on with the handshake, or answer it with ref, or by
+// open.
+func (c *Conn) surrender(s *Server, ref *Refusal, open func(nc net.Conn)) {
 	nc, err := c.desc.Surrender()
 	if err != nil {
 		c.abandon(s)
@@ -330,11 +361,12 @@ func (c *Conn) surrender(s *Server, ref *Refusal) {
 	}
 	nc.SetDeadline(c.handler.(*greeting).until)
 	read := getBuffer(smallBuffer)
-	if ref == nil {
+	reading := ref == nil && open == nil
+	if reading {
 		*read = append(*read, c.read.rest...)
 	}
 	s.mu.Lock()
-	s.pending[nc] = ref == nil
+	s.pending[nc] = reading
 	if s.isClosing() {
 		nc.SetReadDeadline(longAgo)
 	}
@@ -346,12 +378,16 @@ func (c *Conn) surrender(s *Server, ref *Refusal) {
 	c.drop()
 	s.heard(c)
 	go func() {
-		if ref == nil {
+		if reading {
 			s.greet(nc, nil, read)
 			return
 		}
 		defer s.end(nc)
 		putBuffer(read)
+		if open != nil {
+			open(nc)
+			return
+		}
 		ref.send(nc)
 	}()
 }

@@ -231,7 +231,7 @@ func (s *Server) receive(raw, nc net.Conn, b *[]byte) (*Conn, Handler) {
 		ref.send(nc)
 		return nil, nil
 	}
-	c, err := openConn(nc, h, &d, o.Header, birth{buffered: (*b)[end:], set: set, onGone: s.onGone})
+	c, err := openConn(nc, h, &d, o.Header, birth{buffered: (*b)[end:], set: set, onGone: s.onGone, wrap: o.Wrap})
 	if err != nil {
 		return nil, nil
 	}
