@@ -32,8 +32,9 @@ var demos = []demo{chat, cursors, prices, tracker, video, recovery}
 
 // A Gallery is the demos on their hub.
 type Gallery struct {
-	Hub  *live.Hub
-	runs []func(ctx context.Context)
+	Hub    *live.Hub
+	Frames *Frames // of the echo, for its page
+	runs   []func(ctx context.Context)
 }
 
 // New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked.
@@ -47,6 +48,7 @@ func New(log *slog.Logger) *Gallery {
 		RecentBytes:  1, // so that a room gives out what its History says, and nothing that is just still there: see recovery
 		Logger:       log,
 	})}
+	g.Frames = newFrames(g.Hub)
 	for _, d := range demos {
 		if run := d(g.Hub); run != nil {
 			g.runs = append(g.runs, run)

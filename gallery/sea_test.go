@@ -42,8 +42,7 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("from %v to %v it is %.0f, and the way is %.0f", from, to, distance(from, to), length)
 			}
 			if i%20 == 0 {
-				back := distance(to, from)
-				at, back = to, 0
+				at, back := to, 0.0
 				for _, p := range s.route(to, from) {
 					back += distance(at, p)
 					at = p

@@ -257,6 +257,9 @@ func TestSectionsOfTheStyleSheet(t *testing.T) {
 			section = m[1]
 			sections++
 		}
+		if strings.HasPrefix(line, "/* Narrow screens") {
+			section = ""
+		}
 		m := regexp.MustCompile(`^ *#([\w-]+)`).FindStringSubmatch(line)
 		if m == nil || section == "" || m[1] == strings.ToLower(section) {
 			continue

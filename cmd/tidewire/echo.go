@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tidewire/tidewire/gallery"
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/deflate"
 )
@@ -21,6 +22,25 @@ var echoOptions = ws.AcceptOptions{
 		Compression: &deflate.Options{},
 	},
 	AnyOrigin: true,
+}
+
+// echoPlain is for who asks not to be sent anything compressed: a browser cannot but offer it.
+var echoPlain = func(o ws.AcceptOptions) ws.AcceptOptions {
+	o.Compression = nil
+	return o
+}(echoOptions)
+
+// echoTo accepts what comes to /echo. A query may ask for no compression (?plain), and to be told of the frames.
+func echoTo(demos *gallery.Gallery, r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
+	if r.RawQuery() == "" {
+		return newEcho(), &echoOptions, nil
+	}
+	query, o := r.Query(), &echoOptions
+	if query.Has("plain") {
+		o = &echoPlain
+	}
+	h, o := demos.Frames.Watch(query, newEcho(), o)
+	return h, o, nil
 }
 
 // echo sends every message back. While its peer takes nothing, it stops reading,

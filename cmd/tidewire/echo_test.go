@@ -50,6 +50,46 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// watched has the server tell of the frames on a connection to /echo.
+const watched = "?frames=0123456789abcdef0123456789abcdef&connection=1"
+
+// What is looked at is the same.
+func TestEchoWatched(t *testing.T) {
+	s := serve(t)
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for _, query := range []string{watched, watched + "&plain"} {
+		c := s.dial(t, "/echo"+query, &ws.DialOptions{ConnOptions: ws.ConnOptions{MaxMessage: maxEcho, Compression: &deflate.Options{}}})
+		for _, size := range []int{0, 1, 125, 126, 65535, 65536, len(noise)} {
+			if err := c.Write(t.Context(), ws.Binary, noise[:size]); err != nil {
+				t.Fatal(err)
+			}
+			if typ, p, err := c.Read(t.Context()); err != nil || typ != ws.Binary || !bytes.Equal(p, noise[:size]) {
+				t.Fatalf("%s: %d bytes came back as %d of type %v, %v", query, size, len(p), typ, err)
+			}
+		}
+		if err := c.Close(ws.StatusNormalClosure, ""); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A browser offers compression whether its page wants it or not.
+func TestEchoPlain(t *testing.T) {
+	s := serve(t)
+	for path, want := range map[string]string{"/echo": "permessage-deflate", "/echo?plain": "", "/echo?x": "permessage-deflate"} {
+		c, resp, err := ws.Dial(t.Context(), "ws://"+s.host+path, &ws.DialOptions{ConnOptions: ws.ConnOptions{Compression: &deflate.Options{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		got, _, _ := strings.Cut(resp.Header.Get("Sec-WebSocket-Extensions"), ";")
+		if got != want {
+			t.Errorf("%s: extensions %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestEchoRefusesTooMuch(t *testing.T) {
 	c := serve(t).dial(t, "/echo", nil)
 	// Whether the write still succeeds is a race; what the peer says is not.

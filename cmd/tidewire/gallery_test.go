@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -50,6 +51,9 @@ func (f followed) Opened(c *ws.Conn) {
 	f.s.conns = append(f.s.conns, c)
 }
 
+// addr is where it serves: what newShow takes, to serve there again.
+func (s *show) addr() string { return strings.Trim(strings.TrimPrefix(s.url, "http:"), "/") }
+
 func newShow(t *testing.T, addr string) *show {
 	t.Helper()
 	var ln net.Listener
@@ -59,7 +63,7 @@ func newShow(t *testing.T, addr string) *show {
 	})
 	log := slog.New(slog.DiscardHandler)
 	s := &show{Gallery: gallery.New(log), t: t, url: "http://" + ln.Addr().String() + "/"}
-	server := newServer(s.Hub, log)
+	server := newServer(s.Gallery, log)
 	accept := server.Accept
 	server.Accept = func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 		h, o, err := accept(r)

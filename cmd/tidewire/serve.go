@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/gallery"
-	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/web"
 	"github.com/tidewire/tidewire/ws"
 )
@@ -45,7 +44,7 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  live: ws://%[1]s/live\nPress Ctrl-C to stop.\n", host)
 
 	demos := gallery.New(log)
-	server := newServer(demos.Hub, log)
+	server := newServer(demos, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	running, stop := context.WithCancel(context.Background())
@@ -85,7 +84,8 @@ func visible(addr net.Addr) string {
 
 // newServer makes everything that serve offers: the sockets, and the pages on the
 // same port.
-func newServer(hub *live.Hub, log *slog.Logger) *ws.Server {
+func newServer(demos *gallery.Gallery, log *slog.Logger) *ws.Server {
+	hub := demos.Hub
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
 	pages.HandleFunc("GET /live", noSocket)
@@ -96,7 +96,7 @@ func newServer(hub *live.Hub, log *slog.Logger) *ws.Server {
 		Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 			switch r.Path() {
 			case "/echo":
-				return newEcho(), &echoOptions, nil
+				return echoTo(demos, r)
 			case "/live":
 				return hub.Accept(r)
 			}

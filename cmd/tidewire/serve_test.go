@@ -195,8 +195,9 @@ func TestStopDrains(t *testing.T) {
 		told string // the last message
 		err  error
 	}
-	ends := make(chan end, 2)
-	for _, path := range []string{"/echo", "/live"} {
+	paths := []string{"/echo", "/echo" + watched, "/live"}
+	ends := make(chan end, len(paths))
+	for _, path := range paths {
 		c := s.dial(t, path, nil)
 		if path == "/live" {
 			if err := c.Write(t.Context(), ws.Text, []byte(`{"type":"$hello","id":1}`)); err != nil {
@@ -219,7 +220,7 @@ func TestStopDrains(t *testing.T) {
 		}()
 	}
 	s.stop()
-	for range 2 {
+	for range paths {
 		e := <-ends
 		want, told := ws.StatusGoingAway, ""
 		if e.path == "/live" { // and its guests hear when to come back

@@ -54,9 +54,9 @@ func (p *tab) says(status string) {
 	p.until(`document.querySelector("#call")?.textContent === %q`, status)
 }
 
-// sees waits until the tab is in a call with somebody, and the picture from there moves: it has changed three times, and
+// watches waits until the tab is in a call with somebody, and the picture from there moves: it has changed three times, and
 // was never black.
-func (p *tab) sees(name string) {
+func (p *tab) watches(name string) {
 	p.t.Helper()
 	p.says("In a call with " + name)
 	p.do(chromedp.Evaluate[chromedp.Void](`window.last = "", window.moves = 0`))
@@ -107,8 +107,8 @@ func TestVideoPage(t *testing.T) {
 	ada.says("Nobody else is here yet")
 	ada.shot("video-alone")
 	grace := dial(t, chromium, evil, s.url+"video/?room=tea", "")
-	ada.sees(evil)
-	grace.sees("Ada")
+	ada.watches(evil)
+	grace.watches("Ada")
 	ada.tracks("audio,video")
 	grace.tracks("audio,video")
 	ada.until(`!document.querySelector("main img")`)
@@ -122,7 +122,7 @@ func TestVideoPage(t *testing.T) {
 	grace.shot("video-mute")
 	grace.do(alt("c"))
 	ada.lacks("Microphone off")
-	ada.sees(evil)
+	ada.watches(evil)
 
 	// A third one waits at the door.
 	alan := dial(t, chromium, "Alan", s.url+"video/?room=tea", "")
@@ -132,9 +132,9 @@ func TestVideoPage(t *testing.T) {
 	// A tab that is loaded again is in the call again. What was muted is not.
 	ada.do(chromedp.Evaluate[chromedp.Void](`new MutationObserver(() => (window.gone ||= !document.querySelector("#remote").srcObject)).observe(document.querySelector("#call"), { childList: true })`))
 	grace.do(chromedp.Reload())
-	grace.sees("Ada")
+	grace.watches("Ada")
 	ada.until("window.gone")
-	ada.sees(evil)
+	ada.watches(evil)
 	ada.lacks("")
 
 	// Who hangs up makes room.
@@ -142,20 +142,20 @@ func TestVideoPage(t *testing.T) {
 	grace.says("You hung up")
 	grace.until(`document.querySelector("#local").srcObject.getTracks().every((t) => t.readyState === "ended")`)
 	grace.shot("video-over")
-	alan.sees("Ada")
-	ada.sees("Alan")
+	alan.watches("Ada")
+	ada.watches("Alan")
 	ada.do(chromedp.Click(chromedp.CSS("#hang-up")))
 	alan.says("Nobody else is here yet")
 	grace.do(chromedp.Click(chromedp.CSS("#controls .button")))
-	grace.sees("Alan")
-	alan.sees(evil)
+	grace.watches("Alan")
+	alan.watches(evil)
 
 	// The server goes away, and comes back.
 	s.stop()
 	alan.until(`document.querySelector("#state").textContent === "Reconnecting…"`)
-	newShow(t, strings.Trim(strings.TrimPrefix(s.url, "http:"), "/"))
-	grace.sees("Alan")
-	alan.sees(evil)
+	newShow(t, s.addr())
+	grace.watches("Alan")
+	alan.watches(evil)
 	ada.fine()
 	grace.fine()
 	alan.fine()
@@ -178,7 +178,7 @@ func TestVideoPageWithoutDevices(t *testing.T) {
 	// Their offers cross, with different tracks in them.
 	ada := dial(t, chromium, "Ada", s.url+"video/", without("video"))
 	grace := dial(t, chromium, "Grace", s.url+"video/", without("audio"))
-	ada.sees("Grace")
+	ada.watches("Grace")
 	ada.tracks("video")
 	ada.lacks("Microphone off")
 	grace.says("In a call with Ada")
@@ -194,7 +194,7 @@ func TestVideoPageWithoutDevices(t *testing.T) {
 	allow(t, chromium, strings.Trim(other, "/"), permissions.PermissionSettingDenied)
 	alan := dial(t, chromium, "Alan", other+"video/", "")
 	alan.until(`document.querySelector("#note").textContent === "Camera or microphone: not allowed. The call works with what there is."`)
-	alan.sees("Grace")
+	alan.watches("Grace")
 	grace.says("In a call with Alan")
 	grace.lacks("Microphone off,Camera off")
 	alan.shot("video-refused")
