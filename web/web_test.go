@@ -245,31 +245,40 @@ func TestPagesAreWellFormed(t *testing.T) {
 	}
 }
 
-// What one page has of its own does not change another one: an id has rules in one section of the sheet.
+// What one page has of its own does not change another one: a rule for an id alone, in the section of a page, is for
+// what is on no other page.
 func TestSectionsOfTheStyleSheet(t *testing.T) {
 	data, err := os.ReadFile("pages/style.css")
 	if err != nil {
 		t.Fatal(err)
 	}
-	section, of, sections := "", map[string]string{}, 0
+	html := map[string]string{}
+	for _, name := range pages(t) {
+		if dir, ok := strings.CutSuffix(name, "/index.html"); ok {
+			html[dir] = body(t, get(t, "GET", "/"+dir+"/"))
+		}
+	}
+	section, sections, ids := "", 0, 0
 	for _, line := range strings.Split(string(data), "\n") {
 		if m := regexp.MustCompile(`^/\* (\w+)\. \*/$`).FindStringSubmatch(line); m != nil {
-			section = m[1]
+			section = strings.ToLower(m[1])
 			sections++
 		}
 		if strings.HasPrefix(line, "/* Narrow screens") {
 			section = ""
 		}
 		m := regexp.MustCompile(`^ *#([\w-]+)`).FindStringSubmatch(line)
-		if m == nil || section == "" || m[1] == strings.ToLower(section) {
+		if m == nil || html[section] == "" || m[1] == section {
 			continue
 		}
-		if other, ok := of[m[1]]; ok && other != section {
-			t.Errorf("#%s has rules under %s and %s", m[1], other, section)
+		ids++
+		for page, text := range html {
+			if page != section && strings.Contains(text, `id="`+m[1]+`"`) {
+				t.Errorf("the rules for #%s, of the page %s, are for %s too", m[1], section, page)
+			}
 		}
-		of[m[1]] = section
 	}
-	if sections < 8 || len(of) < 20 {
-		t.Errorf("found %d sections with %d ids", sections, len(of))
+	if sections < len(html) || ids < 20 {
+		t.Errorf("found %d sections with rules for %d ids", sections, ids)
 	}
 }
