@@ -49,7 +49,7 @@ type AcceptOptions struct {
 	// connection runs over in its place: to count what passes, or to look at it. What
 	// the client sent right behind its handshake is still to be read from it. Over
 	// what is no plain socket a connection owns a goroutine; see [Conn.Attach]. nil
-	// means the stream itself.
+	// means the stream itself, as a nil Wrap does. If it panics the stream is closed.
 	Wrap func(nc net.Conn) net.Conn
 }
 

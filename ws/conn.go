@@ -117,17 +117,34 @@ func newConn(b birth) *Conn {
 		nc = newPlainStream(b.stream)
 	}
 	if b.wrap != nil {
-		if len(b.buffered) > 0 {
-			nc = &replay{Conn: nc, ahead: append([]byte(nil), b.buffered...)}
-			b.buffered = nil
-		}
-		nc = b.wrap(nc)
+		nc = b.wrapped(nc)
 	}
 	c.stream = nc
 	c.patient = !interruptsSafely(nc)
 	_, c.slowFirst = nc.(*tls.Conn)
 	c.begin(&b)
 	return c
+}
+
+// wrapped returns what the connection runs over in place of nc. It closes nc if Wrap
+// does not return: the handshake is over, and nobody else may answer on it.
+func (b *birth) wrapped(nc net.Conn) net.Conn {
+	returned := false
+	defer func() {
+		if !returned { // a panic or runtime.Goexit
+			nc.Close()
+		}
+	}()
+	if len(b.buffered) > 0 {
+		nc = &replay{Conn: nc, ahead: append([]byte(nil), b.buffered...)}
+		b.buffered = nil
+	}
+	w := b.wrap(nc)
+	returned = true
+	if w == nil {
+		return nc
+	}
+	return w
 }
 
 // begin makes a connection of c, which has a stream.

@@ -341,7 +341,6 @@ func (s *Server) opener(h *hello, d *deal, handler Handler, o *AcceptOptions, se
 					v = errExited
 				}
 				s.panicked(nc.RemoteAddr(), v)
-				nc.Close()
 			}
 		}()
 		if c, err := openConn(nc, &own, &deal, o.Header, b); err == nil {

@@ -3,6 +3,7 @@
 package ws_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws"
@@ -45,8 +47,8 @@ func (c *overheard) heard() (in, out string) {
 	return c.in.String(), c.out.String()
 }
 
-// What Wrap returns sees every byte behind the handshake, those that came with it too, and none of the handshake.
-func TestWrapSeesAllBehindTheHandshake(t *testing.T) {
+// waysToWrap are the doors that ask Wrap. config is nil where they speak no TLS.
+func waysToWrap() map[string]func(t testing.TB, o ws.AcceptOptions) (addr string, config *tls.Config) {
 	ways := map[string]func(t testing.TB, o ws.AcceptOptions) (addr string, config *tls.Config){
 		"Server.ServeTLS": func(t testing.TB, o ws.AcceptOptions) (string, *tls.Config) {
 			config := &tls.Config{Certificates: []tls.Certificate{certificate().cert}}
@@ -58,6 +60,12 @@ func TestWrapSeesAllBehindTheHandshake(t *testing.T) {
 			ways[name] = func(t testing.TB, o ws.AcceptOptions) (string, *tls.Config) { return door(t, o), nil }
 		}
 	}
+	return ways
+}
+
+// What Wrap returns sees every byte behind the handshake, those that came with it too, and none of the handshake.
+func TestWrapSeesAllBehindTheHandshake(t *testing.T) {
+	ways := waysToWrap()
 	first, second := clientFrame(0x81, "first"), clientFrame(0x82, "second")
 	head := handshakeRequest()
 	for name, way := range ways {
@@ -130,32 +138,72 @@ func TestWrapAndShutdown(t *testing.T) {
 	}
 }
 
-// Wrap is the application's, and its panics end that connection alone.
+// Wrap is the application's, and its panics end that connection alone: without a word, as the handshake is over.
 func TestWrapPanics(t *testing.T) {
+	for name, way := range waysToWrap() {
+		for how, fail := range map[string]func(){"panics": func() { panic("no") }, "exits": runtime.Goexit} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				leakCheck(t)
+				var fails atomic.Bool
+				fails.Store(true)
+				addr, config := way(t, ws.AcceptOptions{Wrap: func(nc net.Conn) net.Conn {
+					if fails.Load() {
+						fail()
+					}
+					return nc
+				}})
+				if rest, err := io.ReadAll(greet(t, addr, config, "")); err != nil || len(rest) > 0 {
+					t.Errorf("%q, %v", rest, err)
+				}
+				fails.Store(false)
+				expectBytes(t, greet(t, addr, config, clientFrame(0x81, "hi")), "\x81\x02hi")
+			})
+		}
+	}
+}
+
+// A Server says whose fault that was.
+func TestWrapPanicsAreLogged(t *testing.T) {
 	leakCheck(t)
 	var log logBuffer
 	_, addr := serve(t, &ws.Server{
-		Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
-			o := &ws.AcceptOptions{}
-			if how := r.Header("X-Wrap"); how != "" {
-				o.Wrap = func(net.Conn) net.Conn {
-					if how == "exits" {
-						runtime.Goexit()
-					}
-					panic("no")
-				}
-			}
-			return newWitness(), o, nil
-		},
+		Accept: echoTo(&ws.AcceptOptions{Wrap: func(net.Conn) net.Conn { panic("no") }}),
 		Logger: log.logger(),
 	})
-	for _, how := range []string{"panics", "exits"} {
-		_, r, _ := talk(t, addr, handshakeRequest("+X-Wrap: "+how))
-		if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
-			t.Errorf("%s: %q, %v", how, rest, err)
+	io.ReadAll(greet(t, addr, nil, ""))
+	waitFor(t, func() bool { return strings.Count(log.String(), "server panicked in Accept") == 1 })
+}
+
+// Whoever has nothing to put between returns the stream, or nil.
+func TestWrapLeavesTheStream(t *testing.T) {
+	for name, way := range waysToWrap() {
+		for how, wrap := range map[string]func(nc net.Conn) net.Conn{
+			"the stream": func(nc net.Conn) net.Conn { return nc }, "nil": func(net.Conn) net.Conn { return nil },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				leakCheck(t)
+				addr, config := way(t, ws.AcceptOptions{Wrap: wrap})
+				expectBytes(t, greet(t, addr, config, clientFrame(0x81, "hi")), "\x81\x02hi")
+			})
 		}
 	}
-	_, r, _ := talk(t, addr, handshakeRequest()+clientFrame(0x81, "hi"))
-	expectBytes(t, r, "\x81\x02hi")
-	waitFor(t, func() bool { return strings.Count(log.String(), "server panicked in Accept") == 2 })
+}
+
+// greet says the client's part of the handshake, and what is behind it. What comes behind the answer is to be read.
+func greet(t *testing.T, addr string, config *tls.Config, behind string) *bufio.Reader {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	stream := nc
+	if config != nil {
+		stream = tls.Client(nc, config)
+	}
+	resp, r, _ := exchange(t, stream, handshakeRequest()+behind)
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp.Status)
+	}
+	return r
 }
