@@ -103,10 +103,11 @@ func TestVideoPage(t *testing.T) {
 	s := newShow(t, "127.0.0.1:0")
 	chromium := cameras(t)
 	const evil = `<img src=x onerror=boom()>`
-	ada := dial(t, chromium, "Ada", s.url+"video/?room=tea", "")
+	room := s.url + "video/?room=tea%20for%202:%20*" // any text is one
+	ada := dial(t, chromium, "Ada", room, "")
 	ada.says("Nobody else is here yet")
 	ada.shot("video-alone")
-	grace := dial(t, chromium, evil, s.url+"video/?room=tea", "")
+	grace := dial(t, chromium, evil, room, "")
 	ada.watches(evil)
 	grace.watches("Ada")
 	ada.tracks("audio,video")
@@ -125,7 +126,7 @@ func TestVideoPage(t *testing.T) {
 	ada.watches(evil)
 
 	// A third one waits at the door.
-	alan := dial(t, chromium, "Alan", s.url+"video/?room=tea", "")
+	alan := dial(t, chromium, "Alan", room, "")
 	alan.says("This call is full: two are in it. You come in when one of them leaves")
 	alan.shot("video-full")
 

@@ -95,7 +95,8 @@ showDevices();
 find("#hang-up").addEventListener("click", hangUp);
 addEventListener("pagehide", hangUp); // before the client hears of it: so the other one sees us go at once
 const tw = open();
-const room = tw.room(`video:${new URLSearchParams(location.search).get("room") || "lobby"}`, { presence: true });
+const title = new URLSearchParams(location.search).get("room") || "lobby";
+const room = tw.room(`video:${encodeURIComponent(title).replaceAll("*", "%2A").slice(0, 120)}`, { presence: true }); // it may hold no spaces and no stars
 room.on("$live", () => (part(), room.cast("hello", {})));
 room.on("hello", meet);
 room.on("signal", (signal) => meet(signal)?.hear(signal));
