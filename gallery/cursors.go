@@ -110,6 +110,11 @@ func (c *cursorGames) enter(ctx context.Context, s *live.Session, room, _ string
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for other := range c.games {
+		if other != room {
+			c.remove(s.ID(), other) // now, or one guest could take all seas by going from one to another
+		}
+	}
 	g := c.games[room]
 	if g == nil {
 		if len(c.games) == maxGames {
@@ -129,6 +134,15 @@ func (c *cursorGames) enter(ctx context.Context, s *live.Session, room, _ string
 	}
 	p.missed = false
 	return c.publish(ctx, room, g)
+}
+
+// remove takes a session out of a game, and ends one that nobody plays. Called with mu held.
+func (c *cursorGames) remove(session, room string) {
+	g := c.games[room]
+	delete(g.players, session)
+	if len(g.players) == 0 {
+		delete(c.games, room)
+	}
 }
 
 // whoIs returns by what a guest is known again, if by anything.
@@ -239,11 +253,14 @@ func (c *cursorGames) run(ctx context.Context) {
 	}
 }
 
-// forget takes those out of a game who have been missed twice, and ends one that nobody plays.
+// forget takes those out of a game who have been missed twice.
 func (c *cursorGames) forget(room string, crowd live.Crowd) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.games[room]
+	if g == nil {
+		return // meanwhile
+	}
 	here := map[string]bool{}
 	for _, m := range crowd.Members {
 		here[m.Session] = true
@@ -251,14 +268,11 @@ func (c *cursorGames) forget(room string, crowd live.Crowd) {
 	known := map[string]bool{}
 	for session, p := range g.players {
 		if !here[session] && p.missed {
-			delete(g.players, session)
+			c.remove(session, room)
 			continue
 		}
 		p.missed = !here[session] // it may be about to come in
 		known[p.who] = true
 	}
 	maps.DeleteFunc(g.points, func(who string, _ int) bool { return !known[who] })
-	if len(g.players) == 0 {
-		delete(c.games, room)
-	}
 }

@@ -251,3 +251,22 @@ func TestCursorsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// Who goes from sea to sea keeps no place in those behind, where one guest would take them all.
+func TestCursorsAreInOneSea(t *testing.T) {
+	inHall(t, func(t *testing.T, h *hall) {
+		v := h.visit("Ada:a")
+		for n := range 110 {
+			if n == 60 {
+				time.Sleep(500 * time.Millisecond) // it may send 60 a second, and 200 at once
+			}
+			v.send(`{"type":"$join","id":2,"room":"cursors:%d"}`, n)
+			for m := v.next(); m["re"] != 2.0; m = v.next() {
+			}
+			v.send(`{"type":"$leave","id":3,"room":"cursors:%d"}`, n)
+			for m := v.next(); m["re"] != 3.0; m = v.next() {
+			}
+		}
+		h.sail("Grace:g", "cursors:another")
+	})
+}
