@@ -3,22 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import "../tidewire/stream.js"; // it is there when it is imported
 import { join, outcome, rest, room, run } from "./kit.js";
-
-const shared = (f, options) => run(f, { tabs: true, ...options });
-const tab = (w, options) => w.client({ shareTabs: true, ...options });
-const open = (tw) => assert.equal(tw.state.phase, "open");
-
-/** Two tabs that share a connection. */
-async function two(w, options, data) {
-  const [a, p] = await w.connect({ shareTabs: true, ...options }, data);
-  const b = tab(w, options);
-  await rest();
-  open(a);
-  open(b);
-  assert.equal(w.dials.length, 1);
-  await p.quiet();
-  return [a, b, p];
-}
+import { asks, open, shared, tab, two } from "./two.js";
 
 /** Lets time pass while the server says that it lives. */
 async function pass(w, p, ms) {
@@ -26,13 +11,6 @@ async function pass(w, p, ms) {
     await w.pass(Math.min(ms, 20_000));
     p.say({ type: "$ping" });
   }
-}
-
-/** What comes next is a refresh of a tab that wants to come in. */
-async function asks(p, token) {
-  const m = await p.expect("$refresh");
-  assert.equal(m.data.token, token);
-  return m;
 }
 
 test("two tabs share one connection", shared(async (w) => {
@@ -374,7 +352,7 @@ test("another user has a connection of its own", shared(async (w) => {
 }));
 
 test("strangers with different tokens do not share", shared(async (w) => {
-  await w.connect({ shareTabs: true, token: () => "x" }, { user: undefined });
+  const [, p] = await w.connect({ shareTabs: true, token: () => "x" }, { user: undefined });
   tab(w, { token: () => "y" });
   const q = await w.back({ user: undefined });
   assert.equal(q.hello.data.token, "y");
