@@ -1,29 +1,25 @@
 // The connection that tabs share, in their worker: to the server it is one client.
 
 import { Place } from "./place.js";
+import { Requests } from "./requests.js";
 
-const MOST = { sends: 64, calls: 64, joins: 50 }; // under way: a hub's limits
 const CASTS = 256; // whose tabs are known, should they be refused
 const PING = 25_000; // ms of silence behind which the server sends $ping
-const PATIENCE = 4000; // for the answer to a $ping, a little less than tabs have
 const RENEWAL = 30_000; // ms for a tab to bring a new token, before another one is asked
 
 export class Line {
   tabs = new Set();
   places = new Map();
-  lastId = 0;
-  pending = new Map(); // what takes replies, by id
-  under = { sends: 0, calls: 0, joins: 0 };
-  waiting = { sends: [], calls: [], joins: [] };
   casts = new Map(); // tabs, by mid
   calls = new Map(); // calls of the server's, by id: the tab that is asked, and those that are left
 
   /** Opens a connection for the token. socket looks like a WebSocket; ended is called once. */
   constructor(socket, token, secret, ended) {
     Object.assign(this, { socket, token, secret, ended });
+    this.requests = new Requests(socket, ({ kind, m }) => kind === "sends" && this.places.get(m.room)?.waits);
     socket.onopen = () => {
       this.direct = socket.url; // a WebSocket opens here
-      this.pump("calls");
+      this.requests.pump("others");
     };
     socket.onmessage = ({ data }) => this.heard(data);
     socket.onclose = ({ code, reason }) => this.end(code, reason);
@@ -32,7 +28,7 @@ export class Line {
   /** Resolves with the reply to $hello. */
   async hello() {
     const { token, secret } = this;
-    const reply = await this.demand(undefined, { type: "$hello", data: { token, client: secret, ping: PING } });
+    const reply = await this.demand(undefined, { type: "$hello", data: { token, client: secret, ping: PING } }, "others");
     const { ttl, ...data } = reply.data ?? {};
     this.welcome = data;
     this.plan(ttl);
@@ -40,8 +36,8 @@ export class Line {
   }
 
   /** Resolves with the reply to a message. */
-  demand(tab, m) {
-    return new Promise((done) => this.request(tab, m, "calls", done));
+  demand(tab, m, kind) {
+    return new Promise((done) => this.requests.ask(tab, m, kind, done));
   }
 
   /** Says whether a tab with that token is the same user's: the server is asked, unless that is plain. */
@@ -49,7 +45,7 @@ export class Line {
     if (this.over || this.draining) return false;
     if (token === this.token) return true;
     if (!token || !this.token || !this.welcome.user) return false; // strangers are not to be told apart
-    const reply = await this.demand(tab, { type: "$refresh", data: { token } });
+    const reply = await this.demand(tab, { type: "$refresh", data: { token } }, "refreshes");
     if (reply.type !== "$ok" || this.over) return false;
     this.renewed(token, reply);
     return true;
@@ -67,9 +63,9 @@ export class Line {
   /** A tab is gone, or has closed with that code. */
   remove(tab, code) {
     if (!this.tabs.delete(tab)) return;
-    const deaf = code === 4000 && [...this.pending.values()].some((p) => p.tab === tab && p.m.type === "$ping" && Date.now() - p.at >= PATIENCE);
-    if (deaf || !this.tabs.size) return this.close(code, "no answer to $ping");
-    for (const kind of ["sends", "calls"]) this.waiting[kind] = this.waiting[kind].filter((p) => p.tab !== tab);
+    const deaf = code === 4000 && this.requests.overdue;
+    if (deaf || !this.tabs.size) return this.close(code, `no answer to ${deaf}`);
+    this.requests.forget(tab);
     for (const place of [...this.places.values()]) place.leave(tab);
     for (const [id, call] of this.calls) {
       if (call.tab === tab) this.reply(id, { type: "$error", data: { code: "internal", message: "the tab that was asked is gone" } });
@@ -92,7 +88,7 @@ export class Line {
     clearTimeout(this.renewing);
     this.ended(this);
     for (const tab of this.tabs) tab.lost(code, reason);
-    for (const { done } of [...this.pending.values(), ...this.waiting.calls]) done({ type: "$error", data: {} });
+    this.requests.end();
   }
 
   // What tabs say.
@@ -107,7 +103,8 @@ export class Line {
     }
     if (type === "$refresh") return this.refresh(tab, m);
     if (!id) return this.cast(tab, m);
-    this.request(tab, m, room && type[0] !== "$" ? "sends" : "calls", (reply) => tab.say({ ...reply, re: id }));
+    const kind = type === "$ping" ? "others" : room && type[0] !== "$" ? "sends" : "calls";
+    this.requests.ask(tab, m, kind, (reply) => tab.say({ ...reply, re: id }));
   }
 
   join(tab, m) {
@@ -120,7 +117,7 @@ export class Line {
   vacate(place) {
     if (!place.empty || this.places.get(place.name) !== place) return;
     this.places.delete(place.name);
-    if (place.joined) this.request(undefined, { type: "$leave", room: place.name }, "calls", () => {});
+    if (place.joined) this.requests.ask(undefined, { type: "$leave", room: place.name }, "others", () => {}); // at once: before it is joined again
   }
 
   cast(tab, m) {
@@ -133,7 +130,7 @@ export class Line {
     const { token } = m.data ?? {};
     // Who was a stranger would become somebody, and the other tabs with it.
     if (!this.welcome.user && this.tabs.size > 1) return tab.say({ type: "$error", re: m.id, data: { code: "forbidden", message: "other tabs share this session" } });
-    this.request(tab, m, "calls", (reply) => {
+    this.requests.ask(tab, m, "refreshes", (reply) => {
       const { ttl, ...data } = reply.data ?? {};
       if (reply.type === "$ok") this.renewed(token, reply);
       tab.say({ ...reply, re: m.id, data });
@@ -158,22 +155,6 @@ export class Line {
     if (ttl > 0) this.renewing = setTimeout(ask, Math.min(ttl * 0.8, 0x7fffffff));
   }
 
-  /** Sends what wants a reply, as soon as few enough are under way. */
-  request(tab, m, kind, done) {
-    this.waiting[kind].push({ tab, m, kind, done });
-    this.pump(kind);
-  }
-
-  pump(kind) {
-    while (!this.over && this.socket.readyState === 1 && this.waiting[kind].length && this.under[kind] < MOST[kind]) {
-      const p = this.waiting[kind].shift();
-      const id = ++this.lastId;
-      this.under[kind]++;
-      this.pending.set(id, Object.assign(p, { at: Date.now() }));
-      this.socket.send(JSON.stringify({ ...p.m, id }));
-    }
-  }
-
   // What the server says.
 
   heard(text) {
@@ -182,7 +163,7 @@ export class Line {
     const place = this.places.get(room);
     const all = (what) => [...this.tabs].forEach((tab) => tab.say(what));
     if (type === "$ok" || type === "$error") {
-      if (re) this.replied(m);
+      if (re) this.requests.replied(m);
       else this.casts.get(m.mid)?.say(text);
     } else if (room && type[0] !== "$") {
       this.message(m, text, place);
@@ -195,15 +176,6 @@ export class Line {
       if (type === "$degraded") this.degraded = m.data?.rooms ? text : undefined;
       all(text);
     }
-  }
-
-  replied(m) {
-    const p = this.pending.get(m.re);
-    if (!p) return;
-    this.pending.delete(m.re);
-    this.under[p.kind]--;
-    p.done(m);
-    this.pump(p.kind);
   }
 
   message(m, text, place) {

@@ -18,6 +18,7 @@ export class Place {
   }
 
   next() {
+    this.line.requests.pump("sends"); // which may have waited
     if (this.current || !this.queue.length) return this.line.vacate(this);
     const join = (this.current = this.queue.shift());
     const { tab, m } = join;
@@ -26,10 +27,15 @@ export class Place {
     if (this.joined && !this.stored && !m.data?.token && (this.presence || !wanted)) return this.enter(join);
     const presence = wanted || this.listeners.length > 0;
     const data = { ...m.data, presence };
-    this.line.request(tab, { type: "$join", room: this.name, pos: m.pos, data }, "joins", (reply) => {
+    this.line.requests.ask(tab, { type: "$join", room: this.name, pos: m.pos, data }, "joins", (reply) => {
       if (reply.type === "$ok") this.presence = presence;
       this.answered(join, reply);
     });
+  }
+
+  /** Says whether publishes wait: where only members may publish, they come behind the first join. */
+  get waits() {
+    return !this.joined && (this.queue.length > 0 || this.line.requests.waiting.joins.some((p) => p.m.room === this.name));
   }
 
   answered(join, reply) {
@@ -52,7 +58,7 @@ export class Place {
     tab.say({ type: "$ok", re: m.id, room: this.name, data: { recovered: false, head: 0 } });
     tab.say({ type: "$live", room: this.name });
     if (m.data?.presence) {
-      this.line.request(tab, { type: "$presence", room: this.name }, "calls", ({ type, data }) => {
+      this.line.requests.ask(tab, { type: "$presence", room: this.name }, "calls", ({ type, data }) => {
         if (type === "$ok") tab.say({ type: "$presence", room: this.name, data });
       });
     }
@@ -69,7 +75,7 @@ export class Place {
     this.members.delete(tab);
     this.queue = this.queue.filter((join) => join.tab !== tab);
     if (this.current?.tab === tab) this.current.left = true;
-    this.line.vacate(this);
+    this.next();
   }
 
   get empty() {
