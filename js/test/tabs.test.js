@@ -71,7 +71,7 @@ test("each tab has its own position", shared(async (w) => {
   assert.ok(joining.done && !joining.error);
   heardB("8", "11", "12", "live");
   heardA("12");
-  // c comes from where nothing is kept any more: the gap is its own.
+  // c comes from where nothing is kept any more: the first gap is its own.
   const [rc, heardC] = room(tab(w), "room:7", { position: { epoch: "k3", seq: 1 } });
   rc.join();
   await rest();
@@ -83,8 +83,8 @@ test("each tab has its own position", shared(async (w) => {
   p.say({ type: "$live", room: "room:7", pos: { epoch: "k3", seq: 15 } });
   await rest();
   heardC("gap 1-4 evicted", "12", "gap 12-15 evicted", "live");
-  heardA();
-  heardB();
+  heardA("gap 12-15 evicted");
+  heardB("gap 12-15 evicted");
   // When all are there, a gap is everybody's.
   p.say({ type: "$gap", room: "room:7", pos: { epoch: "k3", seq: 20 }, data: { after: 15, reason: "slow" } });
   p.chat("room:7", 20, 21);

@@ -179,10 +179,9 @@ export class Line {
   }
 
   message(m, text, place) {
-    const again = place?.again(m);
-    const wild = again ? [] : [...this.places.values()].filter((p) => p.pattern?.test(m.room));
-    const tabs = new Set([place, ...wild].flatMap((p) => [...(p?.members.keys() ?? [])]));
-    for (const tab of tabs) tab.say(text);
+    const { again, tabs } = place?.take(m) ?? { tabs: [] };
+    const wild = again ? [] : [...this.places.values()].filter((p) => p.pattern?.test(m.room)).flatMap((p) => [...p.members.keys()]);
+    for (const tab of new Set([...tabs, ...wild.filter((tab) => !place?.members.has(tab))])) tab.say(text);
   }
 
   /** The tabs, those first that were seen last. */

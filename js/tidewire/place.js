@@ -2,9 +2,12 @@
 
 import { patternOf } from "./message.js";
 
+const VALUES = 10_000; // keys whose latest message is known: as many as a hub keeps
+
 export class Place {
-  members = new Map(); // tabs, and whether they want presence
+  members = new Map(); // tabs, with whether they want presence and, where there is a history, how far they were told
   queue = []; // joins that wait for the one under way
+  values = new Map(); // where the latest message of each key is kept: their mids
   presence = false; // what the server was asked for
 
   constructor(line, name) {
@@ -23,8 +26,9 @@ export class Place {
     const join = (this.current = this.queue.shift());
     const { tab, m } = join;
     const wanted = Boolean(m.data?.presence);
-    // Without a history there is nothing to start over.
-    if (this.joined && !this.stored && !m.data?.token && (this.presence || !wanted)) return this.enter(join);
+    // Where nothing is stored there is nothing to start over.
+    const stored = this.stored || this.values.size > 0;
+    if (this.joined && !stored && !this.guarded && !m.data?.token && (this.presence || !wanted)) return this.enter(join);
     const presence = wanted || this.listeners.length > 0;
     const data = { ...m.data, presence };
     this.line.requests.ask(tab, { type: "$join", room: this.name, pos: m.pos, data }, "joins", (reply) => {
@@ -39,22 +43,30 @@ export class Place {
   }
 
   answered(join, reply) {
-    const { tab, m } = join;
-    tab.say({ ...reply, re: m.id });
-    if (reply.type === "$error") return this.done(join);
+    const { tab, m, again } = join;
+    if (!again) tab.say({ room: this.name, ...reply, re: m.id });
+    if (reply.type === "$error") {
+      this.members.delete(tab);
+      if (again) tab.drop(1013, "what this tab missed is not to be had");
+      return this.done();
+    }
     const { pos, data } = reply;
+    join.behind = true; // until $live the server tells how this tab catches up
     this.joined = true;
     this.stored = Boolean(pos);
+    this.guarded ||= Boolean(m.data?.token); // who has none may be refused
+    this.start = pos; // all that is behind it the server tells
     this.told(pos, data?.head);
-    if (!join.left && !tab.over) this.members.set(tab, Boolean(m.data?.presence));
-    if (pos) join.behind = true; // until $live the server tells how this tab catches up
-    else this.done(join);
+    for (const [other, { at }] of [...this.members]) {
+      if (pos && at && at.epoch !== pos.epoch) this.gap(other, { type: "$gap", room: this.name, pos, data: { reason: "epoch" } });
+    }
+    if (!join.left) this.members.set(tab, { presence: Boolean(m.data?.presence), at: pos });
   }
 
   /** Lets a tab in without asking the server. */
   enter(join) {
     const { tab, m } = join;
-    this.members.set(tab, Boolean(m.data?.presence));
+    this.members.set(tab, { presence: Boolean(m.data?.presence) });
     tab.say({ type: "$ok", re: m.id, room: this.name, data: { recovered: false, head: 0 } });
     tab.say({ type: "$live", room: this.name });
     if (m.data?.presence) {
@@ -62,12 +74,14 @@ export class Place {
         if (type === "$ok") tab.say({ type: "$presence", room: this.name, data });
       });
     }
-    this.done(join);
+    this.done();
   }
 
-  done(join) {
-    if (this.current !== join) return;
+  done() {
     this.current = undefined;
+    // If the server began further ahead than the others were told, it begins again where they are.
+    const [tab, behind] = [...this.members].find(([, { at }]) => this.misses(at)) ?? [];
+    if (behind) this.queue.unshift({ tab, m: { pos: behind.at, data: { presence: behind.presence } }, again: true });
     this.next();
   }
 
@@ -83,37 +97,83 @@ export class Place {
   }
 
   get listeners() {
-    return [...this.members.keys()].filter((tab) => this.members.get(tab));
+    return [...this.members.keys()].filter((tab) => this.members.get(tab).presence);
   }
 
-  /** Takes over how far the server has told of the room: what comes again is for one tab, and not for those with a wildcard. */
+  /** Takes over how far the server has told of the room: what comes again is not for those with a wildcard. */
   told(pos, head = 0) {
     if (!pos) return;
     if (pos.epoch && pos.epoch !== this.epoch) [this.epoch, this.top] = [pos.epoch, 0];
     this.top = Math.max(this.top ?? 0, pos.seq, head);
   }
 
-  /** Says whether a message was told before. */
-  again({ pos }) {
-    const again = pos && pos.seq <= this.top;
+  /** Says whether the server began further ahead than a tab was told. */
+  misses(at) {
+    return at && at.seq < this.start?.seq;
+  }
+
+  /** Takes a message. Returns whether it was told before, and the members that it is for. */
+  take(m) {
+    const { pos, mid } = m;
+    const again = pos ? pos.seq <= this.top : this.repeats(m);
     this.told(pos);
+    const tabs = [];
+    for (const [tab, member] of this.members) {
+      const { at } = member;
+      if (pos && at) {
+        if (pos.seq <= at.seq || this.misses(at)) continue;
+        member.at = { epoch: at.epoch, seq: pos.seq, mid };
+      } else if (again && this.current && this.current.tab !== tab) continue;
+      tabs.push(tab);
+    }
+    return { again, tabs };
+  }
+
+  /** Says whether a message is the value of its key that was told before. */
+  repeats({ key, mid, volatile }) {
+    const { values } = this;
+    if (!key || volatile) return false;
+    const again = values.get(key) === mid;
+    values.delete(key);
+    values.set(key, mid);
+    if (values.size > VALUES) values.delete(values.keys().next().value);
     return again;
+  }
+
+  /** Tells a tab of a gap behind where it is. */
+  gap(tab, m) {
+    const member = this.members.get(tab);
+    tab.say({ ...m, data: { ...m.data, after: member.at?.seq } });
+    member.at = m.pos;
   }
 
   /** Takes what the server says of the room beside messages. */
   heard(m, text) {
+    const { type, pos, data } = m;
     const { current } = this;
-    if (m.type === "$presence") return this.listeners.forEach((tab) => tab.say(text));
-    if (m.data?.reason === "rewound") this.top = 0;
-    this.told(m.pos);
-    const left = m.type === "$left";
-    const tabs = current?.behind && !left ? [current.tab] : [...this.members.keys()];
+    if (type === "$presence") return this.listeners.forEach((tab) => tab.say(text));
+    const rewound = data?.reason === "rewound";
+    if (rewound) this.top = 0;
+    if (type === "$gap") this.start = pos;
+    this.told(pos);
+    for (const [tab, member] of [...this.members]) {
+      const { at } = member;
+      const other = current?.behind && current.tab !== tab; // it is told what concerns it, too
+      if (type === "$live") {
+        if (other || this.misses(at)) continue;
+      } else if (type === "$gap" && pos && at && other) {
+        if (at.epoch !== pos.epoch || (rewound ? at.seq !== pos.seq : at.seq < pos.seq)) this.gap(tab, m);
+        continue;
+      }
+      tab.say(text);
+      if (pos && (type === "$gap" || (pos.epoch === at?.epoch && pos.seq > at.seq))) member.at = pos;
+    }
+    const left = type === "$left";
     if (left) {
       this.members.clear();
       this.joined = false;
     }
-    for (const tab of tabs) tab.say(text);
-    if (current?.behind && (left || m.type === "$live")) this.done(current);
+    if (current?.behind && (left || type === "$live")) this.done();
     this.line.vacate(this);
   }
 }

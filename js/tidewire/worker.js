@@ -93,8 +93,12 @@ class Tab {
     const text = typeof m === "string" ? m : JSON.stringify(m);
     this.unread += text.length;
     if (this.unread <= UNREAD) return this.post(text);
-    this.lost(1013, "this tab reads too slowly");
-    this.line?.remove(this, 1013);
+    this.drop(1013, "this tab reads too slowly");
+  }
+
+  drop(code, reason) {
+    this.lost(code, reason);
+    this.line?.remove(this, code);
   }
 
   lost(code, reason) {
