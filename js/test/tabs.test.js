@@ -312,9 +312,17 @@ test("the secret is one for all, and stays", shared(async (w) => {
   const { client } = p.hello.data;
   assert.equal(a.secret, client);
   assert.equal(b.secret, client);
+  const sent = outcome(a.room("room:7").send("chat", 1));
+  await rest();
+  const m = await p.expect("chat");
   p.cut();
   const q = await w.back();
   assert.equal(q.hello.data.client, client);
+  const again = await q.expect("chat");
+  assert.equal(again.mid, m.mid);
+  q.ok(again, 1);
+  await rest();
+  assert.equal(sent.value.seq, 1);
 }));
 
 test("the same user shares, as the server says", shared(async (w) => {
@@ -354,8 +362,17 @@ test("another user has a connection of its own", shared(async (w) => {
 test("strangers with different tokens do not share", shared(async (w) => {
   const [, p] = await w.connect({ shareTabs: true, token: () => "x" }, { user: undefined });
   tab(w, { token: () => "y" });
+  await p.quiet(); // the server would not know either
   const q = await w.back({ user: undefined });
   assert.equal(q.hello.data.token, "y");
+}));
+
+test("who has a token does not share with whom a cookie names", shared(async (w) => {
+  const [, p] = await w.connect({ shareTabs: true });
+  tab(w, { token: () => "ann" });
+  await p.quiet();
+  const q = await w.back();
+  assert.equal(q.hello.data.token, "ann");
 }));
 
 test("users that the page tells apart do not meet", shared(async (w) => {
@@ -525,6 +542,53 @@ test("what waits for the network is known in each tab", shared(async (w) => {
   assert.equal(r.cast("big", data), true);
   await rest();
 }));
+
+test("a tab that reads is let go for no sum", shared(async (w) => {
+  const [, b, p] = await two(w);
+  const note = { type: "note", data: "x".repeat(60_000) };
+  for (let i = 0; i < 60; i++) {
+    p.say(note);
+    await rest();
+  }
+  open(b);
+  b.link.socket.port.onmessage = () => {}; // and now it is busy
+  for (let i = 0; i < 20; i++) {
+    p.say(note);
+    await rest();
+  }
+  const c = tab(w);
+  b.call("x").catch(() => {});
+  await rest();
+  await p.quiet(); // the worker has let go of it
+  open(c);
+}));
+
+test("where a worker does not start each tab has its own", run(async (w) => {
+  let started = 0;
+  globalThis.SharedWorker = class {
+    port = { postMessage() {} };
+    constructor() {
+      started++;
+    }
+  };
+  const { locks } = w.browser;
+  try {
+    const { open: way } = await import("../tidewire/tabs.js?alone");
+    const own = {};
+    const client = { url: "ws://hub/live", secret: "s", random: () => "r", o: { shareTabs: true }, out: [], transport: () => own };
+    const opening = outcome(way(client));
+    await rest();
+    assert.deepEqual(locks.names, ["tidewire r"]);
+    await w.pass(5000);
+    assert.equal(opening.value, own);
+    assert.equal(client.o.shareTabs, undefined);
+    assert.deepEqual(locks.names, []);
+    assert.equal(await way({ ...client, o: { shareTabs: true } }), own); // at once
+    assert.equal(started, 1);
+  } finally {
+    delete globalThis.SharedWorker;
+  }
+}, { tabs: true }));
 
 test("where there is no worker each tab has its own", run(async (w) => {
   tab(w);

@@ -5,6 +5,7 @@ import { Requests } from "./requests.js";
 
 const CASTS = 256; // whose tabs are known, should they be refused
 const PING = 25_000; // ms of silence behind which the server sends $ping
+const LIFE = 5000; // for a sign of life, when a tab comes in
 const RENEWAL = 30_000; // ms for a tab to bring a new token, before another one is asked
 
 export class Line {
@@ -25,30 +26,43 @@ export class Line {
     socket.onclose = ({ code, reason }) => this.end(code, reason);
   }
 
-  /** Resolves with the reply to $hello. */
-  async hello() {
+  /** Resolves with the reply to $hello. welcomed is called before anything that comes behind it is taken. */
+  hello(welcomed) {
     const { token, secret } = this;
-    const reply = await this.demand(undefined, { type: "$hello", data: { token, client: secret, ping: PING } }, "others");
-    const { ttl, ...data } = reply.data ?? {};
-    this.welcome = data;
-    this.plan(ttl);
-    return reply;
-  }
-
-  /** Resolves with the reply to a message. */
-  demand(tab, m, kind) {
-    return new Promise((done) => this.requests.ask(tab, m, kind, done));
+    return new Promise((done) => {
+      this.requests.ask(undefined, { type: "$hello", data: { token, client: secret, ping: PING } }, "others", (reply) => {
+        if (reply.type === "$ok") {
+          const { ttl, ...data } = reply.data ?? {};
+          this.welcome = data;
+          this.plan(ttl);
+          welcomed();
+        }
+        done(reply);
+      });
+    });
   }
 
   /** Says whether a tab with that token is the same user's: the server is asked, unless that is plain. */
   async suits(tab, token) {
     if (this.over || this.draining) return false;
+    this.probe();
     if (token === this.token) return true;
     if (!token || !this.token || !this.welcome.user) return false; // strangers are not to be told apart
-    const reply = await this.demand(tab, { type: "$refresh", data: { token } }, "refreshes");
+    const reply = await new Promise((done) => this.requests.ask(tab, { type: "$refresh", data: { token } }, "refreshes", done));
     if (reply.type !== "$ok" || this.over) return false;
     this.renewed(token, reply);
     return true;
+  }
+
+  /** Ends the connection if it proves to be dead: who opens a tab as the others hang is not to hang as well. */
+  probe() {
+    if (this.probing || Math.abs(Date.now() - this.heardAt) < LIFE) return;
+    this.heardAt = 0;
+    this.requests.ask(undefined, { type: "$ping" }, "others", () => {});
+    this.probing = setTimeout(() => {
+      this.probing = undefined;
+      if (!this.heardAt) this.close(4000, "no answer to $ping");
+    }, LIFE);
   }
 
   /** Takes in a tab, whose $hello that is. */
@@ -86,6 +100,7 @@ export class Line {
     this.over = true;
     Object.assign(this, { code, reason });
     clearTimeout(this.renewing);
+    clearTimeout(this.probing);
     this.ended(this);
     for (const tab of this.tabs) tab.lost(code, reason);
     this.requests.end();
@@ -158,6 +173,8 @@ export class Line {
   // What the server says.
 
   heard(text) {
+    if (this.over) return;
+    this.heardAt = Date.now();
     const m = JSON.parse(text);
     const { type, re, room } = m;
     const place = this.places.get(room);

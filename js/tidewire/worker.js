@@ -48,7 +48,7 @@ class Tab {
 
   /** Tells the tab that the network has taken something, once it has. */
   taken(n) {
-    if ((this.line?.socket.bufferedAmount ?? 0) <= BUFFERED) this.post({ taken: n });
+    if (this.over || (this.line?.socket.bufferedAmount ?? 0) <= BUFFERED) this.post({ taken: n });
     else setTimeout(() => this.taken(n), 50);
   }
 
@@ -56,18 +56,19 @@ class Tab {
   async find(hello) {
     const { token } = hello.data;
     for (const line of lines) {
+      if (this.over) return;
       if (await line.suits(this, token)) return this.enter(line, hello);
     }
     if (this.over) return;
     const line = new Line(await this.connect(), token, secret, (line) => lines.delete(line));
     this.gone.then(() => line.tabs.size || line.close(1000));
-    const reply = await line.hello();
-    if (line.over) return this.lost(line.code, line.reason);
-    if (this.over) return line.close(1000);
-    if (reply.type === "$ok") {
+    const reply = await line.hello(() => {
       lines.add(line);
-      return this.enter(line, hello);
-    }
+      this.enter(line, hello);
+    });
+    if (reply.type === "$ok") return;
+    if (line.direct) this.post({ direct: line.direct });
+    if (line.over) return this.lost(line.code, line.reason);
     this.say({ ...reply, re: hello.id });
     line.close(1000);
   }
@@ -91,9 +92,9 @@ class Tab {
 
   say(m) {
     const text = typeof m === "string" ? m : JSON.stringify(m);
-    this.unread += text.length;
-    if (this.unread <= UNREAD) return this.post(text);
-    this.drop(1013, "this tab reads too slowly");
+    if (this.unread > UNREAD) return this.drop(1013, "this tab reads too slowly");
+    this.unread += text.length; // one message alone may be longer
+    this.post(text);
   }
 
   drop(code, reason) {
