@@ -134,6 +134,26 @@ test("one long message is let through", shared(async (w) => {
   open(b);
 }));
 
+test("what was sent under another secret is not sent again", shared(async (w) => {
+  const [a, p] = await w.connect({ shareTabs: true }, { user: undefined });
+  const sent = outcome(a.room("room:7").send("chat", 1));
+  await rest();
+  await p.expect("chat");
+  a.pause(); // as it is put away
+  const late = outcome(a.room("room:7").send("chat", 2));
+  const { secret } = a;
+  a.secret = "that of a tab that came meanwhile, and of a worker that is gone"; // what follows is the other way round
+  a.resume();
+  const q = await w.back({ user: undefined });
+  await rest();
+  assert.equal(q.hello.data.client, secret);
+  assert.equal(a.secret, secret);
+  assert.equal(sent.error.code, "unknown");
+  q.ok(await q.expect("chat"), 2);
+  await rest();
+  assert.equal(late.value.seq, 2);
+}));
+
 test("a tab that is gone is not asked about any more", shared(async (w) => {
   const [, p] = await w.connect({ shareTabs: true, token: () => "ann" });
   tab(w, { token: () => "bob" });

@@ -37,7 +37,7 @@ class Tab {
       const timer = setTimeout(worker.onerror, PATIENCE);
       this.port.onmessage = ({ data }) => {
         clearTimeout(timer);
-        this.client.secret = data.secret; // all tabs have one, so that each message is known again whoever repeats it
+        this.share(data.secret);
         this.port.onmessage = ({ data }) => this.heard(data);
         ready();
       };
@@ -46,6 +46,13 @@ class Tab {
     globalThis.document?.addEventListener("visibilitychange", () => this.look(), this.over);
     this.look();
     return this;
+  }
+
+  /** All tabs have one secret, so that each message is known again whoever repeats it: but for those sent under another one. */
+  share(secret) {
+    const { client } = this;
+    if (client.secret !== secret) for (const p of client.out) if (p.lost) p.giveUp(new Error("other tabs have another connection by now"));
+    client.secret = secret;
   }
 
   /** Holds a lock for as long as this tab lives: the worker waits for it, and takes it as the tab's end. Returns its name. */
