@@ -61,8 +61,8 @@ export interface Options {
   /**
    * Whether the tabs of this origin that are one user's share one connection, through a SharedWorker, whose modules are loaded then. Each
    * tab keeps its rooms and positions; to the server, and in presence, they are one session. Tabs with different tokens
-   * share when the server says, to `$refresh`, that the user is the same one. A string tells users apart where the server knows them by a cookie; tabs with
-   * different strings never share. A call of the server's is answered by one tab: that seen last of those that handle it; messages without
+   * share when the server says, to `$refresh`, that the user is the same one. Where the server knows users by a cookie, tabs share only if this
+   * is a string that names the user; tabs with different strings never do. A call of the server's is answered by one tab: that seen last of those that handle it; messages without
    * a room are for all. Where no SharedWorker or no Web Locks can be had (an insecure origin, or Trusted Types without a policy `tidewire`),
    * each tab has its own connection. Default: false.
    */

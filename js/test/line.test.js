@@ -56,7 +56,7 @@ test("an answer that never comes costs the connection, as with one tab", shared(
 }));
 
 test("a tab that is impatient does not cost the others their connection", shared(async (w) => {
-  const [a, p] = await w.connect({ shareTabs: true });
+  const [a, p] = await w.connect({ shareTabs: "ann" });
   const b = tab(w, { callTimeout: 1000 });
   await rest();
   open(b);
@@ -85,7 +85,7 @@ test("what the server says right behind its welcome is heard", shared(async (w) 
 }));
 
 test("what comes from a connection that is given up does nothing", shared(async (w) => {
-  const [a, p] = await w.connect({ shareTabs: true, token: () => "t" });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => "t" });
   a.call("x").catch(() => {});
   await rest();
   p.fail(await p.expect("x"), "expired");
@@ -135,7 +135,7 @@ test("one long message is let through", shared(async (w) => {
 }));
 
 test("what was sent under another secret is not sent again", shared(async (w) => {
-  const [a, p] = await w.connect({ shareTabs: true }, { user: undefined });
+  const [a, p] = await w.connect({ shareTabs: "ann" }, { user: undefined });
   const sent = outcome(a.room("room:7").send("chat", 1));
   await rest();
   await p.expect("chat");
@@ -155,7 +155,7 @@ test("what was sent under another secret is not sent again", shared(async (w) =>
 }));
 
 test("a tab that is gone is not asked about any more", shared(async (w) => {
-  const [, p] = await w.connect({ shareTabs: true, token: () => "ann" });
+  const [, p] = await w.connect({ shareTabs: "ann", token: () => "ann" });
   tab(w, { token: () => "bob" });
   await rest();
   p.fail(await asks(p, "bob"), "forbidden");

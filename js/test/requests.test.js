@@ -35,7 +35,7 @@ test("a tab comes in, also while calls wait", shared(async (w) => {
 
 test("tokens are brought one after the other, as a hub wants", shared(async (w) => {
   const tokens = ["a1", "a2"];
-  const [a, p] = await w.connect({ shareTabs: true, token: () => tokens.shift() });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => tokens.shift() });
   a.call("x").catch(() => {});
   await rest();
   p.fail(await p.expect("x"), "expired");

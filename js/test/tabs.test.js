@@ -326,7 +326,7 @@ test("the secret is one for all, and stays", shared(async (w) => {
 }));
 
 test("the same user shares, as the server says", shared(async (w) => {
-  const [, p] = await w.connect({ shareTabs: true, token: () => "ann1" });
+  const [, p] = await w.connect({ shareTabs: "ann", token: () => "ann1" });
   const b = tab(w, { token: () => "ann2" });
   await rest();
   const m = await asks(p, "ann2");
@@ -339,7 +339,7 @@ test("the same user shares, as the server says", shared(async (w) => {
 }));
 
 test("another user has a connection of its own", shared(async (w) => {
-  const [a, p] = await w.connect({ shareTabs: true, token: () => "ann" });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => "ann" });
   const b = tab(w, { token: () => "bob" });
   await rest();
   p.fail(await asks(p, "bob"), "forbidden");
@@ -360,7 +360,7 @@ test("another user has a connection of its own", shared(async (w) => {
 }));
 
 test("strangers with different tokens do not share", shared(async (w) => {
-  const [, p] = await w.connect({ shareTabs: true, token: () => "x" }, { user: undefined });
+  const [, p] = await w.connect({ shareTabs: "ann", token: () => "x" }, { user: undefined });
   tab(w, { token: () => "y" });
   await p.quiet(); // the server would not know either
   const q = await w.back({ user: undefined });
@@ -368,11 +368,24 @@ test("strangers with different tokens do not share", shared(async (w) => {
 }));
 
 test("who has a token does not share with whom a cookie names", shared(async (w) => {
-  const [, p] = await w.connect({ shareTabs: true });
+  const [, p] = await w.connect({ shareTabs: "ann" });
   tab(w, { token: () => "ann" });
   await p.quiet();
   const q = await w.back();
   assert.equal(q.hello.data.token, "ann");
+}));
+
+test("tabs whose user a cookie names share if the page names it, too", shared(async (w) => {
+  const [a] = await w.connect({ shareTabs: true });
+  const b = tab(w, { shareTabs: true });
+  await w.back({ session: "s2", user: "bob" });
+  assert.deepEqual([a.state.user, b.state.user], ["ann", "bob"]);
+  const c = tab(w, { shareTabs: true });
+  await w.back({ session: "s3", user: undefined });
+  const d = tab(w, { shareTabs: true });
+  await rest();
+  assert.equal(d.state.session, "s3"); // two strangers
+  assert.equal(c.state.session, "s3");
 }));
 
 test("users that the page tells apart do not meet", shared(async (w) => {
@@ -384,7 +397,7 @@ test("users that the page tells apart do not meet", shared(async (w) => {
 
 test("a tab that logs in as another user takes another session", shared(async (w) => {
   let token = "ann";
-  const [a, p] = await w.connect({ shareTabs: true, token: () => token }, { ttl: 100_000 });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => token }, { ttl: 100_000 });
   const b = tab(w, { token: () => "ann" });
   await rest();
   open(b);
@@ -407,7 +420,7 @@ test("a tab that logs in as another user takes another session", shared(async (w
 
 test("a stranger's tab that logs in does not take the others along", shared(async (w) => {
   let token = "x";
-  const [a, p] = await w.connect({ shareTabs: true, token: () => token }, { user: undefined });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => token }, { user: undefined });
   const b = tab(w, { token: () => "x" });
   await rest();
   token = "ann";
@@ -423,7 +436,7 @@ test("a stranger's tab that logs in does not take the others along", shared(asyn
 
 test("one living tab brings the new token", shared(async (w) => {
   const asked = [];
-  const [, p] = await w.connect({ shareTabs: true, token: (why) => (asked.push(`a ${why}`), "t") }, { ttl: 100_000 });
+  const [, p] = await w.connect({ shareTabs: "ann", token: (why) => (asked.push(`a ${why}`), "t") }, { ttl: 100_000 });
   const b = tab(w, { token: (why) => (asked.push(`b ${why}`), "t") });
   await rest();
   assert.deepEqual(asked.splice(0), ["a hello", "b hello"]);
@@ -438,7 +451,7 @@ test("one living tab brings the new token", shared(async (w) => {
 }));
 
 test("a token that is refused is the tab's own matter", shared(async (w) => {
-  const [a, p] = await w.connect({ shareTabs: true, token: () => "ann" });
+  const [a, p] = await w.connect({ shareTabs: "ann", token: () => "ann" });
   const b = tab(w, { token: (why) => (why === "refused" ? "ann" : "bad") });
   await rest();
   p.fail(await asks(p, "bad"), "unauthorized");
@@ -463,7 +476,7 @@ test("a tab that dies leaves its rooms", shared(async (w) => {
 }));
 
 test("the last tab that dies ends the connection", shared(async (w) => {
-  const [, p] = await w.connect({ shareTabs: true });
+  const [, p] = await w.connect({ shareTabs: "ann" });
   w.browser.locks.crash(w.browser.locks.names[0]);
   await w.pass(300);
   assert.equal(p.closed, 4001);

@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import { rest, run } from "./kit.js";
 
 export const shared = (f, options) => run(f, { tabs: true, ...options });
-export const tab = (w, options) => w.client({ shareTabs: true, ...options });
+export const tab = (w, options) => w.client({ shareTabs: "ann", ...options });
 export const open = (tw) => assert.equal(tw.state.phase, "open");
 
 /** Two tabs that share a connection. */
 export async function two(w, options, data) {
-  const [a, p] = await w.connect({ shareTabs: true, ...options }, data);
+  const [a, p] = await w.connect({ shareTabs: "ann", ...options }, data);
   const b = tab(w, options);
   await rest();
   open(a);

@@ -46,7 +46,7 @@ export class Line {
   async suits(tab, token) {
     if (this.over || this.draining) return false;
     this.probe();
-    if (token === this.token) return true;
+    if (token === this.token) return Boolean(token || tab.named || !this.welcome.user); // a cookie may say something else by now
     if (!token || !this.token || !this.welcome.user) return false; // strangers are not to be told apart
     const reply = await new Promise((done) => this.requests.ask(tab, { type: "$refresh", data: { token } }, "refreshes", done));
     if (reply.type !== "$ok" || this.over) return false;

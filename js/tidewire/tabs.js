@@ -41,7 +41,7 @@ class Tab {
         this.port.onmessage = ({ data }) => this.heard(data);
         ready();
       };
-      this.port.postMessage({ url, secret, stream: Boolean(stream), lock });
+      this.port.postMessage({ url, secret, stream: Boolean(stream), lock, named: o.shareTabs !== true });
     });
     globalThis.document?.addEventListener("visibilitychange", () => this.look(), this.over);
     this.look();
