@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -12,6 +16,30 @@ func (p *tab) shares(token string) {
 	p.until("window.ready")
 	p.run(`beginWith({ shareTabs: true }, "` + token + `")`)
 	p.until(`tw.state.phase === "open" && room.joined`)
+}
+
+// endWorkers ends the workers that tabs share.
+func (p *tab) endWorkers() {
+	p.t.Helper()
+	p.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		all, err := cdp.Call(ctx, t, target.GetTargets, target.GetTargetsParams{})
+		if err != nil {
+			return chromedp.Void{}, err
+		}
+		n := 0
+		for _, one := range all.TargetInfos {
+			if one.Type == "shared_worker" {
+				n++
+				if _, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, target.CloseTarget, target.CloseTargetParams{TargetID: one.TargetID}); err != nil {
+					return chromedp.Void{}, err
+				}
+			}
+		}
+		if n == 0 {
+			return chromedp.Void{}, errors.New("there are no workers")
+		}
+		return chromedp.Void{}, nil
+	})
 }
 
 // TestTabsShareAConnection runs the client in tabs of Chromium that share one.
@@ -78,6 +106,16 @@ func TestTabsShareAConnection(t *testing.T) {
 	s.publish(5)
 	two.heard("5")
 	two.until(`tw.state.session === %q`, session)
+
+	// The worker dies, and another one starts.
+	s.connected(2)
+	session = two.text("tw.state.session")
+	two.run("heard.length = 0")
+	two.endWorkers()
+	s.publish(50)
+	two.heard("waiting", "open", "50")
+	two.until(`tw.state.session !== %q`, session)
+	s.connected(2)
 
 	// A page that is put away, and comes back.
 	two.do(chromedp.Navigate(url + "page.js"))

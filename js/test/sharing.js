@@ -17,14 +17,16 @@ class Port {
 class Locks {
   held = new Map();
 
-  /** The names of the locks that are held, the oldest first. */
+  /** The names of the locks that tabs hold, the oldest first. */
   get names() {
-    return [...this.held.keys()];
+    return [...this.held.keys()].filter((name) => !name.endsWith("worker"));
   }
 
-  async request(name, f) {
+  async request(name, ...rest) {
+    const [{ signal }, f] = rest.length > 1 ? rest : [{}, ...rest];
     const before = this.held.get(name);
-    if (before) return before.gone.then(() => this.request(name, f));
+    if (before) return before.gone.then(() => this.request(name, ...rest));
+    signal?.throwIfAborted();
     const lock = {};
     lock.gone = new Promise((go) => (lock.go = go));
     this.held.set(name, lock);
@@ -49,7 +51,7 @@ async function worker() {
 
 /**
  * A browser without pages. Put its SharedWorker and navigator where they are looked for; names are those of its workers, of which
- * it can start two.
+ * it can start two; crash has all of them die.
  */
 export async function browser() {
   const idle = [await worker(), await worker()];
@@ -64,5 +66,9 @@ export async function browser() {
       soon(() => workers.get(name)({ ports: [this.port.other] }));
     }
   }
-  return { SharedWorker, navigator: { locks }, locks, names: () => [...workers.keys()] };
+  const crash = () => {
+    workers.clear();
+    for (const name of locks.held.keys()) if (name.endsWith("worker")) locks.crash(name);
+  };
+  return { SharedWorker, navigator: { locks }, locks, names: () => [...workers.keys()], crash };
 }

@@ -482,6 +482,17 @@ test("the last tab that dies ends the connection", shared(async (w) => {
   assert.equal(p.closed, 4001);
 }));
 
+test("a worker that dies is noticed at once, and another one starts", shared(async (w) => {
+  const [a, b] = await two(w);
+  w.browser.crash();
+  await rest();
+  for (const tw of [a, b]) assert.equal(tw.state.error.message, "the worker is gone");
+  await w.back({ session: "s2" });
+  await w.pass(1000);
+  for (const tw of [a, b]) assert.equal(tw.state.session, "s2");
+  assert.equal(w.dials.length, 2);
+}));
+
 test("a silent server is found out by one tab, for all", shared(async (w) => {
   const [a, b, p] = await two(w);
   w.page.fire("online"); // both ask

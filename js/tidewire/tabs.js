@@ -38,6 +38,7 @@ class Tab {
       this.port.onmessage = ({ data }) => {
         clearTimeout(timer);
         this.share(data.secret);
+        this.mourn(data.lock);
         this.port.onmessage = ({ data }) => this.heard(data);
         ready();
       };
@@ -62,6 +63,12 @@ class Tab {
     return new Promise((held, failed) => {
       navigator.locks.request(name, () => (held(name), until)).catch(failed);
     });
+  }
+
+  /** Waits for the worker's lock, which is free when that has died. */
+  mourn(lock) {
+    const { signal } = this.over;
+    navigator.locks.request(lock, { signal }, () => this.heard({ code: 1006, reason: "the worker is gone" })).catch(() => {}); // this tab went first
   }
 
   look() {

@@ -8,6 +8,7 @@ const BUFFERED = 1 << 18; // bytes that wait for the network before tabs are tol
 
 const lines = new Set();
 let secret; // under which the server knows our messages again
+let life; // the lock that this worker holds as long as it lives: who gets it knows that it died
 let turn = Promise.resolve(); // one tab after the other looks for its line
 
 /** A tab, at the other end of a port: its client speaks to us as to a server. */
@@ -30,8 +31,11 @@ class Tab {
       Object.assign(this, data);
       secret ??= data.secret;
       navigator.locks.request(data.lock, () => this.died()); // it lives as long as it has that lock
-      this.post({ secret });
-      this.post({ open: true });
+      life ??= live(`${data.lock} worker`);
+      life.then((lock) => {
+        this.post({ secret, lock });
+        this.post({ open: true });
+      });
     } else if (data.seen) {
       this.seen = Date.now();
     } else if (data.read) {
@@ -123,6 +127,11 @@ class Tab {
     this.port.close();
     this.go();
   }
+}
+
+/** Takes a lock, and resolves with its name. */
+function live(name) {
+  return new Promise((held) => navigator.locks.request(name, () => (held(name), new Promise(() => {}))));
 }
 
 globalThis.onconnect = ({ ports: [port] }) => new Tab(port);
