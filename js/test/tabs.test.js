@@ -450,6 +450,17 @@ test("one living tab brings the new token", shared(async (w) => {
   assert.deepEqual(asked, ["a expiry"]);
 }));
 
+test("a tab that hangs brings no token: another one is asked before it is too late", shared(async (w) => {
+  const asked = [];
+  const [, , p] = await two(w, { token: (why) => (asked.push(why), why === "hello" ? "t" : asked.length === 3 ? new Promise(() => {}) : "u") }, { ttl: 50_000 });
+  await pass(w, p, 40_000);
+  await p.quiet();
+  await pass(w, p, 5000);
+  assert.equal(p.sent.length, 1);
+  await asks(p, "u");
+  assert.deepEqual(asked, ["hello", "hello", "expiry", "expiry"]);
+}));
+
 test("a token that is refused is the tab's own matter", shared(async (w) => {
   const [a, p] = await w.connect({ shareTabs: "ann", token: () => "ann" });
   const b = tab(w, { token: (why) => (why === "refused" ? "ann" : "bad") });

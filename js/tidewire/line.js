@@ -6,7 +6,7 @@ import { Requests } from "./requests.js";
 const CASTS = 256; // whose tabs are known, should they be refused
 const PING = 25_000; // ms of silence behind which the server sends $ping
 const LIFE = 5000; // for a sign of life, when a tab comes in
-const RENEWAL = 30_000; // ms for a tab to bring a new token, before another one is asked
+const RENEWAL = [1000, 30_000]; // ms for a tab to bring a new token, at least and at most, before another one is asked
 
 export class Line {
   tabs = new Set();
@@ -165,7 +165,7 @@ export class Line {
     const ask = () => {
       const tabs = this.latest;
       tabs[n++ % tabs.length]?.post({ renew: "expiry" });
-      this.renewing = setTimeout(ask, RENEWAL);
+      this.renewing = setTimeout(ask, Math.max(RENEWAL[0], Math.min(ttl * 0.1, RENEWAL[1])));
     };
     if (ttl > 0) this.renewing = setTimeout(ask, Math.min(ttl * 0.8, 0x7fffffff));
   }
