@@ -65,8 +65,3 @@ func (a *audience) entertain(ctx context.Context, interval time.Duration, step f
 		}
 	}
 }
-
-// serverOnly refuses what guests publish.
-func serverOnly(context.Context, *live.Session, string, string) error {
-	return &live.Error{Code: "guest.read-only", Message: "here only the server publishes"}
-}

@@ -62,7 +62,7 @@ func newFrames(hub *live.Hub) *Frames {
 			}
 			return nil
 		},
-		CanPublish: func(context.Context, *live.Session, string, string) error { return errors.New("read only") },
+		CanPublish: serverOnly,
 	})
 	live.Handle(hub, "echo.ping", f.ping)
 	return f

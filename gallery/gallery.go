@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,11 +98,14 @@ func nameOf(s *live.Session) string { return s.Identity().Info.(guest).Name }
 // only lets guests publish messages of these types, and no others.
 func only(types ...string) func(context.Context, *live.Session, string, string) error {
 	return func(_ context.Context, _ *live.Session, _, typ string) error {
-		for _, t := range types {
-			if t == typ {
-				return nil
-			}
+		if slices.Contains(types, typ) {
+			return nil
 		}
 		return &live.Error{Code: "guest.type", Message: fmt.Sprintf("guests publish here: %s", strings.Join(types, ", "))}
 	}
+}
+
+// serverOnly refuses what guests publish.
+func serverOnly(context.Context, *live.Session, string, string) error {
+	return &live.Error{Code: "guest.read-only", Message: "here only the server publishes"}
 }

@@ -33,20 +33,19 @@ type since struct {
 
 // A counter publishes numbers, so that a page sees whether one is missing.
 type counter struct {
-	hub  *live.Hub
-	last atomic.Int64 // that both rooms have
+	hub      *live.Hub
+	watchers *audience
+	last     atomic.Int64 // that both rooms have
 }
 
 // recovery is numbers in two rooms, to be cut off from.
 func recovery(hub *live.Hub) func(context.Context) {
-	c := &counter{hub: hub}
+	c := &counter{hub: hub, watchers: newAudience()}
 	for _, room := range recoveryRooms {
 		hub.ConfigureRooms(room.name, live.RoomOptions{
-			History:  room.kept,
-			Presence: true, PresenceMax: 1, // how many there are is enough
-			CanPublish: func(context.Context, *live.Session, string, string) error {
-				return &live.Error{Code: "recovery.publish", Message: "here the server counts"}
-			},
+			History:    room.kept,
+			CanJoin:    c.watchers.enter,
+			CanPublish: serverOnly,
 		})
 	}
 	live.Handle(hub, "recovery.since", c.since)
@@ -79,7 +78,7 @@ func (c *counter) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			if c.watched(ctx) {
+			if !c.watchers.empty() {
 				until = now.Add(countOn)
 			}
 			if now.Before(until) {
@@ -87,16 +86,6 @@ func (c *counter) run(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// watched reports whether somebody is in one of the rooms.
-func (c *counter) watched(ctx context.Context) bool {
-	for _, room := range recoveryRooms {
-		if crowd, err := c.hub.Room(room.name).Present(ctx); err == nil && crowd.Sessions > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // count publishes the next number. Where that fails it is tried again: with its id it is stored once.

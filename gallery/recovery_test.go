@@ -117,8 +117,8 @@ func TestRecoveryRefuses(t *testing.T) {
 		v := h.visit("Ada")
 		v.join("recovery:long")
 		for _, tc := range []struct{ code, message string }{
-			{"recovery.publish", `"type":"number","room":"recovery:long","data":{"n":7}`},
-			{"recovery.publish", `"type":"number","room":"recovery:short","volatile":true,"data":{"n":7}`},
+			{"guest.read-only", `"type":"number","room":"recovery:long","data":{"n":7}`},
+			{"guest.read-only", `"type":"number","room":"recovery:short","volatile":true,"data":{"n":7}`},
 			{"no-room", `"type":"$join","room":"recovery:other"`},
 			{"no-room", `"type":"$join","room":"recovery:*"`},
 			{"recovery.number", `"type":"recovery.since","data":-1`},

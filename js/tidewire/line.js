@@ -11,6 +11,7 @@ const RENEWAL = [1000, 30_000]; // ms for a tab to bring a new token, at least a
 export class Line {
   tabs = new Set();
   places = new Map();
+  wild = new Set(); // those of them that are wildcards
   casts = new Map(); // tabs, by mid
   calls = new Map(); // calls of the server's, by id: the tab that is asked, and those that are left
 
@@ -125,6 +126,7 @@ export class Line {
   join(tab, m) {
     const place = this.places.get(m.room) ?? new Place(this, m.room);
     this.places.set(m.room, place);
+    if (place.pattern) this.wild.add(place);
     place.join(tab, m);
   }
 
@@ -132,6 +134,7 @@ export class Line {
   vacate(place) {
     if (!place.empty || this.places.get(place.name) !== place) return;
     this.places.delete(place.name);
+    this.wild.delete(place);
     if (place.joined) this.requests.ask(undefined, { type: "$leave", room: place.name }, "others", () => {}); // at once: before it is joined again
   }
 
@@ -197,7 +200,7 @@ export class Line {
 
   message(m, text, place) {
     const { again, tabs } = place?.take(m) ?? { tabs: [] };
-    const wild = again ? [] : [...this.places.values()].filter((p) => p.pattern?.test(m.room)).flatMap((p) => [...p.members.keys()]);
+    const wild = again ? [] : [...this.wild].filter((p) => p.pattern.test(m.room)).flatMap((p) => [...p.members.keys()]);
     for (const tab of new Set([...tabs, ...wild.filter((tab) => !place?.members.has(tab))])) tab.say(text);
   }
 
