@@ -2,7 +2,6 @@ package gallery
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -252,7 +251,7 @@ func (t *teller) add(sent bool, h frame.Header, raw []byte, message int) {
 	if len(t.frames) < maxPassed {
 		t.frames = append(t.frames, passed{
 			Sent: sent, Message: message, Opcode: h.Opcode.String(), Fin: h.Fin, RSV1: h.RSV&frame.RSV1 != 0,
-			Masked: h.Masked, Length: h.Length, Header: spaced(raw),
+			Masked: h.Masked, Length: h.Length, Header: fmt.Sprintf("% x", raw),
 		})
 	} else {
 		t.missed++
@@ -275,16 +274,4 @@ func (t *teller) flush() {
 	if t.waits = len(t.frames) > 0; t.waits {
 		time.AfterFunc(passEvery, t.flush)
 	}
-}
-
-// spaced returns bytes as people read them: "81 05".
-func spaced(p []byte) string {
-	var b strings.Builder
-	for i := range p {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(hex.EncodeToString(p[i : i+1]))
-	}
-	return b.String()
 }
