@@ -54,7 +54,7 @@ var table = []row{
 	{"live", slices.Concat(belowWS, []string{"live/protocol", "ws/tunnel"})},
 	{"client", slices.Concat(belowWS, []string{"live/protocol"})},
 	{"live/livetest", slices.Concat(belowWS, []string{"live", "live/protocol"})},
-	{"live/natsbroker", []string{"live", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
+	{"live/natsbroker", []string{"live", "live/protocol", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
 	{"web/...", []string{"anything"}},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
 	{"cmd/...", []string{"anything", "cmd/..."}},
@@ -64,6 +64,7 @@ var table = []row{
 // testAids is what any test may import, whatever its package may. Tests of conformance may not use those of this
 // module.
 var testAids = []string{
+	"live/livetest",           // what every broker must pass
 	"live/protocol", "client", // a hub's guarantees are its clients' too
 	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "ws/tunnel", "conformance",
 	"go.uber.org/goleak",

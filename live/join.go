@@ -67,7 +67,7 @@ func (s *Session) hearsBy(room string) (name string) {
 		return room
 	}
 	for wildcard, m := range s.rooms {
-		if m.r.wild && (name == "" || wildcard < name) && matches(wildcard, room) {
+		if m.r.wild && (name == "" || wildcard < name) && protocol.Matches(wildcard, room) {
 			name = wildcard
 		}
 	}

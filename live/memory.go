@@ -325,7 +325,7 @@ func (b *Memory) deliver(r *record, m *Message) {
 		}
 	}
 	for _, s := range b.wilds {
-		if matches(s.room, m.Room) {
+		if protocol.Matches(s.room, m.Room) {
 			s.sink.Deliver(m)
 		}
 	}

@@ -9,27 +9,6 @@ import (
 // A pattern is the name of a room or a wildcard: in it "*" stands for one segment,
 // and a last ">" for one or more.
 
-// matches reports whether a pattern matches a room's name.
-func matches(pattern, room string) bool {
-	for {
-		p, pRest, pMore := strings.Cut(pattern, ":")
-		r, rRest, rMore := strings.Cut(room, ":")
-		if p == ">" && !pMore {
-			return true
-		}
-		if p != r && p != "*" {
-			return false
-		}
-		if pMore != rMore {
-			return false
-		}
-		if !pMore {
-			return true
-		}
-		pattern, room = pRest, rRest
-	}
-}
-
 // covers reports whether a matches everything that b matches.
 func covers(a, b string) bool {
 	for {

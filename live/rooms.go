@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // Policy says what becomes of a member that takes messages more slowly than they are
@@ -148,7 +150,7 @@ func (h *Hub) kindOf(room string) *kind {
 	defer h.confMu.RUnlock()
 	var best *kind
 	for _, k := range h.kinds {
-		if matches(k.pattern, room) && (best == nil || covers(best.pattern, k.pattern)) {
+		if protocol.Matches(k.pattern, room) && (best == nil || covers(best.pattern, k.pattern)) {
 			best = k
 		}
 	}

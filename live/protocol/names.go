@@ -51,6 +51,27 @@ func IsWildcard(room string) bool {
 	return strings.ContainsAny(room, "*>")
 }
 
+// Matches reports whether a wildcard, or a name, matches a room's name.
+func Matches(pattern, room string) bool {
+	for {
+		p, pRest, pMore := strings.Cut(pattern, ":")
+		r, rRest, rMore := strings.Cut(room, ":")
+		if p == ">" && !pMore {
+			return true
+		}
+		if p != r && p != "*" {
+			return false
+		}
+		if pMore != rMore {
+			return false
+		}
+		if !pMore {
+			return true
+		}
+		pattern, room = pRest, rRest
+	}
+}
+
 func (r *nameRule) tooLong() *Error {
 	return Errorf(CodeTooLarge, "%s is longer than %d bytes", r.what, r.max)
 }

@@ -1,0 +1,276 @@
+package natsbroker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+)
+
+// History reads what a stream has of a room.
+func (b *Broker) History(ctx context.Context, room live.Room, q live.Query) (live.Page, error) {
+	s, err := b.of(room)
+	if err != nil {
+		return live.Page{}, err
+	}
+	r := &reader{s: s, room: room.Name, subject: s.every(room.Name)}
+	if q.Backward {
+		return r.backward(ctx, q)
+	}
+	return r.forward(ctx, q)
+}
+
+// reader reads one room.
+type reader struct {
+	s       *stream
+	room    string
+	subject string
+}
+
+// pageBytes is how many bytes an answer may have; there is at least one message in it.
+const pageBytes = 1 << 20
+
+// head returns where the room stands: behind its last message, or, if nothing is there that is given out, behind the stream's.
+func (r *reader) head(ctx context.Context) (live.Position, error) {
+	found, err := r.s.heads(ctx, []string{r.subject})
+	if err != nil {
+		return live.Position{}, err
+	}
+	for _, x := range found.all {
+		if x.msg != nil && !r.old(x) {
+			return x.msg.Pos, nil
+		}
+	}
+	return live.Position{Epoch: r.s.epochNow(), Seq: found.upTo}, nil
+}
+
+// old reports whether a message has an age at which it is not given out any more.
+func (r *reader) old(x stored) bool {
+	age := r.s.keep.Age
+	return age > 0 && time.Since(x.at) >= age
+}
+
+// forward reads on from a position. Any replica may answer: what it says must reach the head that was true at the call.
+func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
+	page := live.Page{}
+	head, err := r.head(ctx)
+	if err != nil {
+		return page, err
+	}
+	page.Head = head
+	if q.Limit == 0 {
+		page.Floor, err = r.floor(ctx)
+		return page, err
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: q.From, Batch: q.Limit + 1, Bytes: pageBytes})
+		if err != nil && !transient(err) {
+			return page, err
+		}
+		reaches := got.rest > 0 || head.Mid == "" || len(got.all) > 0 && got.all[len(got.all)-1].seq >= head.Seq
+		if err == nil && reaches {
+			err := r.fill(ctx, &page, q, got)
+			return page, err
+		}
+		if sleep(ctx, wait); ctx.Err() != nil {
+			return page, unavailable(ctx.Err())
+		}
+	}
+}
+
+// fill makes a page of what a stream has answered.
+func (r *reader) fill(ctx context.Context, page *live.Page, q live.Query, got batch) error {
+	all := got.all
+	known := false // what was evicted
+	if uint64(len(all))+got.rest > uint64(r.s.keep.History) {
+		page.Floor, known = all[0].seq, true // the one that is kept beyond what is given out
+		all = all[1:]
+	}
+	for len(all) > 0 && r.old(all[0]) {
+		page.Floor, known = all[0].seq, true
+		all = all[1:]
+	}
+	if !known && len(all) > 0 && all[0].seq == q.From && q.From > 0 {
+		page.Floor, known = q.From-1, true // the oldest go first: it is there, and so is all behind it
+	}
+	if got.rest > 0 || len(all) > q.Limit {
+		page.More = true
+	}
+	for _, x := range all[:min(len(all), q.Limit)] {
+		page.Messages = append(page.Messages, x.msg)
+	}
+	if n := len(page.Messages); n > 0 && page.Messages[n-1].Pos.Seq > page.Head.Seq {
+		page.Head = page.Messages[n-1].Pos // it came meanwhile
+	}
+	if known {
+		return nil
+	}
+	floor, err := r.floor(ctx)
+	page.Floor = floor
+	return err
+}
+
+// floor returns up to where messages of the room have been evicted, as of a moment behind the call. The stream's leader
+// knows, once it has a fence that was stored behind it.
+func (r *reader) floor(ctx context.Context) (uint64, error) {
+	behind := uint64(0)
+	if r.s.replicated.Load() {
+		var err error
+		if behind, err = r.s.fence(ctx); err != nil {
+			return 0, err
+		}
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		info, err := r.s.info(ctx, r.subject)
+		switch {
+		case err != nil && !transient(err):
+			return 0, err
+		case err == nil && info.State.LastSeq >= behind:
+			if n := info.State.Subjects[r.subject]; n <= uint64(r.s.keep.History) {
+				return max(info.State.FirstSeq, 1) - 1, nil // what went was at the stream's own end
+			}
+			if seq, err := r.first(ctx); err == nil {
+				return seq, nil
+			} else if !transient(err) {
+				return 0, err
+			}
+		}
+		if sleep(ctx, wait); ctx.Err() != nil {
+			return 0, unavailable(ctx.Err())
+		}
+	}
+}
+
+// first asks the stream's leader for the room's first message.
+func (r *reader) first(ctx context.Context) (uint64, error) {
+	ask, err := json.Marshal(get{Next: r.subject, Seq: 1})
+	if err != nil {
+		return 0, err
+	}
+	answer, err := r.s.broker.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+r.s.name, ask)
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	var found struct {
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+		Error *struct {
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &found); err != nil {
+		return 0, err
+	}
+	if found.Error != nil {
+		return 0, unavailable(errors.New(found.Error.Description))
+	}
+	return found.Message.Seq, nil
+}
+
+// backward reads the newest messages before a position. A stream reads forwards alone, and says how many there are: where to
+// begin is searched for.
+func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) {
+	head, err := r.head(ctx)
+	if err != nil {
+		return live.Page{}, err
+	}
+	page := live.Page{Head: head}
+	if q.Limit == 0 || head.Mid == "" {
+		return page, nil
+	}
+	end := head.Seq + 1
+	if q.Before > 0 {
+		end = min(end, q.Before)
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		all, more, err := r.before(ctx, end, q.Limit)
+		if err != nil && !transient(err) {
+			return page, err
+		}
+		if err == nil {
+			n := len(all)
+			if q.Before == 0 && (n == 0 || all[n-1].seq < head.Seq) && !r.s.replicated.Load() {
+				return page, nil // evicted meanwhile
+			}
+			if q.Before > 0 || n > 0 && all[n-1].seq >= head.Seq {
+				for _, x := range all {
+					page.Messages = append(page.Messages, x.msg)
+				}
+				page.More = more
+				return page, nil
+			}
+		}
+		if sleep(ctx, wait); ctx.Err() != nil {
+			return page, unavailable(ctx.Err())
+		}
+	}
+}
+
+// before returns the last n messages below a position, and whether there are more.
+func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, more bool, err error) {
+	// behind returns how many there are from a position on, and the first of them.
+	behind := func(seq uint64) (uint64, stored, error) {
+		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 1})
+		if err != nil || len(got.all) == 0 {
+			return 0, stored{}, err
+		}
+		return got.rest + 1, got.all[0], nil
+	}
+	total, first, err := behind(0)
+	if err != nil || total == 0 {
+		return nil, false, err
+	}
+	from, later := first.seq, uint64(0)
+	if total > uint64(2*n+64) {
+		if later, _, err = behind(end); err != nil {
+			return nil, false, err
+		}
+		wanted := later + uint64(n) + 1 // one more says whether there are more
+		low, high := first.seq, end     // low has at least so many behind it
+		for high-low > 1 {
+			mid := low + (high-low)/2
+			count, _, err := behind(mid)
+			if err != nil {
+				return nil, false, err
+			}
+			if count >= wanted {
+				low = mid
+			} else {
+				high = mid
+			}
+			if count >= wanted && count < wanted+32 {
+				break
+			}
+		}
+		from = low
+	}
+	for seq := from; ; {
+		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 2*n + 64, Bytes: pageBytes})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, x := range got.all {
+			if x.seq < end {
+				all = append(all, x)
+			}
+			seq = x.seq + 1
+		}
+		if len(got.all) == 0 || got.rest == 0 || seq >= end {
+			break
+		}
+	}
+	if total > uint64(r.s.keep.History) { // the first is not given out
+		all = slices.DeleteFunc(all, func(x stored) bool { return x.seq <= first.seq })
+	}
+	young := sort.Search(len(all), func(i int) bool { return !r.old(all[i]) })
+	all = all[young:]
+	if len(all) > n {
+		return all[len(all)-n:], true, nil
+	}
+	return all, false, nil
+}

@@ -1,0 +1,87 @@
+package natsbroker
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+)
+
+// Latest reads the values of a room, the one published longest ago first.
+func (b *Broker) Latest(ctx context.Context, room live.Room) ([]*live.Message, error) {
+	s, err := b.of(room)
+	if err != nil {
+		return nil, err
+	}
+	// A fence of the room's own is among its values: who gives it out has all that was stored before it.
+	behind, err := s.mark(ctx, room.Name)
+	if err != nil {
+		return nil, err
+	}
+	every := s.every(room.Name)
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		values, marked, err := s.values(ctx, every, behind)
+		if err != nil && !transient(err) {
+			return nil, err
+		}
+		if err == nil && marked {
+			var all []*live.Message
+			age := s.keep.Age
+			for _, x := range values {
+				if age == 0 || time.Since(x.at) < age {
+					all = append(all, x.msg)
+				}
+			}
+			return all[max(0, len(all)-s.keep.MaxKeys):], nil
+		}
+		if sleep(ctx, wait); ctx.Err() != nil {
+			return nil, unavailable(ctx.Err())
+		}
+	}
+}
+
+// mark stores a fence in a room, and returns its sequence number.
+func (s *stream) mark(ctx context.Context, room string) (uint64, error) {
+	type result struct {
+		seq uint64
+		err error
+	}
+	done := make(chan result, 1)
+	s.send(&flight{subject: s.prefix + fenceKey + "." + subject(room), fence: true, done: func(st live.Stored, err error) {
+		done <- result{st.Pos.Seq, err}
+	}})
+	select {
+	case r := <-done:
+		return r.seq, r.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// values reads all values of a room, and reports whether the fence was among them, or one behind it.
+func (s *stream) values(ctx context.Context, every string, behind uint64) (all []stored, marked bool, err error) {
+	for seq := uint64(0); ; {
+		got, err := s.ask(ctx, get{Next: every, Seq: seq, Batch: 1000, Bytes: pageBytes})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, x := range got.all {
+			marked = marked || x.msg == nil && x.seq >= behind
+			seq = x.seq + 1
+		}
+		all = append(all, got.all...)
+		if got.rest == 0 || len(got.all) == 0 {
+			break
+		}
+	}
+	// A value that was replaced while the pages were read may be there twice: the later one counts.
+	last := map[string]uint64{}
+	for _, x := range all {
+		if x.msg != nil {
+			last[x.msg.Key] = x.seq
+		}
+	}
+	all = slices.DeleteFunc(all, func(x stored) bool { return x.msg == nil || last[x.msg.Key] != x.seq })
+	return all, marked, nil
+}

@@ -1,0 +1,111 @@
+package natsbroker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// ServerOptions configures a Server. The zero value of each field but Dir is its default.
+type ServerOptions struct {
+	// Dir is the folder in which messages are stored, made if need be. One server at a time may use it.
+	Dir string
+
+	// SyncEvery is how often what was stored is made to outlive a loss of power. 0 means before each message is
+	// acknowledged. With more, what was acknowledged within that time may be lost with the machine; not with the
+	// process, which may be killed at any time.
+	SyncEvery time.Duration
+
+	// MaxBytes bounds what is stored in all. 0 means three quarters of what the disk had free at the start.
+	MaxBytes int64
+
+	// Logger hears what the server says. nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Server is a NATS server within the process. It listens nowhere: only the process's own brokers reach it.
+type Server struct {
+	ns   *server.Server
+	log  *slog.Logger
+	lock *os.File
+}
+
+const startWait = 30 * time.Second
+
+// StartServer starts a server, and waits until it has read what is stored.
+func StartServer(o ServerOptions) (*Server, error) {
+	if o.Dir == "" {
+		return nil, errors.New("natsbroker: ServerOptions.Dir is empty")
+	}
+	if o.SyncEvery < 0 || o.MaxBytes < 0 {
+		return nil, errors.New("natsbroker: a negative option")
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("natsbroker: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(o.Dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("natsbroker: %s: %w", o.Dir, err)
+	}
+	s := &Server{log: o.Logger, lock: lock}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	s.ns, err = server.NewServer(&server.Options{
+		ServerName:        "tidewire",
+		DontListen:        true,
+		JetStream:         true,
+		StoreDir:          o.Dir,
+		JetStreamMaxStore: cmp.Or(o.MaxBytes, -1),
+		SyncAlways:        o.SyncEvery == 0,
+		SyncInterval:      cmp.Or(o.SyncEvery, time.Minute),
+		NoSigs:            true,
+		NoLog:             true,
+	})
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("natsbroker: %w", err)
+	}
+	s.ns.SetLoggerV2(serverLog{s.log}, false, false, false)
+	s.ns.Start()
+	if !s.ns.ReadyForConnections(startWait) || !s.ns.JetStreamEnabled() {
+		s.Close()
+		return nil, fmt.Errorf("natsbroker: the server on %s did not start: its log says why", o.Dir)
+	}
+	return s, nil
+}
+
+// Connect returns a broker on the server. nil options mean the defaults.
+func (s *Server) Connect(o *Options) (*Broker, error) {
+	set, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return open("", set, nats.InProcessServer(s.ns))
+}
+
+// Close ends the server. Its brokers are to be closed before.
+func (s *Server) Close() error {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+	return s.lock.Close()
+}
+
+// serverLog is a NATS server's log as a slog.Logger has it. What it notices is for who debugs.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(format string, v ...any) {
+	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
+}
+func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(string, ...any)          {}
+func (l serverLog) Tracef(string, ...any)          {}

@@ -1,0 +1,185 @@
+package natsbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidewire/tidewire/live"
+)
+
+// group is the streams of a pattern.
+type group struct {
+	keep    *live.Retention
+	streams []*stream
+}
+
+// stream is one of them.
+type stream struct {
+	broker *Broker
+	keep   *live.Retention
+	name   string
+	prefix string // of its subjects, with the point
+
+	epoch      atomic.Pointer[string] // nil until the stream is known to be there
+	replicated atomic.Bool
+	out        outgoing
+	fences     fences
+	health     health
+
+	mu   sync.Mutex // held while it is made
+	last uint64     // the highest sequence that was seen by then
+}
+
+// A message is kept for so much longer than it is given out: as long as the last one of a quiet room is there, it shows
+// that who has seen it has missed nothing.
+const ageSlack = 24 * time.Hour
+
+// newGroup returns the streams of a pattern, which are still to be made.
+func (b *Broker) newGroup(keep *live.Retention) *group {
+	g := &group{keep: keep}
+	h := fnv.New64a()
+	fmt.Fprint(h, keep.Pattern, "\x00", keep.Keys)
+	id := strconv.FormatUint(h.Sum64(), 36)
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '-'
+	}, keep.Pattern)
+	plain = plain[:min(len(plain), 40)]
+	for i := range b.set.Shards {
+		part := fmt.Sprintf("%dof%d", i, b.set.Shards)
+		s := &stream{broker: b, keep: keep,
+			name:   fmt.Sprintf("%s_%s_%s_%s", b.set.Name, plain, id, part),
+			prefix: fmt.Sprintf("%s.s.%s.%s.", b.set.Name, id, part),
+		}
+		s.out.stream = s
+		g.streams = append(g.streams, s)
+	}
+	return g
+}
+
+func (g *group) of(room string) *stream { return g.streams[shard(room, len(g.streams))] }
+
+// subject returns where a room, or a value of one, is stored.
+func (s *stream) subject(room, key string) string {
+	if !s.keep.Keys {
+		return s.prefix + subject(room)
+	}
+	return s.prefix + token(key) + "." + subject(room)
+}
+
+// every returns the filter that matches all of a room.
+func (s *stream) every(room string) string {
+	if !s.keep.Keys {
+		return s.prefix + subject(room)
+	}
+	return s.prefix + "*." + subject(room)
+}
+
+// config is how the stream is to be.
+func (s *stream) config(replicas int) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name:        s.name,
+		Description: "tidewire: rooms " + s.keep.Pattern,
+		Subjects:    []string{s.prefix + ">"},
+		Storage:     jetstream.FileStorage,
+		Replicas:    replicas,
+		Discard:     jetstream.DiscardOld,
+		MaxMsgs:     -1,
+		MaxBytes:    max(s.broker.set.MaxBytes/int64(s.broker.set.Shards), 1<<20),
+		Duplicates:  s.broker.set.Dedupe,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: s.prefix + ">", Destination: s.broker.set.Name + ".r.>"},
+		// One more than is given out: the oldest says up to where messages were evicted.
+		MaxMsgsPerSubject: int64(s.keep.History) + 1,
+	}
+	if s.keep.Keys {
+		c.MaxMsgsPerSubject = 1
+		c.RePublish.Source = s.prefix + "*.>"
+	}
+	if s.keep.Age > 0 {
+		c.MaxAge = max(s.keep.Age+ageSlack, s.broker.set.Dedupe)
+	}
+	return c
+}
+
+// make makes the stream, or has it be as it should, and notes which one it is.
+func (s *stream) make(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.broker
+	js := b.js
+	there, err := js.Stream(ctx, s.name)
+	replicas := b.set.Replicas
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		if replicas == 0 {
+			replicas = 1
+			if b.nc.ConnectedClusterName() != "" {
+				replicas = 3
+			}
+		}
+		if there, err = js.CreateStream(ctx, s.config(replicas)); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			there, err = js.Stream(ctx, s.name) // another node was faster
+		}
+	case err == nil:
+		was := there.CachedInfo().Config
+		if replicas == 0 {
+			replicas = was.Replicas
+		}
+		want := s.config(replicas)
+		if was.MaxMsgsPerSubject != want.MaxMsgsPerSubject || was.MaxAge != want.MaxAge || was.MaxBytes != want.MaxBytes ||
+			was.Duplicates != want.Duplicates || was.Replicas != want.Replicas {
+			there, err = js.UpdateStream(ctx, want)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	info := there.CachedInfo()
+	s.replicated.Store(info.Config.Replicas > 1)
+	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)
+	was := s.epoch.Swap(&epoch)
+	rewound := was != nil && *was == epoch && info.State.LastSeq < s.last
+	s.last = max(s.last, info.State.LastSeq)
+	if rewound {
+		b.set.Logger.Warn("natsbroker: a stream has lost what it had stored", "stream", s.name, "last", info.State.LastSeq)
+		s.last = info.State.LastSeq
+	}
+	if rewound || was != nil && *was != epoch {
+		b.heads.doubt(s)
+	}
+	return nil
+}
+
+// epochNow returns the stream's identity: when it was created.
+func (s *stream) epochNow() string {
+	if e := s.epoch.Load(); e != nil {
+		return *e
+	}
+	return ""
+}
+
+// info returns what the stream's leader knows, of a room too.
+func (s *stream) info(ctx context.Context, filter string) (*jetstream.StreamInfo, error) {
+	there, err := s.broker.js.Stream(ctx, s.name)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	info, err := there.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return info, nil
+}
