@@ -38,10 +38,12 @@ type Gallery struct {
 	runs   []func(ctx context.Context)
 }
 
-// New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked.
-func New(log *slog.Logger) *Gallery {
+// New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked. The broker
+// keeps the rooms; nil means the process's memory.
+func New(broker live.Broker, log *slog.Logger) *Gallery {
 	g := &Gallery{Hub: live.NewHub(&live.Options{
 		Authenticate: introduce,
+		Broker:       broker,
 		Accept:       ws.AcceptOptions{ConnOptions: ws.ConnOptions{MaxMessage: 16 << 10}},
 		Limits:       live.Limits{Sessions: maxGuests, Rate: 60, Burst: 200},
 		BackoffMax:   5 * time.Second,

@@ -38,7 +38,7 @@ func inHall(t *testing.T, test func(t *testing.T, h *hall)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
-		h := &hall{gallery.New(log), t, wstest.Listen(), ws.NewEngine()}
+		h := &hall{gallery.New(nil, log), t, wstest.Listen(), ws.NewEngine()}
 		server := &ws.Server{Accept: h.Hub.Accept, HTTP: h.Hub, Engine: h.engine, Logger: log}
 		ctx, stop := context.WithCancel(context.Background())
 		served, ran := make(chan error, 1), make(chan struct{})

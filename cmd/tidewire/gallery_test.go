@@ -62,8 +62,8 @@ func newShow(t *testing.T, addr string) *show {
 		return err
 	})
 	log := slog.New(slog.DiscardHandler)
-	s := &show{Gallery: gallery.New(log), t: t, url: "http://" + ln.Addr().String() + "/"}
-	server := newServer(s.Gallery, log)
+	s := &show{Gallery: gallery.New(nil, log), t: t, url: "http://" + ln.Addr().String() + "/"}
+	server := newServer(s.Gallery, &readiness{store: &store{}}, log)
 	accept := server.Accept
 	server.Accept = func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 		h, o, err := accept(r)

@@ -18,6 +18,8 @@ import (
 type serveCommand struct {
 	Addr  string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
 	Drain time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
+
+	storeFlags
 }
 
 // Validate is kong's hook.
@@ -30,21 +32,28 @@ func (s *serveCommand) Validate() error {
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
 	}
-	return nil
+	return s.storeFlags.validate()
 }
 
 // Run serves until ctx ends, then drains.
-func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) error {
+func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) (err error) {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another address with --addr)", err)
 	}
+	store, err := s.open(log)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	defer func() { err = errors.Join(err, store.close()) }()
 	host := visible(listener.Addr())
 	fmt.Fprintf(io.out, "Tidewire is serving on http://%s/\n", host)
 	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  live: ws://%[1]s/live\nPress Ctrl-C to stop.\n", host)
 
-	demos := gallery.New(log)
-	server := newServer(demos, log)
+	demos := gallery.New(store.broker(), log)
+	ready := &readiness{store: store}
+	server := newServer(demos, ready, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	running, stop := context.WithCancel(context.Background())
@@ -60,6 +69,7 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) erro
 		return err
 	case <-ctx.Done():
 	}
+	ready.drain()
 	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
 	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
@@ -84,10 +94,11 @@ func visible(addr net.Addr) string {
 
 // newServer makes everything that serve offers: the sockets, and the pages on the
 // same port.
-func newServer(demos *gallery.Gallery, log *slog.Logger) *ws.Server {
+func newServer(demos *gallery.Gallery, ready http.Handler, log *slog.Logger) *ws.Server {
 	hub := demos.Hub
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
+	pages.Handle("GET /readyz", ready)
 	pages.HandleFunc("GET /live", noSocket)
 	pages.Handle("/live", hub) // posts, where no WebSocket passes
 	return &ws.Server{

@@ -76,6 +76,7 @@ func open(url string, set Options, more ...nats.Option) (*Broker, error) {
 			if !b.isClosed() {
 				log.Warn("natsbroker: the connection to NATS is lost", "error", err)
 				for _, s := range b.streams() {
+					s.health.down.Store(true) // until it has taken something again
 					s.out.expire(time.Now(), true)
 				}
 				b.watch.tell(b)
@@ -192,7 +193,6 @@ func (b *Broker) Configure(keep *live.Retention) error {
 	}
 	b.groups[keep.Pattern] = g
 	for _, s := range g.streams {
-		s.health.down.Store(true)
 		b.names[s.name] = s
 	}
 	b.mu.Unlock()
@@ -221,7 +221,7 @@ func (b *Broker) Configure(keep *live.Retention) error {
 			return fmt.Errorf("natsbroker: the stream %s: %w", g.streams[i].name, err)
 		}
 		if err != nil {
-			b.set.Logger.Warn("natsbroker: a stream is not there yet", "stream", g.streams[i].name, "error", err)
+			g.streams[i].health.ill(g.streams[i], err)
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ const (
 func (h *health) well(s *stream) {
 	h.seen.Store(time.Now().UnixNano())
 	if h.down.Swap(false) {
-		s.broker.set.Logger.Info("natsbroker: a stream takes messages again", "stream", s.name)
+		s.broker.set.Logger.Debug("natsbroker: a stream takes messages again", "stream", s.name)
 		s.broker.watch.tell(s.broker)
 	}
 }

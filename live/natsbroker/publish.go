@@ -78,7 +78,7 @@ func (b *Broker) publish(p *live.Publish, done func(live.Stored, error)) error {
 		return fmt.Errorf("natsbroker: the pattern %s was not configured", keep.Pattern)
 	}
 	s := g.of(p.Room.Name)
-	if s.health.down.Load() {
+	if s.health.down.Load() || s.epochNow() == "" {
 		return live.ErrUnavailable
 	}
 	f := &flight{subject: s.subject(p.Room.Name, m.Key), body: body, room: p.Room.Name, mid: m.Mid, done: done}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/natsbroker"
+)
+
+// storeFlags say where rooms are kept.
+type storeFlags struct {
+	Data      string        `help:"Keep what is published in this folder, so that it survives a restart and a crash. Without it, and without --nats, it is kept in memory." placeholder:"DIR" xor:"store"`
+	SyncEvery time.Duration `help:"With --data: write through to the disk that often. 0s means before each message is acknowledged; with more, a loss of power may take what was acknowledged within that time." default:"0s"`
+	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" xor:"store"`
+	Name      string        `help:"With --data or --nats: begins the names of the streams, so that several deployments can share servers." default:"tidewire"`
+}
+
+func (s *storeFlags) validate() error {
+	if s.SyncEvery < 0 {
+		return fmt.Errorf("--sync-every is %v; it must not be negative", s.SyncEvery)
+	}
+	if s.SyncEvery > 0 && s.Data == "" {
+		return errors.New("--sync-every goes with --data: elsewhere it is the NATS servers that write to disks")
+	}
+	return nil
+}
+
+// store is where rooms are kept. In memory there is neither a server nor a broker.
+type store struct {
+	server *natsbroker.Server
+	nats   *natsbroker.Broker
+}
+
+// open opens it.
+func (s *storeFlags) open(log *slog.Logger) (st *store, err error) {
+	st = &store{}
+	o := &natsbroker.Options{Name: s.Name, Logger: log}
+	switch {
+	case s.Data != "":
+		if st.server, err = natsbroker.StartServer(natsbroker.ServerOptions{Dir: s.Data, SyncEvery: s.SyncEvery, Logger: log}); err == nil {
+			if st.nats, err = st.server.Connect(o); err != nil {
+				st.server.Close()
+			}
+		}
+	case s.NATS != "":
+		st.nats, err = natsbroker.Connect(s.NATS, o)
+	}
+	return st, err
+}
+
+// broker returns what a hub wants; nil for memory.
+func (s *store) broker() live.Broker {
+	if s.nats == nil {
+		return nil
+	}
+	return s.nats
+}
+
+// available says whether messages can be stored.
+func (s *store) available() bool { return s.nats == nil || s.nats.Available() }
+
+func (s *store) close() error {
+	var errs []error
+	if s.nats != nil {
+		errs = append(errs, s.nats.Close())
+	}
+	if s.server != nil {
+		errs = append(errs, s.server.Close())
+	}
+	return errors.Join(errs...)
+}
