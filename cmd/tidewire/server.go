@@ -38,14 +38,24 @@ func (s *serverFlags) header() http.Header {
 func (s *serverFlags) tls() (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: s.InsecureSkipVerify}
 	if s.CAFile != "" {
-		pem, err := os.ReadFile(s.CAFile)
+		trusted, err := certificates(s.CAFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", s.CAFile)
-		}
+		config.RootCAs = trusted
 	}
 	return config, nil
+}
+
+// certificates reads those of a file in PEM.
+func certificates(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }

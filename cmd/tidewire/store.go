@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,13 @@ type storeFlags struct {
 	SyncEvery time.Duration `help:"With --data: write through to the disk that often. 0s means before each message is acknowledged; with more, a loss of power may take what was acknowledged within that time." default:"0s"`
 	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" xor:"store"`
 	Name      string        `help:"With --data or --nats: begins the names of the streams, so that several deployments can share servers." default:"tidewire"`
+
+	ClusterName   string   `help:"With --data: store together with other servers, under this name. Needs --cluster-listen and --cluster-peers." placeholder:"NAME"`
+	ClusterListen string   `help:"host:port where the other servers of the cluster reach this one." placeholder:"ADDR"`
+	ClusterPeers  []string `help:"host:port of all servers of the cluster, three at least, separated by commas." placeholder:"ADDR"`
+	ClusterCert   string   `help:"Certificate in PEM with which this server proves itself to the others, and they to it: needed unless --cluster-listen is a loopback address." placeholder:"FILE"`
+	ClusterKey    string   `help:"Its key, in PEM." placeholder:"FILE"`
+	ClusterCA     string   `name:"cluster-ca" help:"Who has signed the others' certificates, in PEM." placeholder:"FILE"`
 }
 
 func (s *storeFlags) validate() error {
@@ -25,7 +33,37 @@ func (s *storeFlags) validate() error {
 	if s.SyncEvery > 0 && s.Data == "" {
 		return errors.New("--sync-every goes with --data: elsewhere it is the NATS servers that write to disks")
 	}
+	if s.ClusterName == "" && (s.ClusterListen != "" || len(s.ClusterPeers) > 0 || s.ClusterCert != "" || s.ClusterKey != "" || s.ClusterCA != "") {
+		return errors.New("the other --cluster flags go with --cluster-name")
+	}
+	if s.ClusterName != "" && s.Data == "" {
+		return errors.New("--cluster-name goes with --data: each server of a cluster has a folder of its own")
+	}
+	if tls := s.ClusterCert != ""; tls != (s.ClusterKey != "") || tls != (s.ClusterCA != "") {
+		return errors.New("--cluster-cert, --cluster-key and --cluster-ca go together")
+	}
 	return nil
+}
+
+// cluster returns what the flags say of a cluster, or nil.
+func (s *storeFlags) cluster() (*natsbroker.ClusterOptions, error) {
+	if s.ClusterName == "" {
+		return nil, nil
+	}
+	c := &natsbroker.ClusterOptions{Name: s.ClusterName, Listen: s.ClusterListen, Peers: s.ClusterPeers}
+	if s.ClusterCert == "" {
+		return c, nil
+	}
+	pair, err := tls.LoadX509KeyPair(s.ClusterCert, s.ClusterKey)
+	if err != nil {
+		return nil, fmt.Errorf("--cluster-cert: %w", err)
+	}
+	trusted, err := certificates(s.ClusterCA)
+	if err != nil {
+		return nil, fmt.Errorf("--cluster-ca: %w", err)
+	}
+	c.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: trusted, ClientCAs: trusted, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
+	return c, nil
 }
 
 // store is where rooms are kept. In memory there is neither a server nor a broker.
@@ -40,7 +78,11 @@ func (s *storeFlags) open(log *slog.Logger) (st *store, err error) {
 	o := &natsbroker.Options{Name: s.Name, Logger: log}
 	switch {
 	case s.Data != "":
-		if st.server, err = natsbroker.StartServer(natsbroker.ServerOptions{Dir: s.Data, SyncEvery: s.SyncEvery, Logger: log}); err == nil {
+		set := natsbroker.ServerOptions{Dir: s.Data, SyncEvery: s.SyncEvery, Logger: log}
+		if set.Cluster, err = s.cluster(); err != nil {
+			return nil, err
+		}
+		if st.server, err = natsbroker.StartServer(set); err == nil {
 			if st.nats, err = st.server.Connect(o); err != nil {
 				st.server.Close()
 			}

@@ -29,6 +29,7 @@ type Broker struct {
 	heads   heads
 	watch   watch
 
+	opened  time.Time
 	closing chan struct{}
 	closed  sync.Once
 	stop    context.CancelFunc
@@ -42,7 +43,8 @@ type Broker struct {
 // maxReading is how many reads of the streams are under way at once: a storm of them waits here.
 const maxReading = 64
 
-// configureWait is how long Configure waits for the servers. What they have not made by then is made when they can.
+// configureWait is how long behind its opening a Broker's Configure waits for the servers. What they have not made by then is
+// made when they can.
 const configureWait = 10 * time.Second
 
 // Connect returns the broker on the servers at a URL, "nats://host:port", or several, separated by commas. It fails if none of
@@ -57,7 +59,7 @@ func Connect(url string, o *Options) (*Broker, error) {
 
 func open(url string, set Options, more ...nats.Option) (*Broker, error) {
 	b := &Broker{
-		set: set, closing: make(chan struct{}), reading: make(chan struct{}, maxReading),
+		set: set, opened: time.Now(), closing: make(chan struct{}), reading: make(chan struct{}, maxReading),
 		groups: map[string]*group{}, names: map[string]*stream{},
 	}
 	b.subs = subs{broker: b, rooms: map[string]map[*listener]struct{}{}}
@@ -196,7 +198,7 @@ func (b *Broker) Configure(keep *live.Retention) error {
 		b.names[s.name] = s
 	}
 	b.mu.Unlock()
-	ctx, done := context.WithTimeout(context.Background(), configureWait)
+	ctx, done := context.WithTimeout(context.Background(), max(configureWait-time.Since(b.opened), time.Second))
 	defer done()
 	errs := make([]error, len(g.streams))
 	var all sync.WaitGroup
@@ -206,8 +208,7 @@ func (b *Broker) Configure(keep *live.Retention) error {
 				if errs[i] = s.make(ctx); errs[i] == nil {
 					_, errs[i] = s.fence(ctx) // that there is always one
 				}
-				var api *jetstream.APIError
-				if errs[i] == nil || errors.As(errs[i], &api) && api.Code < 500 {
+				if errs[i] == nil || wrong(errs[i]) {
 					return
 				}
 				sleep(ctx, wait)
@@ -216,8 +217,7 @@ func (b *Broker) Configure(keep *live.Retention) error {
 	}
 	all.Wait()
 	for i, err := range errs {
-		var api *jetstream.APIError
-		if errors.As(err, &api) && api.Code < 500 {
+		if wrong(err) {
 			return fmt.Errorf("natsbroker: the stream %s: %w", g.streams[i].name, err)
 		}
 		if err != nil {
@@ -225,6 +225,13 @@ func (b *Broker) Configure(keep *live.Retention) error {
 		}
 	}
 	return nil
+}
+
+// wrong reports whether an error is one of what was asked for, and will stay.
+func wrong(err error) bool {
+	const noPeers = 10005 // too few servers for the replicas: there may be more soon
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.Code < 500 && api.ErrorCode != noPeers
 }
 
 // group returns the streams of a pattern, or nil.

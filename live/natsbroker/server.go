@@ -26,11 +26,15 @@ type ServerOptions struct {
 	// MaxBytes bounds what is stored in all. 0 means three quarters of what the disk had free at the start.
 	MaxBytes int64
 
+	// Cluster makes it one of several servers. nil means that it is alone.
+	Cluster *ClusterOptions
+
 	// Logger hears what the server says. nil means slog.Default().
 	Logger *slog.Logger
 }
 
-// Server is a NATS server within the process. It listens nowhere: only the process's own brokers reach it.
+// Server is a NATS server within the process. It listens nowhere but for the other servers of its cluster: only the process's own
+// brokers reach it.
 type Server struct {
 	ns   *server.Server
 	log  *slog.Logger
@@ -47,6 +51,11 @@ func StartServer(o ServerOptions) (*Server, error) {
 	if o.SyncEvery < 0 || o.MaxBytes < 0 {
 		return nil, errors.New("natsbroker: a negative option")
 	}
+	if o.Cluster != nil {
+		if err := o.Cluster.validate(); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("natsbroker: %w", err)
 	}
@@ -58,8 +67,13 @@ func StartServer(o ServerOptions) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.ns, err = server.NewServer(&server.Options{
-		ServerName:        "tidewire",
+	name, err := claim(o.Dir, o.Cluster)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("natsbroker: %s: %w", o.Dir, err)
+	}
+	set := &server.Options{
+		ServerName:        name,
 		DontListen:        true,
 		JetStream:         true,
 		StoreDir:          o.Dir,
@@ -68,13 +82,23 @@ func StartServer(o ServerOptions) (*Server, error) {
 		SyncInterval:      cmp.Or(o.SyncEvery, time.Minute),
 		NoSigs:            true,
 		NoLog:             true,
-	})
-	if err != nil {
+	}
+	if o.Cluster != nil {
+		o.Cluster.apply(set)
+	}
+	if s.ns, err = server.NewServer(set); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("natsbroker: %w", err)
 	}
 	s.ns.SetLoggerV2(serverLog{s.log}, false, false, false)
 	s.ns.Start()
+	if o.Cluster != nil {
+		// Start leaves the routes waiting for the clients' listener, of which there is none. It waits for ever, but this
+		// call ends what is counted for it, so that Shutdown ends.
+		ready := make(chan struct{})
+		close(ready)
+		s.ns.StartRouting(ready)
+	}
 	if !s.ns.ReadyForConnections(startWait) || !s.ns.JetStreamEnabled() {
 		s.Close()
 		return nil, fmt.Errorf("natsbroker: the server on %s did not start: its log says why", o.Dir)
