@@ -35,8 +35,7 @@ type stream struct {
 	fences     fences
 	health     health
 
-	mu   sync.Mutex // held while it is made
-	last uint64     // the highest sequence that was seen by then
+	mu sync.Mutex // held while it is made
 }
 
 // A message is kept for so much longer than it is given out: as long as the last one of a quiet room is there, it shows
@@ -151,13 +150,7 @@ func (s *stream) make(ctx context.Context) error {
 	s.replicated.Store(info.Config.Replicas > 1)
 	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)
 	was := s.epoch.Swap(&epoch)
-	rewound := was != nil && *was == epoch && info.State.LastSeq < s.last
-	s.last = max(s.last, info.State.LastSeq)
-	if rewound {
-		b.set.Logger.Warn("natsbroker: a stream has lost what it had stored", "stream", s.name, "last", info.State.LastSeq)
-		s.last = info.State.LastSeq
-	}
-	if rewound || was != nil && *was != epoch {
+	if was != nil && *was != epoch {
 		b.heads.doubt(s)
 	}
 	return nil

@@ -1,0 +1,526 @@
+//go:build unix
+
+package natsbroker_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/client"
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/natsbroker"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// The first promise, to real processes: three nodes that store together are killed, frozen, cut off and restarted while
+// clients publish and listen. What was acknowledged is stored once; each subscriber gets all that is stored behind where it
+// began, in order, once. Nothing is evicted here, so that each gap is a false one.
+
+var (
+	promiseTime = flag.Duration("promise.time", 40*time.Second, "for how long TestPromise hurts a cluster")
+	promiseSeed = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
+)
+
+// In the environment of a child process that is a node.
+const (
+	nodeDir    = "NATSBROKER_NODE_DIR"
+	nodeListen = "NATSBROKER_NODE_LISTEN"
+	nodePeers  = "NATSBROKER_NODE_PEERS"
+)
+
+var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5"}
+
+// TestNode is the process.
+func TestNode(t *testing.T) {
+	dir := os.Getenv(nodeDir)
+	if dir == "" {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: dir, Cluster: &natsbroker.ClusterOptions{
+		Name: "promise", Listen: os.Getenv(nodeListen), Peers: strings.Split(os.Getenv(nodePeers), ","),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Connect(&natsbroker.Options{Shards: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := live.NewHub(&live.Options{Broker: b, DrainWindow: time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
+		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 16 << 10}}})
+	hub.ConfigureRooms("room:*", live.RoomOptions{History: 1_000_000})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: hub}
+	go server.Serve(ln)
+	fmt.Println("node", ln.Addr())
+	<-ctx.Done()
+	bound, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	hub.Shutdown(bound)
+	server.Close()
+	b.Close()
+	s.Close()
+}
+
+// node is one of the processes, as the test sees it.
+type node struct {
+	t      *testing.T
+	dir    string
+	listen string   // of its server
+	peers  []string // the way to the others, over wires
+
+	cmd  *exec.Cmd
+	addr atomic.Pointer[string] // of its hub; nil while there is none
+}
+
+func (n *node) start() {
+	n.cmd = exec.Command(os.Args[0], "-test.run", "^TestNode$", "-test.timeout", "0")
+	n.cmd.Env = append(os.Environ(), nodeDir+"="+n.dir, nodeListen+"="+n.listen, nodePeers+"="+strings.Join(n.peers, ","))
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		n.t.Error(err)
+		return
+	}
+	log, err := os.OpenFile(n.dir+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		n.t.Error(err)
+		return
+	}
+	n.cmd.Stderr = log
+	if err := n.cmd.Start(); err != nil {
+		n.t.Error(err)
+		return
+	}
+	log.Close()
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if addr, ok := strings.CutPrefix(lines.Text(), "node "); ok {
+				n.addr.Store(&addr)
+			}
+		}
+	}()
+}
+
+// end ends the process by a signal.
+func (n *node) end(sig syscall.Signal) {
+	n.addr.Store(nil)
+	n.cmd.Process.Signal(sig)
+	n.cmd.Wait()
+}
+
+// wire is the way from one server to another.
+type wire struct {
+	ln net.Listener
+	to string
+
+	mu    sync.Mutex
+	cut   bool
+	conns map[net.Conn]bool
+}
+
+func newWire(t *testing.T, to string) *wire {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{ln: ln, to: to, conns: map[net.Conn]bool{}}
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil || !w.add(near, far) {
+				near.Close()
+				continue
+			}
+			go w.carry(near, far)
+			go w.carry(far, near)
+		}
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		w.set(true)
+	})
+	return w
+}
+
+func (w *wire) add(near, far net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut {
+		far.Close()
+		return false
+	}
+	w.conns[near], w.conns[far] = true, true
+	return true
+}
+
+// carry carries what comes, until one of the two is at its end.
+func (w *wire) carry(from, to net.Conn) {
+	p := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(p)
+		if err == nil {
+			_, err = to.Write(p[:n])
+		}
+		if err != nil {
+			break
+		}
+	}
+	from.Close()
+	to.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.conns, from)
+}
+
+// set cuts the wire, or mends it.
+func (w *wire) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut = cut; cut {
+		for c := range w.conns {
+			c.Close()
+		}
+	}
+}
+
+// heard is what a subscriber was told: a message, or a gap.
+type heard struct {
+	pos client.Position
+	mid string
+	gap *client.Gap
+}
+
+// cluster is the nodes, and what is known of them.
+type cluster struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	nodes [3]*node
+	wires map[[2]int]*wire
+
+	mu      sync.Mutex
+	seen    map[string][]heard // by subscriber and room
+	acked   map[string]map[string]client.Position
+	hurtAt  time.Time // the last hurt, behind which nothing was acknowledged yet
+	hurtBy  string
+	resumed map[string][]time.Duration
+	unknown int
+	sent    int
+}
+
+// freeAddr returns an address on which nothing listens.
+func freeAddr(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// newCluster starts the nodes.
+func newCluster(t *testing.T, rnd *rand.Rand) *cluster {
+	c := &cluster{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]client.Position{}, resumed: map[string][]time.Duration{}}
+	dir := t.TempDir()
+	for i := range c.nodes {
+		c.nodes[i] = &node{t: t, dir: filepath.Join(dir, fmt.Sprint("node", i)), listen: freeAddr(t)}
+	}
+	for i, n := range c.nodes {
+		for j, other := range c.nodes {
+			if i != j {
+				w := newWire(t, other.listen)
+				c.wires[[2]int{i, j}] = w
+				n.peers = append(n.peers, w.ln.Addr().String())
+			}
+		}
+	}
+	for _, n := range c.nodes {
+		n.start()
+		t.Cleanup(func() { n.end(syscall.SIGKILL) })
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for i, n := range c.nodes {
+				log, _ := os.ReadFile(n.dir + ".log")
+				t.Logf("node %d:\n%s", i, log[max(0, len(log)-4000):])
+			}
+		}
+	})
+	return c
+}
+
+// cut cuts a node off from the others, or mends that.
+func (c *cluster) cut(i int, cut bool) {
+	for pair, w := range c.wires {
+		if pair[0] == i || pair[1] == i {
+			w.set(cut)
+		}
+	}
+}
+
+// dial connects to some node that has a hub.
+func (c *cluster) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	for i := range rand.Perm(len(c.nodes)) {
+		if addr := c.nodes[(i+rand.IntN(3))%3].addr.Load(); addr != nil {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", *addr)
+		}
+	}
+	return nil, errors.New("there is no node")
+}
+
+func (c *cluster) client() *client.Client {
+	x, err := client.Dial(c.t.Context(), "ws://cluster/", &client.Options{
+		Lazy: true, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 500 * time.Millisecond},
+		DialOptions: ws.DialOptions{NetDial: c.dial, ConnOptions: ws.ConnOptions{Logger: quiet}},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { x.Close(context.Background()) })
+	return x
+}
+
+// subscribe notes what a client is told of a room.
+func (c *cluster) subscribe(x *client.Client, who int, name string) {
+	room, err := x.Room(name, nil)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	key := fmt.Sprint(who, " ", name)
+	note := func(h heard) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.seen[key] = append(c.seen[key], h)
+	}
+	client.OnMessage(room, "n", func(_ context.Context, _ any, m client.Meta) { note(heard{pos: m.Position, mid: m.Mid}) })
+	room.OnGap(func(_ context.Context, g client.Gap) { note(heard{gap: &g}) })
+	if err := room.Join(c.t.Context()); err != nil {
+		c.t.Errorf("join: %v", err)
+	}
+}
+
+// publish publishes one message, and notes whether it was acknowledged.
+func (c *cluster) publish(x *client.Client, name string) {
+	room, err := x.Room(name, nil)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	began := time.Now()
+	pos, err := room.Send(c.t.Context(), "n", strings.Repeat("x", 100))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent++
+	switch {
+	case err == nil:
+		if c.acked[name] == nil {
+			c.acked[name] = map[string]client.Position{}
+		}
+		c.acked[name][pos.Mid] = pos
+		if c.hurtBy != "" && began.After(c.hurtAt) {
+			c.resumed[c.hurtBy] = append(c.resumed[c.hurtBy], time.Since(c.hurtAt))
+			c.hurtBy = ""
+		}
+	case errors.Is(err, client.ErrUnknown), errors.Is(err, client.ErrQueueFull), errors.Is(err, client.ErrNotSent):
+		c.unknown++
+	default:
+		c.t.Errorf("send: %v", err)
+	}
+}
+
+// hurt does something to a node, and makes it good again.
+func (c *cluster) hurt(how string) {
+	i := c.rnd.IntN(3)
+	n := c.nodes[i]
+	c.mu.Lock()
+	c.hurtAt, c.hurtBy = time.Now(), how
+	c.mu.Unlock()
+	down := time.Duration(c.rnd.Int64N(int64(3 * time.Second)))
+	switch how {
+	case "SIGKILL":
+		n.end(syscall.SIGKILL)
+		time.Sleep(down)
+		n.start()
+	case "SIGTERM":
+		n.end(syscall.SIGTERM)
+		time.Sleep(down)
+		n.start()
+	case "SIGSTOP":
+		n.cmd.Process.Signal(syscall.SIGSTOP)
+		time.Sleep(2*down + time.Second)
+		n.cmd.Process.Signal(syscall.SIGCONT)
+	case "cut":
+		c.cut(i, true)
+		time.Sleep(4*down + time.Second)
+		c.cut(i, false)
+	}
+}
+
+func TestPromise(t *testing.T) {
+	seed := *promiseSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-promise.seed %d", seed)
+	c := newCluster(t, rand.New(rand.NewPCG(seed, 0)))
+	var joining sync.WaitGroup
+	for who := range 4 {
+		x := c.client()
+		for _, name := range promiseRooms {
+			joining.Go(func() { c.subscribe(x, who, name) })
+		}
+	}
+	joining.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	var publishing sync.WaitGroup
+	for range 3 {
+		x := c.client()
+		publishing.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				name := promiseRooms[rand.IntN(len(promiseRooms))]
+				publishing.Go(func() { c.publish(x, name) })
+				time.Sleep(30 * time.Millisecond)
+			}
+		})
+	}
+	hurts := map[string]int{}
+	kinds := []string{"SIGKILL", "cut", "SIGSTOP", "SIGTERM"}
+	for i, end := 0, time.Now().Add(*promiseTime); time.Now().Before(end); i++ {
+		time.Sleep(time.Duration(c.rnd.Int64N(int64(3 * time.Second))))
+		how := kinds[i%len(kinds)]
+		hurts[how]++
+		c.hurt(how)
+	}
+	stop()
+	publishing.Wait()
+	log := c.rest()
+	c.judge(log)
+	stored, delivered := 0, 0
+	for _, all := range log {
+		stored += len(all)
+	}
+	for _, all := range c.seen {
+		delivered += len(all)
+	}
+	t.Logf("%d sent, %d stored, %d unknown, %d delivered; %v", c.sent, stored, c.unknown, delivered, hurts)
+	for how, all := range c.resumed {
+		slices.Sort(all)
+		t.Logf("behind %s the next publish was acknowledged within p50 %v, max %v (%d times)", how, all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
+	}
+	if stored < 100 {
+		t.Errorf("only %d messages were stored", stored)
+	}
+}
+
+// rest publishes a last message to each room, waits until everybody has it, and returns what is stored.
+func (c *cluster) rest() map[string][]*client.Message {
+	ctx, done := context.WithTimeout(c.t.Context(), 60*time.Second)
+	defer done()
+	x := c.client()
+	log := map[string][]*client.Message{}
+	for _, name := range promiseRooms {
+		room, err := x.Room(name, nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		last, err := room.Send(ctx, "n", "last")
+		if err != nil {
+			c.t.Fatalf("the last message of %s: %v", name, err)
+		}
+		for who := range 4 {
+			for {
+				c.mu.Lock()
+				all := c.seen[fmt.Sprint(who, " ", name)]
+				there := len(all) > 0 && all[len(all)-1].pos == last
+				c.mu.Unlock()
+				if there {
+					break
+				}
+				if ctx.Err() != nil {
+					c.t.Errorf("subscriber %d of %s does not get the last message, %v", who, name, last)
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		for before := uint64(0); ; {
+			page, err := room.History(ctx, before, 200)
+			if err != nil && ctx.Err() == nil {
+				time.Sleep(100 * time.Millisecond) // a node is still on its way
+				continue
+			}
+			if err != nil {
+				c.t.Fatalf("history of %s: %v", name, err)
+			}
+			log[name] = append(slices.Clone(page.Messages), log[name]...)
+			if !page.More {
+				break
+			}
+			before = page.Messages[0].Position.Seq
+		}
+	}
+	return log
+}
+
+// judge holds what was told against what is stored.
+func (c *cluster) judge(log map[string][]*client.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range promiseRooms {
+		index := map[string]int{}
+		for i, m := range log[name] {
+			if _, twice := index[m.Mid]; twice {
+				c.t.Errorf("%s: %s is stored twice", name, m.Mid)
+			}
+			index[m.Mid] = i
+		}
+		for mid, pos := range c.acked[name] {
+			if i, ok := index[mid]; !ok || log[name][i].Position.Seq != pos.Seq {
+				c.t.Errorf("%s: %s was acknowledged as %v, and is not there", name, mid, pos)
+			}
+		}
+		for who := range 4 {
+			at := -1
+			for n, h := range c.seen[fmt.Sprint(who, " ", name)] {
+				i, ok := index[h.mid]
+				switch {
+				case h.gap != nil:
+					c.t.Errorf("subscriber %d of %s was told of a gap, and nothing was evicted: %+v", who, name, *h.gap)
+				case !ok:
+					c.t.Errorf("subscriber %d of %s got %s, which is not stored", who, name, h.mid)
+				case n > 0 && i != at+1:
+					c.t.Errorf("subscriber %d of %s got message %d behind message %d", who, name, i, at)
+				}
+				at = i
+			}
+		}
+	}
+}
