@@ -94,6 +94,12 @@ func (t *recent) after(pos Position, prev uint64, n int) ([]*event, bool) {
 	return slices.Clone(t.events[i:min(i+n, len(t.events))]), true
 }
 
+// has reports whether a message is in the tail.
+func (t *recent) has(pos Position) bool {
+	i, ok := slices.BinarySearchFunc(t.events, pos.Seq, func(e *event, seq uint64) int { return cmp.Compare(e.m.Pos.Seq, seq) })
+	return ok && t.events[i].m.Pos == pos
+}
+
 // since returns up to n events with a serial above that one, and how many between are
 // missing.
 func (t *recent) since(serial uint64, n int) (events []*event, missing bool) {

@@ -251,7 +251,8 @@ func (r *room) accept(m *Message) bool {
 	case m.Pos.Epoch != r.last.Epoch:
 		return false
 	case m.Pos.Seq <= r.last.Seq:
-		return true
+		// Once more; or the broker has lost what was there, and gives its number out again.
+		return m.Pos == r.last || r.last.Mid == "" || r.recent.has(m.Pos)
 	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != "":
 		return false
 	}
