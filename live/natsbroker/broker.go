@@ -47,6 +47,9 @@ const maxReading = 64
 // made when they can.
 const configureWait = 10 * time.Second
 
+// attempt is how long one question to the servers may take, where it can be asked again: while a cluster has no leader, nobody answers.
+const attempt = time.Second
+
 // Connect returns the broker on the servers at a URL, "nats://host:port", or several, separated by commas. It fails if none of
 // them answers, or if they have no JetStream. nil options mean the defaults.
 func Connect(url string, o *Options) (*Broker, error) {
@@ -134,7 +137,7 @@ func (b *Broker) begin() (err error) {
 	}); err != nil {
 		return err
 	}
-	ctx, done := context.WithTimeout(context.Background(), configureWait)
+	ctx, done := context.WithTimeout(context.Background(), attempt)
 	defer done()
 	if _, err := b.js.AccountInfo(ctx); errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		return err // otherwise it is on its way
@@ -205,9 +208,11 @@ func (b *Broker) Configure(keep *live.Retention) error {
 	for i, s := range g.streams {
 		all.Go(func() {
 			for wait := 50 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
-				if errs[i] = s.make(ctx); errs[i] == nil {
-					_, errs[i] = s.fence(ctx) // that there is always one
+				once, done := context.WithTimeout(ctx, attempt)
+				if errs[i] = s.make(once); errs[i] == nil {
+					_, errs[i] = s.fence(once) // that there is always one
 				}
+				done()
 				if errs[i] == nil || wrong(errs[i]) {
 					return
 				}
