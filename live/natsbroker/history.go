@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -188,22 +189,16 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 		end = min(end, q.Before)
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		all, more, err := r.before(ctx, end, q.Limit)
-		if err != nil && !transient(err) {
-			return page, err
-		}
+		all, more, err := r.before(ctx, end, min(end, head.Seq), q.Limit)
 		if err == nil {
-			n := len(all)
-			if q.Before == 0 && (n == 0 || all[n-1].seq < head.Seq) && !r.s.replicated.Load() {
-				return page, nil // evicted meanwhile
+			for _, x := range all {
+				page.Messages = append(page.Messages, x.msg)
 			}
-			if q.Before > 0 || n > 0 && all[n-1].seq >= head.Seq {
-				for _, x := range all {
-					page.Messages = append(page.Messages, x.msg)
-				}
-				page.More = more
-				return page, nil
-			}
+			page.More = more
+			return page, nil
+		}
+		if !transient(err) {
+			return page, err
 		}
 		if sleep(ctx, wait); ctx.Err() != nil {
 			return page, unavailable(ctx.Err())
@@ -211,8 +206,12 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 	}
 }
 
-// before returns the last n messages below a position, and whether there are more.
-func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, more bool, err error) {
+// errBehind says that a replica does not have everything yet.
+var errBehind = fmt.Errorf("natsbroker: the replica is behind: %w", live.ErrUnavailable)
+
+// before returns the last n messages below end, and whether there are more. Whoever answers must have a message at or above
+// target: then it has all below.
+func (r *reader) before(ctx context.Context, end, target uint64, n int) (all []stored, more bool, err error) {
 	// behind returns how many there are from a position on, and the first of them.
 	behind := func(seq uint64) (uint64, stored, error) {
 		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 1})
@@ -222,7 +221,7 @@ func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, m
 		return got.rest + 1, got.all[0], nil
 	}
 	total, first, err := behind(0)
-	if err != nil || total == 0 {
+	if err != nil {
 		return nil, false, err
 	}
 	from, later := first.seq, uint64(0)
@@ -249,6 +248,7 @@ func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, m
 		}
 		from = low
 	}
+	reaches := false
 	for seq := from; ; {
 		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 2*n + 64, Bytes: pageBytes})
 		if err != nil {
@@ -259,10 +259,21 @@ func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, m
 				all = append(all, x)
 			}
 			seq = x.seq + 1
+			reaches = reaches || x.seq >= target
 		}
+		reaches = reaches || got.rest > 0 && seq >= end
 		if len(got.all) == 0 || got.rest == 0 || seq >= end {
 			break
 		}
+	}
+	if !reaches {
+		if last, err := r.head(ctx); err != nil || last.Seq < target || last.Mid == "" {
+			return nil, false, err // what was there is evicted by now
+		}
+		return nil, false, errBehind
+	}
+	if len(all) <= n && from > first.seq { // they were counted by others
+		return nil, false, errBehind
 	}
 	if total > uint64(r.s.keep.History) { // the first is not given out
 		all = slices.DeleteFunc(all, func(x stored) bool { return x.seq <= first.seq })
