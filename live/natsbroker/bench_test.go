@@ -1,0 +1,178 @@
+package natsbroker_test
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/natsbroker"
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// docs/scaling-cluster.md has what these have measured.
+
+// setups are where benchmarks store. All servers of a cluster are in this one process, on the same disk.
+var setups = []struct {
+	servers int
+	every   time.Duration
+}{{1, 0}, {1, time.Second}, {3, 0}, {3, time.Second}}
+
+// each runs a benchmark with a broker on each of a setup's servers.
+func each(b *testing.B, f func(b *testing.B, all []*natsbroker.Broker)) {
+	for _, set := range setups {
+		synced := "each message"
+		if set.every > 0 {
+			synced = "each second"
+		}
+		b.Run(fmt.Sprintf("%d servers synced %s", set.servers, synced), func(b *testing.B) {
+			var peers []string
+			for range set.servers {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					b.Fatal(err)
+				}
+				peers = append(peers, ln.Addr().String())
+				ln.Close()
+			}
+			dir := b.TempDir()
+			all := make([]*natsbroker.Broker, set.servers)
+			var starting sync.WaitGroup
+			for i := range all {
+				o := natsbroker.ServerOptions{Dir: filepath.Join(dir, fmt.Sprint(i)), SyncEvery: set.every, Logger: quiet}
+				if set.servers > 1 {
+					o.Cluster = &natsbroker.ClusterOptions{Name: "bench", Listen: peers[i], Peers: peers}
+				}
+				starting.Go(func() {
+					s, err := natsbroker.StartServer(o)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					b.Cleanup(func() { s.Close() })
+					if all[i], err = s.Connect(&natsbroker.Options{Logger: quiet}); err != nil {
+						b.Error(err)
+						return
+					}
+					b.Cleanup(func() { all[i].Close() })
+					if err := all[i].Configure(recent); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			starting.Wait()
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+				if !slices.ContainsFunc(all, func(x *natsbroker.Broker) bool { return !x.Available() }) {
+					break
+				}
+				if time.Now().After(end) {
+					b.Fatal("the cluster does not begin")
+				}
+			}
+			f(b, all)
+		})
+	}
+}
+
+var recent = &live.Retention{Pattern: "recent:*", History: 100}
+
+func recentRoom(n int) live.Room { return live.Room{Name: fmt.Sprint("recent:", n), Retention: recent} }
+
+func benchMessage(room live.Room, n int) *live.Publish {
+	mid := fmt.Sprint("m", n)
+	return &live.Publish{Room: room, DedupeKey: room.Name + "\x00" + mid,
+		Message: &live.Message{Type: "n", Room: room.Name, Mid: mid, Data: []byte(`"` + strings.Repeat("x", 100) + `"`), Codec: protocol.JSON}}
+}
+
+// BenchmarkPublish stores 100 bytes in one of 100 rooms, with 256 publishes under way.
+func BenchmarkPublish(b *testing.B) {
+	each(b, func(b *testing.B, all []*natsbroker.Broker) {
+		free := make(chan struct{}, 256)
+		var failed atomic.Int64
+		b.ResetTimer()
+		for i := range b.N {
+			free <- struct{}{}
+			all[i%len(all)].Publish(benchMessage(recentRoom(i%100), i), func(_ live.Stored, err error) {
+				if err != nil {
+					failed.Add(1)
+				}
+				<-free
+			})
+		}
+		for range cap(free) {
+			free <- struct{}{}
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "publishes/s")
+		if n := failed.Load(); n > 0 {
+			b.Errorf("%d failed", n)
+		}
+	})
+}
+
+// clock is a Sink that notes when messages come.
+type clock struct{ came chan time.Time }
+
+func (c clock) Deliver(*live.Message) { c.came <- time.Now() }
+func (c clock) Check(live.Position)   {}
+
+// BenchmarkDeliver is one publish after the other, and how long each takes to come to a subscriber of the last node.
+func BenchmarkDeliver(b *testing.B) {
+	each(b, func(b *testing.B, all []*natsbroker.Broker) {
+		c := clock{make(chan time.Time, 1)}
+		cancel, err := all[len(all)-1].Subscribe(recentRoom(0), c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer cancel()
+		time.Sleep(100 * time.Millisecond) // that the other servers know of it
+		var took []time.Duration
+		b.ResetTimer()
+		for i := range b.N {
+			began := time.Now()
+			all[0].Publish(benchMessage(recentRoom(0), i), func(_ live.Stored, err error) {
+				if err != nil {
+					b.Error(err)
+				}
+			})
+			took = append(took, (<-c.came).Sub(began))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+	})
+}
+
+// BenchmarkHistory reads the last 100 messages of one of 1,000 rooms.
+func BenchmarkHistory(b *testing.B) {
+	each(b, func(b *testing.B, all []*natsbroker.Broker) {
+		free := make(chan struct{}, 256)
+		first := make([]atomic.Uint64, 1000)
+		for i := range 100_000 {
+			free <- struct{}{}
+			all[0].Publish(benchMessage(recentRoom(i%1000), i), func(st live.Stored, err error) {
+				if err != nil {
+					b.Error(err)
+				}
+				first[i%1000].CompareAndSwap(0, st.Pos.Seq)
+				<-free
+			})
+		}
+		for range cap(free) {
+			free <- struct{}{}
+		}
+		b.ResetTimer()
+		for i := range b.N {
+			n := i * 7 % 1000
+			page, err := all[len(all)-1].History(b.Context(), recentRoom(n), live.Query{From: first[n].Load(), Limit: 100})
+			if err != nil || len(page.Messages) < 99 {
+				b.Fatalf("%d messages, %v", len(page.Messages), err)
+			}
+		}
+	})
+}
