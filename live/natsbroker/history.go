@@ -92,6 +92,9 @@ func (r *reader) fill(ctx context.Context, page *live.Page, q live.Query, got ba
 		all = all[1:]
 	}
 	for len(all) > 0 && r.old(all[0]) {
+		if all[0].seq == page.Head.Seq {
+			page.Head.Mid = "" // it has come of age since that was read
+		}
 		page.Floor, known = all[0].seq, true
 		all = all[1:]
 	}
