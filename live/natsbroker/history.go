@@ -72,7 +72,7 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 		if err != nil && !transient(err) {
 			return page, err
 		}
-		reaches := got.rest > 0 || head.Mid == "" || len(got.all) > 0 && got.all[len(got.all)-1].seq >= head.Seq
+		reaches := got.rest > 0 || head.Mid == "" || head.Seq < q.From || len(got.all) > 0 && got.all[len(got.all)-1].seq >= head.Seq
 		if err == nil && reaches {
 			err := r.fill(ctx, &page, q, got)
 			return page, err
