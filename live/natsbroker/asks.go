@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -78,6 +80,10 @@ type batch struct {
 // errLost says that a part of an answer did not come.
 var errLost = fmt.Errorf("natsbroker: a part of the answer was lost: %w", live.ErrUnavailable)
 
+// askSilence is how long nothing of an answer may come until it counts as lost: the server that was asked may be gone, which
+// nobody else says.
+const askSilence = 2 * time.Second
+
 // ask asks a stream, and waits for the whole answer.
 func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 	b := s.broker
@@ -85,13 +91,17 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 	case b.reading <- struct{}{}:
 		defer func() { <-b.reading }()
 	case <-ctx.Done():
-		return batch{}, ctx.Err()
+		return batch{}, unavailable(ctx.Err())
+	case <-b.closing:
+		return batch{}, live.ErrUnavailable
 	}
 	var got []*nats.Msg
+	var parts atomic.Int64
 	done := make(chan struct{})
 	single := g.Batch == 0 && len(g.Last) == 0
 	reply := b.answers.expect(func(m *nats.Msg) bool {
 		got = append(got, m)
+		parts.Add(1)
 		if single || len(m.Header[headerStatus]) > 0 {
 			close(done)
 			return false
@@ -106,14 +116,27 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 		b.answers.forget(reply)
 		return batch{}, unavailable(err)
 	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-		b.answers.forget(reply)
-		return batch{}, ctx.Err()
-	case <-b.closing:
-		b.answers.forget(reply)
-		return batch{}, live.ErrUnavailable
+	silence := time.NewTicker(askSilence)
+	defer silence.Stop()
+	for came, over := int64(0), false; !over; {
+		select {
+		case <-done:
+			over = true
+		case <-ctx.Done():
+			err = unavailable(ctx.Err())
+		case <-b.closing:
+			err = live.ErrUnavailable
+		case <-silence.C:
+			n := parts.Load()
+			if n == came {
+				err = errLost
+			}
+			came = n
+		}
+		if err != nil {
+			b.answers.forget(reply)
+			return batch{}, err
+		}
 	}
 	end := got[len(got)-1]
 	out := batch{rest: number(end, headerPending), upTo: number(end, headerUpTo)}
@@ -126,6 +149,8 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 		return batch{}, nil
 	case status == "503":
 		return batch{}, unavailable(nats.ErrNoResponders)
+	case status == "404":
+		return batch{}, errLost // a message was evicted meanwhile
 	case status != "204":
 		return batch{}, fmt.Errorf("natsbroker: %s: %s %s", s.name, status, end.Header.Get(headerWhy))
 	}

@@ -43,7 +43,7 @@ func (s *stream) fence(ctx context.Context) (uint64, error) {
 	case <-mine.done:
 		return mine.seq, mine.err
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return 0, unavailable(ctx.Err())
 	}
 }
 

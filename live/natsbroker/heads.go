@@ -247,9 +247,21 @@ func (s *stream) heads(ctx context.Context, subjects []string) (batch, error) {
 		case err == nil && found.upTo >= behind:
 			return found, nil
 		}
-		if sleep(ctx, wait); ctx.Err() != nil {
-			return batch{}, unavailable(ctx.Err())
+		if err := s.pause(ctx, wait); err != nil {
+			return batch{}, err
 		}
+	}
+}
+
+// pause waits before a read is repeated. It fails if nobody waits for that any more.
+func (s *stream) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	case <-s.broker.closing:
+		return live.ErrUnavailable
 	}
 }
 

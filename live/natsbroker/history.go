@@ -77,8 +77,8 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 			err := r.fill(ctx, &page, q, got)
 			return page, err
 		}
-		if sleep(ctx, wait); ctx.Err() != nil {
-			return page, unavailable(ctx.Err())
+		if err := r.s.pause(ctx, wait); err != nil {
+			return page, err
 		}
 	}
 }
@@ -143,8 +143,8 @@ func (r *reader) floor(ctx context.Context) (uint64, error) {
 				return 0, err
 			}
 		}
-		if sleep(ctx, wait); ctx.Err() != nil {
-			return 0, unavailable(ctx.Err())
+		if err := r.s.pause(ctx, wait); err != nil {
+			return 0, err
 		}
 	}
 }
@@ -203,8 +203,8 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 		if !transient(err) {
 			return page, err
 		}
-		if sleep(ctx, wait); ctx.Err() != nil {
-			return page, unavailable(ctx.Err())
+		if err := r.s.pause(ctx, wait); err != nil {
+			return page, err
 		}
 	}
 }

@@ -35,8 +35,8 @@ func (b *Broker) Latest(ctx context.Context, room live.Room) ([]*live.Message, e
 			}
 			return all[max(0, len(all)-s.keep.MaxKeys):], nil
 		}
-		if sleep(ctx, wait); ctx.Err() != nil {
-			return nil, unavailable(ctx.Err())
+		if err := s.pause(ctx, wait); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -55,7 +55,7 @@ func (s *stream) mark(ctx context.Context, room string) (uint64, error) {
 	case r := <-done:
 		return r.seq, r.err
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return 0, unavailable(ctx.Err())
 	}
 }
 
