@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -49,6 +48,16 @@ func (r *reader) head(ctx context.Context) (live.Position, error) {
 	return live.Position{Epoch: r.s.epochNow(), Seq: found.upTo}, nil
 }
 
+// headAgain returns the head where what was read did not reach it: the same, if it was read from who has not got it yet, unless
+// it has been evicted since, or is of a history that is no more.
+func (r *reader) headAgain(ctx context.Context, was live.Position) (live.Position, error) {
+	now, err := r.head(ctx)
+	if err != nil || now.Mid == "" || now.Epoch != was.Epoch || now.Seq < was.Seq {
+		return now, err
+	}
+	return was, nil
+}
+
 // old reports whether a message has an age at which it is not given out any more.
 func (r *reader) old(x stored) bool {
 	age := r.s.keep.Age
@@ -79,6 +88,12 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 		}
 		if err := r.s.pause(ctx, wait); err != nil {
 			return page, err
+		}
+		if err == nil {
+			if head, err = r.headAgain(ctx, head); err != nil {
+				return page, err
+			}
+			page.Head = head
 		}
 	}
 }
@@ -187,34 +202,42 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 	if q.Limit == 0 || head.Mid == "" {
 		return page, nil
 	}
-	end := head.Seq + 1
-	if q.Before > 0 {
-		end = min(end, q.Before)
-	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		all, more, err := r.before(ctx, end, min(end, head.Seq), q.Limit)
-		if err == nil {
+		end := head.Seq + 1
+		if q.Before > 0 {
+			end = min(end, q.Before)
+		}
+		all, more, seen, err := r.before(ctx, end, q.Limit)
+		if err != nil && !transient(err) {
+			return page, err
+		}
+		if err == nil && seen >= min(head.Seq, end-1) { // who has that has all before it
 			for _, x := range all {
 				page.Messages = append(page.Messages, x.msg)
+			}
+			if len(all) == 0 && end > head.Seq {
+				page.Head.Mid = "" // it has come of age since it was read
 			}
 			page.More = more
 			return page, nil
 		}
-		if !transient(err) {
-			return page, err
-		}
 		if err := r.s.pause(ctx, wait); err != nil {
 			return page, err
+		}
+		if err == nil {
+			if head, err = r.headAgain(ctx, head); err != nil {
+				return page, err
+			}
+			if page.Head = head; head.Mid == "" {
+				return page, nil
+			}
 		}
 	}
 }
 
-// errBehind says that a replica does not have everything yet.
-var errBehind = fmt.Errorf("natsbroker: the replica is behind: %w", live.ErrUnavailable)
-
-// before returns the last n messages below end, and whether there are more. Whoever answers must have a message at or above
-// target: then it has all below.
-func (r *reader) before(ctx context.Context, end, target uint64, n int) (all []stored, more bool, err error) {
+// before returns the last n messages below a position, and whether there are more. seen is up to where who answered last
+// has the room, as far as it was read.
+func (r *reader) before(ctx context.Context, end uint64, n int) (all []stored, more bool, seen uint64, err error) {
 	// behind returns how many there are from a position on, and the first of them.
 	behind := func(seq uint64) (uint64, stored, error) {
 		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 1})
@@ -224,59 +247,42 @@ func (r *reader) before(ctx context.Context, end, target uint64, n int) (all []s
 		return got.rest + 1, got.all[0], nil
 	}
 	total, first, err := behind(0)
-	if err != nil {
-		return nil, false, err
+	if err != nil || total == 0 {
+		return nil, false, 0, err
 	}
 	from, later := first.seq, uint64(0)
-	if total > uint64(2*n+64) {
+	if total > uint64(2*n+beforeSlack) {
 		if later, _, err = behind(end); err != nil {
-			return nil, false, err
+			return nil, false, 0, err
 		}
-		wanted := later + uint64(n) + 1 // one more says whether there are more
-		low, high := first.seq, end     // low has at least so many behind it
+		// One more says whether there are more. More still may come while it is searched for.
+		wanted := later + uint64(n) + 1 + beforeSlack/2
+		low, high := first.seq, end // low has at least so many behind it
 		for high-low > 1 {
 			mid := low + (high-low)/2
 			count, _, err := behind(mid)
 			if err != nil {
-				return nil, false, err
+				return nil, false, 0, err
 			}
 			if count >= wanted {
 				low = mid
 			} else {
 				high = mid
 			}
-			if count >= wanted && count < wanted+32 {
+			if count >= wanted && count < wanted+beforeSlack/2 {
 				break
 			}
 		}
 		from = low
 	}
-	reaches := false
-	for seq := from; ; {
-		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: seq, Batch: 2*n + 64, Bytes: pageBytes})
-		if err != nil {
-			return nil, false, err
+	for {
+		if all, seen, err = r.between(ctx, from, end, 2*n+beforeSlack); err != nil {
+			return nil, false, 0, err
 		}
-		for _, x := range got.all {
-			if x.seq < end {
-				all = append(all, x)
-			}
-			seq = x.seq + 1
-			reaches = reaches || x.seq >= target
-		}
-		reaches = reaches || got.rest > 0 && seq >= end
-		if len(got.all) == 0 || got.rest == 0 || seq >= end {
+		if len(all) > n || from == first.seq {
 			break
 		}
-	}
-	if !reaches {
-		if last, err := r.head(ctx); err != nil || last.Seq < target || last.Mid == "" {
-			return nil, false, err // what was there is evicted by now
-		}
-		return nil, false, errBehind
-	}
-	if len(all) <= n && from > first.seq { // they were counted by others
-		return nil, false, errBehind
+		from = first.seq // too many came meanwhile, or another server has counted
 	}
 	if total > uint64(r.s.keep.History) { // the first is not given out
 		all = slices.DeleteFunc(all, func(x stored) bool { return x.seq <= first.seq })
@@ -284,7 +290,29 @@ func (r *reader) before(ctx context.Context, end, target uint64, n int) (all []s
 	young := sort.Search(len(all), func(i int) bool { return !r.old(all[i]) })
 	all = all[young:]
 	if len(all) > n {
-		return all[len(all)-n:], true, nil
+		return all[len(all)-n:], true, seen, nil
 	}
-	return all, false, nil
+	return all, false, seen, nil
+}
+
+// beforeSlack is how many messages more than are wanted are read rather than searched.
+const beforeSlack = 64
+
+// between returns the messages from a position to below another one, and what was seen behind those.
+func (r *reader) between(ctx context.Context, from, end uint64, batch int) (all []stored, seen uint64, err error) {
+	for {
+		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: from, Batch: batch, Bytes: pageBytes})
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, x := range got.all {
+			if x.seq < end {
+				all = append(all, x)
+			}
+			seen, from = x.seq, x.seq+1
+		}
+		if len(got.all) == 0 || got.rest == 0 || from >= end {
+			return all, seen, nil
+		}
+	}
 }
