@@ -53,6 +53,7 @@ const (
 	headsSilence = 10 * time.Second // behind which a node is gone, and what it had not announced is unknown
 	headsMost    = 500              // of one announcement
 	headsAsked   = 200              // of one question
+	headsNodes   = 1000             // that are counted
 )
 
 // note says that this node has published to a room.
@@ -123,25 +124,13 @@ func (h *heads) announce(bye bool) {
 	}
 }
 
-// hear takes what another node announces.
+// hear takes what a node announces. This one's own heads count as well: what it published may be lost on the way back.
 func (h *heads) hear(m *nats.Msg) {
 	var a announcement
-	if json.Unmarshal(m.Data, &a) != nil || a.Node == h.node {
+	if json.Unmarshal(m.Data, &a) != nil {
 		return
 	}
-	h.mu.Lock()
-	o := h.others[a.Node]
-	missed := o != nil && a.N > o.n+1
-	switch {
-	case a.Bye:
-		delete(h.others, a.Node)
-	case o == nil && len(h.others) < 1000:
-		h.others[a.Node] = &other{a.N, time.Now()}
-	case o != nil:
-		o.n, o.at = max(o.n, a.N), time.Now()
-	}
-	h.mu.Unlock()
-	if missed {
+	if a.Node != h.node && h.missed(&a) {
 		h.doubt(nil)
 	}
 	for _, x := range a.Heads {
@@ -149,6 +138,26 @@ func (h *heads) hear(m *nats.Msg) {
 			l.check(live.Position{Epoch: x.Epoch, Seq: x.Seq})
 		}
 	}
+}
+
+// missed counts what another node has announced, and reports whether there was more than was heard.
+func (h *heads) missed(a *announcement) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.others[a.Node]
+	switch {
+	case a.Bye:
+		delete(h.others, a.Node)
+		return o != nil && a.N > o.n+1
+	case o == nil && len(h.others) < headsNodes:
+		h.others[a.Node] = &other{a.N, time.Now()}
+		return a.N > 1 // it is not new: it was silent, or this one is new
+	case o == nil:
+		return false
+	}
+	was := o.n
+	o.n, o.at = max(o.n, a.N), time.Now()
+	return a.N > was+1
 }
 
 // run asks the streams that are in doubt, until ctx ends.

@@ -188,7 +188,7 @@ func (o *outgoing) acked(f *flight, m *nats.Msg) {
 		if f.fence || !s.keep.Keys {
 			st.Pos = live.Position{Epoch: s.epochNow(), Seq: a.Seq, Mid: f.mid}
 		}
-		if !f.fence && !s.keep.Keys && !a.Duplicate {
+		if !f.fence && !s.keep.Keys { // a repetition too: whoever stored it may not have heard of that
 			s.broker.heads.note(s, f.room, a.Seq)
 		}
 		s.health.well(s)
