@@ -129,13 +129,16 @@ func (b *Broker) begin() (err error) {
 	if _, err = b.nc.Subscribe(b.set.Name+".h", b.heads.hear); err != nil {
 		return err
 	}
-	elected := "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED."
-	if _, err = b.nc.Subscribe(elected+"*", func(m *nats.Msg) {
-		if s := b.groupOf(m.Subject[len(elected):]); s != nil {
-			b.heads.doubt(s)
+	// What may have changed what a stream has, or which one it is.
+	for _, what := range []string{"LEADER_ELECTED", "CREATED", "DELETED", "RESTORE_COMPLETE"} {
+		what = "$JS.EVENT.ADVISORY.STREAM." + what + "."
+		if _, err = b.nc.Subscribe(what+"*", func(m *nats.Msg) {
+			if s := b.groupOf(m.Subject[len(what):]); s != nil {
+				b.heads.doubt(s)
+			}
+		}); err != nil {
+			return err
 		}
-	}); err != nil {
-		return err
 	}
 	ctx, done := context.WithTimeout(context.Background(), attempt)
 	defer done()

@@ -193,12 +193,12 @@ func (h *heads) run(ctx context.Context) {
 func (h *heads) settle(ctx context.Context, s *stream) error {
 	ctx, done := context.WithTimeout(ctx, h.broker.set.AckTimeout)
 	defer done()
+	if err := s.make(ctx); err != nil { // it may be another one by now
+		return err
+	}
 	all := h.broker.subs.in(s)
 	if len(all) == 0 {
 		return nil
-	}
-	if err := s.make(ctx); err != nil { // it may be another one by now
-		return err
 	}
 	if s.keep.Keys {
 		for _, l := range all {
