@@ -84,6 +84,12 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 		reaches := got.rest > 0 || head.Mid == "" || head.Seq < q.From || len(got.all) > 0 && got.all[len(got.all)-1].seq >= head.Seq
 		if err == nil && reaches {
 			err := r.fill(ctx, &page, q, got)
+			if err == nil && len(page.Messages) == 0 && page.More {
+				// Nothing of that is given out. An empty page would say that there is nothing, so what is behind it is read.
+				q.From, wait = got.all[len(got.all)-1].seq+1, time.Millisecond
+				page.More = false
+				continue
+			}
 			return page, err
 		}
 		if err := r.s.pause(ctx, wait); err != nil {
@@ -101,7 +107,9 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 // fill makes a page of what a stream has answered.
 func (r *reader) fill(ctx context.Context, page *live.Page, q live.Query, got batch) error {
 	all := got.all
-	known := false // what was evicted
+	known := false       // what was evicted
+	hidden := page.Floor // by what was read before
+	defer func() { page.Floor = max(page.Floor, hidden) }()
 	if uint64(len(all))+got.rest > uint64(r.s.keep.History) {
 		page.Floor, known = all[0].seq, true // the one that is kept beyond what is given out
 		all = all[1:]
