@@ -59,23 +59,33 @@ func (s *stream) mark(ctx context.Context, room string) (uint64, error) {
 	}
 }
 
-// values reads all values of a room, and reports whether the fence was among them, or one behind it.
+// values reads the newest values of a room, and reports whether the fence was among them, or one behind it.
 func (s *stream) values(ctx context.Context, every string, behind uint64) (all []stored, marked bool, err error) {
+	rest := uint64(0)
 	for seq := uint64(0); ; {
 		got, err := s.ask(ctx, get{Next: every, Seq: seq, Batch: 1000, Bytes: pageBytes})
 		if err != nil {
 			return nil, false, err
 		}
+		// Values move to the end as they are replaced: behind a place there are ever more. If there are less, another server
+		// has answered, which knows less, and a value may be in neither page.
+		if uint64(len(got.all))+got.rest < rest {
+			return nil, false, nil
+		}
+		rest = got.rest
 		for _, x := range got.all {
 			marked = marked || x.msg == nil && x.seq >= behind
 			seq = x.seq + 1
 		}
-		all = append(all, got.all...)
+		all = s.newest(append(all, got.all...))
 		if got.rest == 0 || len(got.all) == 0 {
-			break
+			return all, marked, nil
 		}
 	}
-	// A value that was replaced while the pages were read may be there twice: the later one counts.
+}
+
+// newest drops fences, values that were replaced while the pages were read, and those past MaxKeys.
+func (s *stream) newest(all []stored) []stored {
 	last := map[string]uint64{}
 	for _, x := range all {
 		if x.msg != nil {
@@ -83,5 +93,5 @@ func (s *stream) values(ctx context.Context, every string, behind uint64) (all [
 		}
 	}
 	all = slices.DeleteFunc(all, func(x stored) bool { return x.msg == nil || last[x.msg.Key] != x.seq })
-	return all, marked, nil
+	return slices.Delete(all, 0, max(0, len(all)-s.keep.MaxKeys))
 }
