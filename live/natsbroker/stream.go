@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tidewire/tidewire/live"
@@ -41,6 +42,10 @@ type stream struct {
 // A message is kept for so much longer than it is given out: as long as the last one of a quiet room is there, it shows
 // that who has seen it has missed nothing.
 const ageSlack = 24 * time.Hour
+
+// startKey is the room of a stream's first message, which is empty. While that is there the stream has evicted nothing at
+// its end: where rooms have less than their history nothing of them is gone, however busy others are.
+const startKey = "$0"
 
 // newGroup returns the streams of a pattern, which are still to be made.
 func (b *Broker) newGroup(keep *live.Retention) *group {
@@ -147,6 +152,11 @@ func (s *stream) make(ctx context.Context) error {
 		return err
 	}
 	info := there.CachedInfo()
+	if info.State.Msgs == 0 && !s.keep.Keys {
+		if _, err := js.PublishMsg(ctx, &nats.Msg{Subject: s.prefix + startKey}); err != nil {
+			return unavailable(err)
+		}
+	}
 	s.replicated.Store(info.Config.Replicas > 1)
 	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)
 	was := s.epoch.Swap(&epoch)
