@@ -74,7 +74,8 @@ func open(url string, set Options, more ...nats.Option) (*Broker, error) {
 		nats.Name("tidewire " + b.heads.node),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
-		nats.ReconnectBufSize(-1), // what is published while there is no connection fails
+		nats.ReconnectBufSize(-1),            // what is published while there is no connection fails
+		nats.FlusherTimeout(2 * time.Second), // a write holds up all who publish
 		nats.PingInterval(5 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
