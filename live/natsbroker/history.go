@@ -67,6 +67,11 @@ func (r *reader) old(x stored) bool {
 // forward reads on from a position. Any replica may answer: what it says must reach the head that was true at the call.
 func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 	page := live.Page{}
+	if q.Limit == 0 && r.s.keep.Age > 0 { // what is of age counts as evicted
+		page, err := r.forward(ctx, live.Query{Limit: 1})
+		page.Messages, page.More = nil, false
+		return page, err
+	}
 	head, err := r.head(ctx)
 	if err != nil {
 		return page, err
@@ -76,8 +81,9 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 		page.Floor, err = r.floor(ctx)
 		return page, err
 	}
+	batch := q.Limit + 1
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: q.From, Batch: q.Limit + 1, Bytes: pageBytes})
+		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: q.From, Batch: batch, Bytes: pageBytes})
 		if err != nil && !transient(err) {
 			return page, err
 		}
@@ -87,7 +93,7 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 			if err == nil && len(page.Messages) == 0 && page.More {
 				// Nothing of that is given out. An empty page would say that there is nothing, so what is behind it is read.
 				q.From, wait = got.all[len(got.all)-1].seq+1, time.Millisecond
-				page.More = false
+				page.More, batch = false, max(batch, 500) // there may be many of age
 				continue
 			}
 			return page, err
