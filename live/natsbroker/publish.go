@@ -193,8 +193,8 @@ func (o *outgoing) acked(f *flight, m *nats.Msg) {
 		}
 		s.health.well(s)
 		o.land(f, st, nil)
-	case a.Error.ErrCode == errInProcess && time.Until(f.until) > 0:
-		o.again(f)
+	case a.Error.ErrCode == errInProcess:
+		o.again(f) // until its time is over: it may be stored or not
 	case a.Error.Code == 429:
 		e := protocol.Errorf(protocol.CodeBusy, "the stream takes no more just now")
 		e.RetryAfter = 500
