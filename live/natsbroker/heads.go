@@ -201,6 +201,9 @@ func (h *heads) settle(ctx context.Context, s *stream) error {
 		return nil
 	}
 	if s.keep.Keys {
+		if _, err := s.fence(ctx); err != nil { // those who read would fail, and would not be told again
+			return err
+		}
 		for _, l := range all {
 			l.check(live.Position{})
 		}
