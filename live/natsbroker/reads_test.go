@@ -1,0 +1,229 @@
+package natsbroker_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/natsbroker"
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// desk is a broker with one pattern on one stream, and a room of it.
+type desk struct {
+	t    *testing.T
+	b    *natsbroker.Broker
+	room live.Room
+}
+
+func sit(t *testing.T, url string, keep live.Retention) desk {
+	t.Helper()
+	keep.Pattern = "a:*"
+	b, err := natsbroker.Connect(url, &natsbroker.Options{Shards: 1, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	if err := b.Configure(&keep); err != nil {
+		t.Fatal(err)
+	}
+	return desk{t, b, live.Room{Name: "a:1", Retention: &keep}}
+}
+
+// publish stores a message in a room, which may be another one.
+func (d desk) publish(room, data string) live.Position {
+	d.t.Helper()
+	type result struct {
+		pos live.Position
+		err error
+	}
+	done := make(chan result, 1)
+	d.b.Publish(&live.Publish{Room: live.Room{Name: room, Retention: d.room.Retention},
+		Message: &live.Message{Type: "n", Room: room, Mid: "m", Data: []byte(data), Codec: protocol.JSON},
+	}, func(st live.Stored, err error) { done <- result{st.Pos, err} })
+	r := <-done
+	if r.err != nil {
+		d.t.Error(r.err)
+	}
+	return r.pos
+}
+
+func (d desk) read(q live.Query) live.Page {
+	d.t.Helper()
+	ctx, done := context.WithTimeout(d.t.Context(), 5*time.Second)
+	defer done()
+	page, err := d.b.History(ctx, d.room, q)
+	if err != nil {
+		d.t.Fatalf("%+v: %v", q, err)
+	}
+	return page
+}
+
+// alone starts a server that listens, until the test ends.
+func alone(t *testing.T) string {
+	t.Helper()
+	ns, err := server.NewServer(&server.Options{ServerName: "alone", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
+	ns.Start()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server did not start")
+	}
+	return ns.ClientURL()
+}
+
+func TestReadBehindTheHead(t *testing.T) {
+	d := sit(t, alone(t), live.Retention{History: 10})
+	head := d.publish("a:1", "1")
+	if page := d.read(live.Query{From: head.Seq + 1000, Limit: 5}); page.Head != head || len(page.Messages) > 0 {
+		t.Errorf("%+v, want the head %+v", page, head)
+	}
+}
+
+func TestReadMessagesOfMoreThanAPage(t *testing.T) {
+	d := sit(t, alone(t), live.Retention{History: 3})
+	var last live.Position
+	for range 4 { // one more than is given out
+		last = d.publish("a:1", `"`+strings.Repeat("x", 1<<20)+`"`)
+	}
+	for from := range last.Seq {
+		page := d.read(live.Query{From: from, Limit: 5})
+		if len(page.Messages) == 0 {
+			t.Errorf("from %d nothing is given out, Floor is %d", from, page.Floor)
+		}
+	}
+}
+
+func TestReadBackwardsWhileOthersPublish(t *testing.T) {
+	d := sit(t, alone(t), live.Retention{History: 1 << 20})
+	var middle live.Position
+	for i := range 300 {
+		if pos := d.publish("a:1", "1"); i == 200 {
+			middle = pos
+		}
+	}
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					d.publish("a:1", "1")
+				}
+			}
+		})
+	}
+	for range 100 {
+		if page := d.read(live.Query{Backward: true, Before: middle.Seq, Limit: 20}); len(page.Messages) != 20 || !page.More {
+			t.Errorf("%d messages, more: %v", len(page.Messages), page.More)
+			break
+		}
+	}
+	close(stop)
+	others.Wait()
+}
+
+func TestFloorOfWhatIsOfAge(t *testing.T) {
+	d := sit(t, alone(t), live.Retention{History: 1000, Age: 300 * time.Millisecond})
+	first := d.publish("a:1", "1")
+	last := first
+	for range 600 {
+		last = d.publish("a:1", "1")
+	}
+	time.Sleep(400 * time.Millisecond)
+	young := d.publish("a:1", "1")
+	for _, q := range []live.Query{{}, {Limit: 1}, {From: first.Seq, Limit: 1}} {
+		if page := d.read(q); page.Floor != last.Seq || page.Head.Seq != young.Seq {
+			t.Errorf("%+v: Floor is %d and the head %d, want %d and %d", q, page.Floor, page.Head.Seq, last.Seq, young.Seq)
+		}
+	}
+}
+
+func TestFloorOfAQuietRoom(t *testing.T) {
+	d := sit(t, cluster(t)[0].ClientURL(), live.Retention{History: 3})
+	stood := d.read(live.Query{}).Head
+	for range 10 { // and as many fences
+		d.publish("a:busy", "1")
+		d.read(live.Query{})
+	}
+	if page := d.read(live.Query{From: stood.Seq, Limit: 1}); page.Floor > stood.Seq {
+		t.Errorf("Floor is %d; nothing was there at %d, and nothing came", page.Floor, stood.Seq)
+	}
+}
+
+// checks is a Sink that tells of heads.
+type checks chan live.Position
+
+func (checks) Deliver(*live.Message) {}
+func (c checks) Check(head live.Position) {
+	select {
+	case c <- head:
+	default:
+	}
+}
+
+func TestOwnHeadsAreHeard(t *testing.T) {
+	d := sit(t, alone(t), live.Retention{History: 3})
+	c := make(checks, 100)
+	cancel, err := d.b.Subscribe(d.room, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cancel()
+	for range 2 { // the first may be looked up, as the stream is new
+		pos := d.publish("a:1", "1")
+		for end := time.After(10 * time.Second); ; {
+			var head live.Position
+			select {
+			case head = <-c:
+			case <-end:
+				t.Fatal("the head was not announced")
+			}
+			if head.Seq == pos.Seq {
+				break
+			}
+		}
+	}
+}
+
+func TestStreamMadeAnew(t *testing.T) {
+	url := alone(t)
+	d := sit(t, url, live.Retention{History: 3})
+	old := d.publish("a:1", "1")
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range js.StreamNames(t.Context()).Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		page, err := d.b.History(t.Context(), d.room, live.Query{From: old.Seq, Limit: 1})
+		if err == nil && page.Head.Epoch != old.Epoch {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it was not noticed: %+v, %v", page.Head, err)
+		}
+	}
+}
