@@ -122,6 +122,8 @@ func (s *stream) config(replicas int) jetstream.StreamConfig {
 func (s *stream) make(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx, done := context.WithTimeout(ctx, askSilence) // an answer may be lost: who asks asks again
+	defer done()
 	b := s.broker
 	js := b.js
 	there, err := js.Stream(ctx, s.name)
