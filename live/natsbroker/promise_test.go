@@ -85,8 +85,8 @@ func TestNode(t *testing.T) {
 	s.Close()
 }
 
-// node is one of the processes, as the test sees it.
-type node struct {
+// member is one of the processes, as the test sees it.
+type member struct {
 	t      *testing.T
 	dir    string
 	listen string   // of its server
@@ -96,7 +96,7 @@ type node struct {
 	addr atomic.Pointer[string] // of its hub; nil while there is none
 }
 
-func (n *node) start() {
+func (n *member) start() {
 	n.cmd = exec.Command(os.Args[0], "-test.run", "^TestNode$", "-test.timeout", "0")
 	n.cmd.Env = append(os.Environ(), nodeDir+"="+n.dir, nodeListen+"="+n.listen, nodePeers+"="+strings.Join(n.peers, ","))
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -126,7 +126,7 @@ func (n *node) start() {
 }
 
 // end ends the process by a signal.
-func (n *node) end(sig syscall.Signal) {
+func (n *member) end(sig syscall.Signal) {
 	n.addr.Store(nil)
 	n.cmd.Process.Signal(sig)
 	n.cmd.Wait()
@@ -218,11 +218,11 @@ type heard struct {
 	gap *client.Gap
 }
 
-// cluster is the nodes, and what is known of them.
-type cluster struct {
+// crew is the nodes, and what is known of them.
+type crew struct {
 	t     *testing.T
 	rnd   *rand.Rand
-	nodes [3]*node
+	nodes [3]*member
 	wires map[[2]int]*wire
 
 	mu      sync.Mutex
@@ -246,12 +246,12 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// newCluster starts the nodes.
-func newCluster(t *testing.T, rnd *rand.Rand) *cluster {
-	c := &cluster{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]client.Position{}, resumed: map[string][]time.Duration{}}
+// newCrew starts the nodes.
+func newCrew(t *testing.T, rnd *rand.Rand) *crew {
+	c := &crew{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]client.Position{}, resumed: map[string][]time.Duration{}}
 	dir := t.TempDir()
 	for i := range c.nodes {
-		c.nodes[i] = &node{t: t, dir: filepath.Join(dir, fmt.Sprint("node", i)), listen: freeAddr(t)}
+		c.nodes[i] = &member{t: t, dir: filepath.Join(dir, fmt.Sprint("node", i)), listen: freeAddr(t)}
 	}
 	for i, n := range c.nodes {
 		for j, other := range c.nodes {
@@ -278,7 +278,7 @@ func newCluster(t *testing.T, rnd *rand.Rand) *cluster {
 }
 
 // cut cuts a node off from the others, or mends that.
-func (c *cluster) cut(i int, cut bool) {
+func (c *crew) cut(i int, cut bool) {
 	for pair, w := range c.wires {
 		if pair[0] == i || pair[1] == i {
 			w.set(cut)
@@ -287,7 +287,7 @@ func (c *cluster) cut(i int, cut bool) {
 }
 
 // dial connects to some node that has a hub.
-func (c *cluster) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (c *crew) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	for i := range rand.Perm(len(c.nodes)) {
 		if addr := c.nodes[(i+rand.IntN(3))%3].addr.Load(); addr != nil {
 			var d net.Dialer
@@ -297,7 +297,7 @@ func (c *cluster) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, errors.New("there is no node")
 }
 
-func (c *cluster) client() *client.Client {
+func (c *crew) client() *client.Client {
 	x, err := client.Dial(c.t.Context(), "ws://cluster/", &client.Options{
 		Lazy: true, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 500 * time.Millisecond},
 		DialOptions: ws.DialOptions{NetDial: c.dial, ConnOptions: ws.ConnOptions{Logger: quiet}},
@@ -310,7 +310,7 @@ func (c *cluster) client() *client.Client {
 }
 
 // subscribe notes what a client is told of a room.
-func (c *cluster) subscribe(x *client.Client, who int, name string) {
+func (c *crew) subscribe(x *client.Client, who int, name string) {
 	room, err := x.Room(name, nil)
 	if err != nil {
 		c.t.Error(err)
@@ -330,7 +330,7 @@ func (c *cluster) subscribe(x *client.Client, who int, name string) {
 }
 
 // publish publishes one message, and notes whether it was acknowledged.
-func (c *cluster) publish(x *client.Client, name string) {
+func (c *crew) publish(x *client.Client, name string) {
 	room, err := x.Room(name, nil)
 	if err != nil {
 		c.t.Error(err)
@@ -360,7 +360,7 @@ func (c *cluster) publish(x *client.Client, name string) {
 }
 
 // hurt does something to a node, and makes it good again.
-func (c *cluster) hurt(how string) {
+func (c *crew) hurt(how string) {
 	i := c.rnd.IntN(3)
 	n := c.nodes[i]
 	c.mu.Lock()
@@ -391,7 +391,7 @@ func (c *cluster) hurt(how string) {
 }
 
 // waiting reports whether there are rooms in which nothing was acknowledged behind the last hurt.
-func (c *cluster) waiting() bool {
+func (c *crew) waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.waits) > 0
@@ -403,7 +403,7 @@ func TestPromise(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("-promise.seed %d", seed)
-	c := newCluster(t, rand.New(rand.NewPCG(seed, 0)))
+	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)))
 	var joining sync.WaitGroup
 	for who := range 4 {
 		x := c.client()
@@ -457,7 +457,7 @@ func TestPromise(t *testing.T) {
 }
 
 // rest publishes a last message to each room, waits until everybody has it, and returns what is stored.
-func (c *cluster) rest() map[string][]*client.Message {
+func (c *crew) rest() map[string][]*client.Message {
 	ctx, done := context.WithTimeout(c.t.Context(), 60*time.Second)
 	defer done()
 	x := c.client()
@@ -507,7 +507,7 @@ func (c *cluster) rest() map[string][]*client.Message {
 }
 
 // judge holds what was told against what is stored.
-func (c *cluster) judge(log map[string][]*client.Message) {
+func (c *crew) judge(log map[string][]*client.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range promiseRooms {
