@@ -11,12 +11,15 @@ test:
 	./test $(ARGS)
 
 # Every test of the module many times over, with the race detector and without it; many random histories of live, and
-# changes to it that must be found.
+# changes to it that must be found; a cluster that is hurt for half an hour; what ./test leaves out for other systems.
 COUNT ?= 20
 soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
 	go test ./live -run TestPromise -promise.runs 20000 -promise.real 500 -timeout 1h
 	go test -tags mutants ./live -run TestMutants -timeout 20m
+	go test ./live/natsbroker -run TestPromise -promise.time 30m -timeout 40m -v
+	GOOS=windows CGO_ENABLED=0 go vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 2m

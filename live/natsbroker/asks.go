@@ -165,7 +165,7 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 		}
 		one, err := fromStream(m, epoch)
 		if err != nil {
-			return batch{}, fmt.Errorf("natsbroker: %s: %w", s.name, err)
+			b.set.Logger.Error("natsbroker: somebody has published what is no message", "stream", s.name, "error", err)
 		}
 		last = one.seq
 		out.all = append(out.all, one)

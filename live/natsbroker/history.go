@@ -133,9 +133,7 @@ func (r *reader) fill(ctx context.Context, page *live.Page, q live.Query, got ba
 	if got.rest > 0 || len(all) > q.Limit {
 		page.More = true
 	}
-	for _, x := range all[:min(len(all), q.Limit)] {
-		page.Messages = append(page.Messages, x.msg)
-	}
+	page.Messages = append(page.Messages, messages(all[:min(len(all), q.Limit)])...)
 	if n := len(page.Messages); n > 0 && page.Messages[n-1].Pos.Seq > page.Head.Seq {
 		page.Head = page.Messages[n-1].Pos // it came meanwhile
 	}
@@ -145,6 +143,16 @@ func (r *reader) fill(ctx context.Context, page *live.Page, q live.Query, got ba
 	floor, err := r.floor(ctx)
 	page.Floor = floor
 	return err
+}
+
+// messages returns those that are some: what a stranger has published into the stream may be none.
+func messages(all []stored) (out []*live.Message) {
+	for _, x := range all {
+		if x.msg != nil {
+			out = append(out, x.msg)
+		}
+	}
+	return out
 }
 
 // floor returns up to where messages of the room have been evicted, as of a moment behind the call. The stream's leader
@@ -226,9 +234,7 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 			return page, err
 		}
 		if err == nil && seen >= min(head.Seq, end-1) { // who has that has all before it
-			for _, x := range all {
-				page.Messages = append(page.Messages, x.msg)
-			}
+			page.Messages = messages(all)
 			if len(all) == 0 && end > head.Seq {
 				page.Head.Mid = "" // it has come of age since it was read
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/tidewire/tidewire/live"
 )
 
@@ -21,11 +23,14 @@ func (b *Broker) Latest(ctx context.Context, room live.Room) ([]*live.Message, e
 	}
 	every := s.every(room.Name)
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		values, marked, err := s.values(ctx, every, behind)
+		values, stored, marked, err := s.values(ctx, every, behind)
 		if err != nil && !transient(err) {
 			return nil, err
 		}
 		if err == nil && marked {
+			if stored > uint64(2*s.keep.MaxKeys) {
+				s.purge(ctx, every, values[0].seq)
+			}
 			var all []*live.Message
 			age := s.keep.Age
 			for _, x := range values {
@@ -59,18 +64,32 @@ func (s *stream) mark(ctx context.Context, room string) (uint64, error) {
 	}
 }
 
-// values reads the newest values of a room, and reports whether the fence was among them, or one behind it.
-func (s *stream) values(ctx context.Context, every string, behind uint64) (all []stored, marked bool, err error) {
+// purge deletes the values of a room below a position: the stream bounds its keys by bytes and age alone, and each read would
+// go through all of them.
+func (s *stream) purge(ctx context.Context, every string, below uint64) {
+	there, err := s.broker.js.Stream(ctx, s.name)
+	if err == nil {
+		err = there.Purge(ctx, jetstream.WithPurgeSubject(every), jetstream.WithPurgeSequence(below))
+	}
+	if err != nil {
+		s.broker.set.Logger.Warn("natsbroker: values past MaxKeys could not be deleted", "stream", s.name, "error", err)
+	}
+}
+
+// values reads the newest values of a room, and says how many are stored, and whether the fence was among them, or one
+// behind it.
+func (s *stream) values(ctx context.Context, every string, behind uint64) (all []stored, total uint64, marked bool, err error) {
 	rest := uint64(0)
 	for seq := uint64(0); ; {
 		got, err := s.ask(ctx, get{Next: every, Seq: seq, Batch: 1000, Bytes: pageBytes})
 		if err != nil {
-			return nil, false, err
+			return nil, 0, false, err
 		}
+		total = max(total, uint64(len(got.all))+got.rest)
 		// Values move to the end as they are replaced: behind a place there are ever more. If there are less, another server
 		// has answered, which knows less, and a value may be in neither page.
 		if uint64(len(got.all))+got.rest < rest {
-			return nil, false, nil
+			return nil, 0, false, nil
 		}
 		rest = got.rest
 		for _, x := range got.all {
@@ -79,7 +98,7 @@ func (s *stream) values(ctx context.Context, every string, behind uint64) (all [
 		}
 		all = s.newest(append(all, got.all...))
 		if got.rest == 0 || len(got.all) == 0 {
-			return all, marked, nil
+			return all, total, marked, nil
 		}
 	}
 }

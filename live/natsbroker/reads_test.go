@@ -2,6 +2,7 @@ package natsbroker_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -46,7 +47,7 @@ func (d desk) publish(room, data string) live.Position {
 	}
 	done := make(chan result, 1)
 	d.b.Publish(&live.Publish{Room: live.Room{Name: room, Retention: d.room.Retention},
-		Message: &live.Message{Type: "n", Room: room, Mid: "m", Data: []byte(data), Codec: protocol.JSON},
+		Message: &live.Message{Type: "n", Room: room, Mid: "m", Key: "k" + data[:min(len(data), 5)], Data: []byte(data), Codec: protocol.JSON},
 	}, func(st live.Stored, err error) { done <- result{st.Pos, err} })
 	r := <-done
 	if r.err != nil {
@@ -225,5 +226,69 @@ func TestStreamMadeAnew(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("it was not noticed: %+v, %v", page.Head, err)
 		}
+	}
+}
+
+func TestGarbageInAStream(t *testing.T) {
+	url := alone(t)
+	d := sit(t, url, live.Retention{History: 5})
+	first := d.publish("a:1", "1")
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range js.StreamNames(t.Context()).Name() {
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.GetMsg(t.Context(), first.Seq)
+		if err != nil || len(m.Data) == 0 {
+			continue
+		}
+		for _, p := range [][]byte{nil, []byte("{"), []byte("\xff")} {
+			if _, err := js.Publish(t.Context(), m.Subject, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.publish("a:1", "2")
+	for _, q := range []live.Query{{From: first.Seq, Limit: 10}, {Backward: true, Limit: 10}} {
+		page, err := d.b.History(t.Context(), d.room, q)
+		if err != nil || len(page.Messages) != 2 || string(page.Messages[1].Data) != "2" {
+			t.Errorf("%+v: %v, %v", q, page.Messages, err)
+		}
+	}
+}
+
+func TestValuesPastMaxKeysGo(t *testing.T) {
+	url := alone(t)
+	d := sit(t, url, live.Retention{Keys: true, MaxKeys: 3})
+	for i := range 20 {
+		d.publish("a:1", fmt.Sprint(i))
+	}
+	if all, err := d.b.Latest(t.Context(), d.room); err != nil || len(all) != 3 || string(all[2].Data) != "19" {
+		t.Fatalf("%v, %v", all, err)
+	}
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := uint64(0)
+	for s := range js.ListStreams(t.Context()).Info() {
+		left += s.State.Msgs
+	}
+	if left > 10 {
+		t.Errorf("%d messages are stored", left)
 	}
 }
