@@ -36,7 +36,7 @@ import (
 var (
 	promiseTime  = flag.Duration("promise.time", 40*time.Second, "for how long TestPromise hurts a cluster")
 	promiseSeed  = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
-	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM", "by what, in turn")
+	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum", "by what, in turn")
 )
 
 // In the environment of a child process that is a node.
@@ -383,6 +383,13 @@ func (c *crew) hurt(how string) {
 		n.cmd.Process.Signal(syscall.SIGSTOP)
 		time.Sleep(2*down + time.Second)
 		n.cmd.Process.Signal(syscall.SIGCONT)
+	case "quorum":
+		other := c.nodes[(i+1)%3]
+		n.end(syscall.SIGKILL)
+		other.end(syscall.SIGKILL)
+		time.Sleep(down)
+		n.start()
+		other.start()
 	case "cut":
 		c.cut(i, true)
 		time.Sleep(4*down + time.Second)
