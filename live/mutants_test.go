@@ -7,13 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
+type mutant struct{ name, file, from, to string }
+
 // mutants are changes to the hub and its broker, each of which breaks the first
 // promise, or what it stands on.
-var mutants = []struct{ name, file, from, to string }{
+var mutants = []mutant{
 	{"the chain is not checked", "room.go", "	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != \"\":\n		return false\n", ""},
 	{"the epoch is not checked on join", "room.go", "	case pos.Epoch != epoch:\n		return floor, protocol.GapEpoch\n", ""},
 	{"a position is read exclusively", "join.go", "q := Query{From: pos.Seq, Limit: 1}", "q := Query{From: pos.Seq + 1, Limit: 1}"},
@@ -38,10 +41,24 @@ var mutants = []struct{ name, file, from, to string }{
 	{"values that were missed are not read", "room.go", "	case r.keys() && head.IsZero():\n		go r.reread()\n", ""},
 	{"who is slow gets no values", "member.go", "		events = m.values()\n", ""},
 	{"old values are sent as new ones", "latest.go", "	l.byKey[key] = l.order.PushBack(", "	l.byKey[key] = l.order.PushFront("},
+	{"a number that is given out again is a repetition", "room.go", "return m.Pos == r.last || r.last.Mid == \"\" || r.recent.has(m.Pos)", "return true"},
 	{"an empty head is named as a message", "room.go", "			own.Prev = r.prev\n", "			own.Prev = r.last.Seq\n"},
 }
 
-// Each mutant makes TestPromise fail.
+// natsMutants are changes to the broker on NATS.
+var natsMutants = []mutant{
+	{"ids are known again in every room", "natsbroker/publish.go", "sum := sha256.Sum256([]byte(p.DedupeKey))", "sum := sha256.Sum256([]byte(m.Mid))"},
+	{"what was published is not announced", "natsbroker/publish.go", "			s.broker.heads.note(s, f.room, a.Seq)\n", ""},
+	{"the chain is lost", "natsbroker/subscribe.go", "		msg.Prev = number(m, headerLast)\n", ""},
+	{"the first read asks anybody", "natsbroker/heads.go", "if s.replicated.Load() {", "if false {"},
+	{"one message less is kept", "natsbroker/stream.go", "int64(s.keep.History) + 1", "int64(s.keep.History)"},
+	{"a repetition is said to be new", "natsbroker/publish.go", "st := live.Stored{Duplicate: a.Duplicate}", "st := live.Stored{}"},
+	{"a page is read exclusively", "natsbroker/history.go", "get{Next: r.subject, Seq: q.From,", "get{Next: r.subject, Seq: q.From + 1,"},
+	{"who answers may be behind", "natsbroker/heads.go", "case err == nil && found.upTo >= behind:", "case err == nil:"},
+	{"a stream that was made anew is the same", "natsbroker/stream.go", "	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)\n", "	epoch := \"e\"\n"},
+}
+
+// Each mutant makes TestPromise fail, or a test of the broker's.
 //
 //	go test -tags mutants ./live -run TestMutants -timeout 20m
 func TestMutants(t *testing.T) {
@@ -73,16 +90,22 @@ func TestMutants(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	promise := func() (string, error) {
-		cmd := exec.Command("go", "test", "./live", "-run", "^TestPromise$", "-count=1", "-promise.runs", "200", "-timeout", "120s")
+	test := func(args ...string) (string, error) {
+		cmd := exec.Command("go", append([]string{"test", "-count=1", "-timeout", "120s"}, args...)...)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := promise(); err != nil {
-		t.Fatalf("without a mutant: %v\n%s", err, out)
+	promise := func() (string, error) { return test("./live", "-run", "^TestPromise$", "-promise.runs", "200") }
+	nats := func() (string, error) {
+		return test("./live/natsbroker", "-run", "^(TestEmbedded|TestCluster|TestOwnHeadsAreHeard|TestStreamMadeAnew)$")
 	}
-	for _, m := range mutants {
+	for _, f := range []func() (string, error){promise, nats} {
+		if out, err := f(); err != nil {
+			t.Fatalf("without a mutant: %v\n%s", err, out)
+		}
+	}
+	for i, m := range slices.Concat(mutants, natsMutants) {
 		t.Run(m.name, func(t *testing.T) {
 			path := filepath.Join(dir, "live", m.file)
 			was, err := os.ReadFile(path)
@@ -96,7 +119,11 @@ func TestMutants(t *testing.T) {
 			if err := os.WriteFile(path, []byte(strings.Replace(string(was), m.from, m.to, 1)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			out, err := promise()
+			run := promise
+			if i >= len(mutants) {
+				run = nats
+			}
+			out, err := run()
 			if err == nil {
 				t.Error("lives")
 			} else if strings.Contains(out, "[build failed]") {

@@ -47,6 +47,9 @@ const ageSlack = 24 * time.Hour
 // its end: where rooms have less than their history nothing of them is gone, however busy others are.
 const startKey = "$0"
 
+// deletion is how long a server is given to delete a stream.
+const deletion = 500 * time.Millisecond
+
 // newGroup returns the streams of a pattern, which are still to be made.
 func (b *Broker) newGroup(keep *live.Retention) *group {
 	g := &group{keep: keep}
@@ -130,6 +133,13 @@ func (s *stream) make(ctx context.Context) error {
 	replicas := b.set.Replicas
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
+		if s.epochNow() != "" {
+			// It was deleted just now. A server that makes it anew before it has cleaned up is left with one that takes
+			// messages and does not answer.
+			if sleep(ctx, deletion); ctx.Err() != nil {
+				return unavailable(ctx.Err())
+			}
+		}
 		if replicas == 0 {
 			replicas = 1
 			if b.nc.ConnectedClusterName() != "" {
