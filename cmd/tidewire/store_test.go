@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	ports "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -298,13 +299,13 @@ func TestCluster(t *testing.T) {
 	cert, key := certificate(t)
 	var peers []string
 	for range 3 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		// None that a system gives to who asks for any: nobody takes it before the server does.
+		ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+ports.IntN(20_000)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ln.Close()
-		peers = append(peers, ln.Addr().String())
 		ln.Close()
+		peers = append(peers, ln.Addr().String())
 	}
 	dir := t.TempDir()
 	begin := func(i int) *served {

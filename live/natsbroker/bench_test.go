@@ -2,7 +2,6 @@ package natsbroker_test
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,12 +33,7 @@ func each(b *testing.B, f func(b *testing.B, all []*natsbroker.Broker)) {
 		b.Run(fmt.Sprintf("%d servers synced %s", set.servers, synced), func(b *testing.B) {
 			var peers []string
 			for range set.servers {
-				ln, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					b.Fatal(err)
-				}
-				peers = append(peers, ln.Addr().String())
-				ln.Close()
+				peers = append(peers, freeAddr(b))
 			}
 			dir := b.TempDir()
 			all := make([]*natsbroker.Broker, set.servers)

@@ -2,8 +2,12 @@ package natsbroker_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,19 +18,33 @@ import (
 	"github.com/tidewire/tidewire/live/natsbroker"
 )
 
+// freeAddr returns an address on which nothing listens, for what has to be told it before it does. Its port is none that
+// a system gives to who asks for any: nobody takes it meanwhile but who is told to.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		if ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))); err == nil {
+			ln.Close()
+			return ln.Addr().String()
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
 // cluster starts three servers that know each other, until the test ends.
 func cluster(t *testing.T) []*server.Server {
 	t.Helper()
 	var ports []int
 	var routes []*url.URL
 	for range 3 { // each has to know the others before it starts
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr := freeAddr(t)
+		port, err := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:])
 		if err != nil {
 			t.Fatal(err)
 		}
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
-		l.Close()
+		ports = append(ports, port)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: addr})
 	}
 	var all []*server.Server
 	for i, port := range ports {
@@ -74,4 +92,38 @@ func TestCluster(t *testing.T) {
 		}
 		return b
 	}, nil)
+}
+
+// What one node has stored, the next one reads, though the server that it asks may not have it yet.
+func TestReadsAreNotStale(t *testing.T) {
+	var all []*natsbroker.Broker
+	for _, ns := range cluster(t) {
+		b, err := natsbroker.Connect(ns.ClientURL(), &natsbroker.Options{Replicas: 3, Shards: 1, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		if err := b.Configure(kept); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b)
+	}
+	var group sync.WaitGroup
+	for g := range 30 {
+		group.Go(func() {
+			for i := range 30 {
+				st, err := put(all[g%3], keptRoom(g), fmt.Sprint("m", i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				page, err := all[(g+1)%3].History(t.Context(), keptRoom(g), live.Query{From: st.Pos.Seq, Limit: 1})
+				if err != nil || len(page.Messages) != 1 || page.Head != st.Pos {
+					t.Errorf("%v was stored, and what is read is %+v, %v", st.Pos, page, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }

@@ -236,16 +236,6 @@ type crew struct {
 	sent    int
 }
 
-// freeAddr returns an address on which nothing listens.
-func freeAddr(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // newCrew starts the nodes.
 func newCrew(t *testing.T, rnd *rand.Rand) *crew {
 	c := &crew{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]client.Position{}, resumed: map[string][]time.Duration{}}
