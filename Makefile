@@ -17,7 +17,7 @@ soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
 	go test ./live -run TestPromise -promise.runs 20000 -promise.real 500 -timeout 1h
 	go test -tags mutants ./live -run TestMutants -timeout 20m
-	go test ./live/natsbroker -run TestPromise -promise.time 30m -timeout 40m -v
+	go test ./live/natsbroker -run 'TestPromise|TestMinority' -promise.time 30m -minority.time 60s -timeout 45m -v
 	GOOS=windows CGO_ENABLED=0 go vet ./...
 	GOOS=darwin CGO_ENABLED=0 go vet ./...
 

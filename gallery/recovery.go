@@ -2,6 +2,7 @@ package gallery
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -35,12 +36,13 @@ type since struct {
 type counter struct {
 	hub      *live.Hub
 	watchers *audience
+	run      string       // begins the ids: a broker may outlive the counting
 	last     atomic.Int64 // that both rooms have
 }
 
 // recovery is numbers in two rooms, to be cut off from.
 func recovery(hub *live.Hub) func(context.Context) {
-	c := &counter{hub: hub, watchers: newAudience()}
+	c := &counter{hub: hub, watchers: newAudience(), run: rand.Text()[:10]}
 	for _, room := range recoveryRooms {
 		hub.ConfigureRooms(room.name, live.RoomOptions{
 			History:    room.kept,
@@ -50,7 +52,7 @@ func recovery(hub *live.Hub) func(context.Context) {
 	}
 	live.Handle(hub, "recovery.since", c.since)
 	live.Handle(hub, "recovery.cut", cutLine)
-	return c.run
+	return c.publish
 }
 
 // since tells a page what it has to have got: it counts for itself.
@@ -68,8 +70,8 @@ func cutLine(_ context.Context, s *live.Session, _ any) (any, error) {
 	return nil, nil
 }
 
-// run counts while somebody is there, and for a while longer.
-func (c *counter) run(ctx context.Context) {
+// publish counts while somebody is there, and for a while longer.
+func (c *counter) publish(ctx context.Context) {
 	ticker := time.NewTicker(countEvery)
 	defer ticker.Stop()
 	var until time.Time
@@ -92,7 +94,7 @@ func (c *counter) run(ctx context.Context) {
 func (c *counter) count(ctx context.Context) {
 	n := c.last.Load() + 1
 	for _, room := range recoveryRooms {
-		if _, err := c.hub.Room(room.name).Publish(ctx, "number", number{n}, live.WithID(fmt.Sprint(n))); err != nil {
+		if _, err := c.hub.Room(room.name).Publish(ctx, "number", number{n}, live.WithID(fmt.Sprint(c.run, "-", n))); err != nil {
 			return
 		}
 	}

@@ -18,12 +18,13 @@ type storeFlags struct {
 	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" xor:"store"`
 	Name      string        `help:"With --data or --nats: begins the names of the streams, so that several deployments can share servers." default:"tidewire"`
 
-	ClusterName   string   `help:"With --data: store together with other servers, under this name. Needs --cluster-listen and --cluster-peers." placeholder:"NAME"`
-	ClusterListen string   `help:"host:port where the other servers of the cluster reach this one." placeholder:"ADDR"`
-	ClusterPeers  []string `help:"host:port of all servers of the cluster, three at least, separated by commas." placeholder:"ADDR"`
-	ClusterCert   string   `help:"Certificate in PEM with which this server proves itself to the others, and they to it: needed unless --cluster-listen is a loopback address." placeholder:"FILE"`
-	ClusterKey    string   `help:"Its key, in PEM." placeholder:"FILE"`
-	ClusterCA     string   `name:"cluster-ca" help:"Who has signed the others' certificates, in PEM." placeholder:"FILE"`
+	ClusterName      string   `help:"With --data: store together with other servers, under this name. Needs --cluster-listen and --cluster-peers." placeholder:"NAME"`
+	ClusterListen    string   `help:"host:port where the other servers of the cluster reach this one." placeholder:"ADDR"`
+	ClusterPeers     []string `help:"host:port of all servers of the cluster, three at least, separated by commas." placeholder:"ADDR"`
+	ClusterAdvertise string   `help:"host:port that the servers tell each other for this one, where it is not --cluster-listen." placeholder:"ADDR"`
+	ClusterCert      string   `help:"Certificate in PEM with which this server proves itself to the others, and they to it: needed unless --cluster-listen is a loopback address." placeholder:"FILE"`
+	ClusterKey       string   `help:"Its key, in PEM." placeholder:"FILE"`
+	ClusterCA        string   `name:"cluster-ca" help:"Who has signed the others' certificates, in PEM." placeholder:"FILE"`
 }
 
 func (s *storeFlags) validate() error {
@@ -33,7 +34,7 @@ func (s *storeFlags) validate() error {
 	if s.SyncEvery > 0 && s.Data == "" {
 		return errors.New("--sync-every goes with --data: elsewhere it is the NATS servers that write to disks")
 	}
-	if s.ClusterName == "" && (s.ClusterListen != "" || len(s.ClusterPeers) > 0 || s.ClusterCert != "" || s.ClusterKey != "" || s.ClusterCA != "") {
+	if s.ClusterName == "" && (s.ClusterListen != "" || len(s.ClusterPeers) > 0 || s.ClusterAdvertise != "" || s.ClusterCert != "" || s.ClusterKey != "" || s.ClusterCA != "") {
 		return errors.New("the other --cluster flags go with --cluster-name")
 	}
 	if s.ClusterName != "" && s.Data == "" {
@@ -50,7 +51,7 @@ func (s *storeFlags) cluster() (*natsbroker.ClusterOptions, error) {
 	if s.ClusterName == "" {
 		return nil, nil
 	}
-	c := &natsbroker.ClusterOptions{Name: s.ClusterName, Listen: s.ClusterListen, Peers: s.ClusterPeers}
+	c := &natsbroker.ClusterOptions{Name: s.ClusterName, Listen: s.ClusterListen, Peers: s.ClusterPeers, Advertise: s.ClusterAdvertise}
 	if s.ClusterCert == "" {
 		return c, nil
 	}

@@ -29,6 +29,10 @@ type ClusterOptions struct {
 	// see each other could not tell which of them may go on.
 	Peers []string
 
+	// Advertise is where the servers tell each other to reach this one, beside Peers: host:port. "" means Listen. It is for networks
+	// in which that is not the address that others see.
+	Advertise string
+
 	// TLS has the servers prove to each other who they are: a certificate for both directions, and in ClientCAs and RootCAs
 	// who has signed the others'. Where Listen is not on the loopback it must be there, with tls.RequireAndVerifyClientCert.
 	TLS *tls.Config
@@ -39,7 +43,11 @@ func (c *ClusterOptions) validate() error {
 	if c.Name == "" || strings.ContainsAny(c.Name, " \t\r\n") {
 		return fmt.Errorf("natsbroker: ClusterOptions.Name is %q; it must be a word", c.Name)
 	}
-	for _, addr := range append([]string{c.Listen}, c.Peers...) {
+	addrs := append([]string{c.Listen}, c.Peers...)
+	if c.Advertise != "" {
+		addrs = append(addrs, c.Advertise)
+	}
+	for _, addr := range addrs {
 		host, port, err := net.SplitHostPort(addr)
 		if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 || host == "" {
 			return fmt.Errorf("natsbroker: the cluster address %q is not host:port", addr)
@@ -70,7 +78,8 @@ func (c *ClusterOptions) apply(o *server.Options) {
 	host, port, _ := net.SplitHostPort(c.Listen)
 	o.Cluster.Name, o.Cluster.Host = c.Name, host
 	o.Cluster.Port, _ = strconv.Atoi(port)
-	o.Cluster.NoAdvertise = true
+	o.Cluster.Advertise = c.Advertise
+	o.Cluster.NoAdvertise = true // of addresses for clients: there are none
 	if c.TLS != nil {
 		o.Cluster.TLSConfig = c.TLS.Clone()
 		o.Cluster.TLSTimeout = 5

@@ -71,13 +71,19 @@ func all(t *testing.T, b live.Broker, room live.Room) []*live.Message {
 }
 
 // TestKill kills a process in the middle of a storm of publishes, again and again on the same folder. What was
-// acknowledged is there each time, once.
+// acknowledged is there each time, once, also where the disk has not got it yet: the system has.
 func TestKill(t *testing.T) {
+	for _, every := range []time.Duration{0, time.Minute} {
+		t.Run(fmt.Sprint("synced every ", every), func(t *testing.T) { kill(t, every) })
+	}
+}
+
+func kill(t *testing.T, every time.Duration) {
 	dir := t.TempDir()
 	acked := map[string]live.Position{}
 	for round := range 20 {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestStorm$")
-		cmd.Env = append(os.Environ(), stormDir+"="+dir, fmt.Sprint("NATSBROKER_STORM_ROUND=", round))
+		cmd.Env = append(os.Environ(), stormDir+"="+dir, fmt.Sprint("NATSBROKER_STORM_ROUND=", round), fmt.Sprint("NATSBROKER_STORM_SYNC=", every))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -131,7 +137,11 @@ func TestStorm(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	b := keep(t, serve(t, natsbroker.ServerOptions{Dir: dir}))
+	every, err := time.ParseDuration(os.Getenv("NATSBROKER_STORM_SYNC"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := keep(t, serve(t, natsbroker.ServerOptions{Dir: dir, SyncEvery: every}))
 	round := os.Getenv("NATSBROKER_STORM_ROUND")
 	var group sync.WaitGroup
 	var print sync.Mutex
