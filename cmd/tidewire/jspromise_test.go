@@ -209,15 +209,20 @@ func browserClient(t *testing.T, way string, messages, keep int) {
 	hub.ConfigureRooms("room:*", live.RoomOptions{History: keep, CanPublish: func(context.Context, *live.Session, string, string) error { return nil }})
 	var mu sync.Mutex
 	came := map[string]int{}
+	var network *badNetwork
 	live.OnPublish(hub, "room:*", func(_ context.Context, p *live.Publication[int]) error {
 		mu.Lock()
-		defer mu.Unlock()
 		came[p.Mid]++
+		lose := len(came) == messages/4 && came[p.Mid] == 1
+		mu.Unlock()
+		if lose { // one acknowledgement at least is lost for certain: its message is repeated
+			network.outage(func() {})
+		}
 		return nil
 	}, "n")
 	server := httptest.NewServer(http.Handler(hub))
 	t.Cleanup(server.Close)
-	network := newBadNetwork(t, strings.TrimPrefix(server.URL, "http://"), seed)
+	network = newBadNetwork(t, strings.TrimPrefix(server.URL, "http://"), seed)
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -67,7 +67,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := live.NewHub(&live.Options{Broker: b, DrainWindow: time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
+	hub := live.NewHub(&live.Options{Broker: b, DrainWindow: time.Second, BackoffMax: 2 * time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
 		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 16 << 10}}})
 	hub.ConfigureRooms("room:*", live.RoomOptions{History: 1_000_000})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
