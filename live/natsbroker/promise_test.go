@@ -3,29 +3,22 @@
 package natsbroker_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tidewire/tidewire/client"
-	"github.com/tidewire/tidewire/live"
-	"github.com/tidewire/tidewire/live/natsbroker"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -39,178 +32,7 @@ var (
 	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum", "by what, in turn")
 )
 
-// In the environment of a child process that is a node.
-const (
-	nodeDir    = "NATSBROKER_NODE_DIR"
-	nodeListen = "NATSBROKER_NODE_LISTEN"
-	nodePeers  = "NATSBROKER_NODE_PEERS"
-)
-
 var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5"}
-
-// TestNode is the process.
-func TestNode(t *testing.T) {
-	dir := os.Getenv(nodeDir)
-	if dir == "" {
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: dir, Cluster: &natsbroker.ClusterOptions{
-		Name: "promise", Listen: os.Getenv(nodeListen), Peers: strings.Split(os.Getenv(nodePeers), ","),
-		Advertise: "127.0.0.1:1", // where nobody is: there is no way between servers but the wires
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := s.Connect(&natsbroker.Options{Shards: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hub := live.NewHub(&live.Options{Broker: b, DrainWindow: time.Second, BackoffMax: 2 * time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
-		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 16 << 10}}})
-	hub.ConfigureRooms("room:*", live.RoomOptions{History: 1_000_000})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: hub}
-	go server.Serve(ln)
-	fmt.Println("node", ln.Addr())
-	<-ctx.Done()
-	bound, done := context.WithTimeout(context.Background(), 5*time.Second)
-	defer done()
-	hub.Shutdown(bound)
-	server.Close()
-	b.Close()
-	s.Close()
-}
-
-// member is one of the processes, as the test sees it.
-type member struct {
-	t      *testing.T
-	dir    string
-	listen string   // of its server
-	peers  []string // the way to the others, over wires
-
-	cmd  *exec.Cmd
-	addr atomic.Pointer[string] // of its hub; nil while there is none
-}
-
-func (n *member) start() {
-	n.cmd = exec.Command(os.Args[0], "-test.run", "^TestNode$", "-test.timeout", "0")
-	n.cmd.Env = append(os.Environ(), nodeDir+"="+n.dir, nodeListen+"="+n.listen, nodePeers+"="+strings.Join(n.peers, ","))
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := n.cmd.StdoutPipe()
-	if err != nil {
-		n.t.Error(err)
-		return
-	}
-	log, err := os.OpenFile(n.dir+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		n.t.Error(err)
-		return
-	}
-	n.cmd.Stderr = log
-	if err := n.cmd.Start(); err != nil {
-		n.t.Error(err)
-		return
-	}
-	log.Close()
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if addr, ok := strings.CutPrefix(lines.Text(), "node "); ok {
-				n.addr.Store(&addr)
-			}
-		}
-	}()
-}
-
-// end ends the process by a signal.
-func (n *member) end(sig syscall.Signal) {
-	n.addr.Store(nil)
-	n.cmd.Process.Signal(sig)
-	n.cmd.Wait()
-}
-
-// wire is the way from one server to another.
-type wire struct {
-	ln net.Listener
-	to string
-
-	mu    sync.Mutex
-	cut   bool
-	conns map[net.Conn]bool
-}
-
-func newWire(t *testing.T, to string) *wire {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{ln: ln, to: to, conns: map[net.Conn]bool{}}
-	go func() {
-		for {
-			near, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", to)
-			if err != nil || !w.add(near, far) {
-				near.Close()
-				continue
-			}
-			go w.carry(near, far)
-			go w.carry(far, near)
-		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		w.set(true)
-	})
-	return w
-}
-
-func (w *wire) add(near, far net.Conn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cut {
-		far.Close()
-		return false
-	}
-	w.conns[near], w.conns[far] = true, true
-	return true
-}
-
-// carry carries what comes, until one of the two is at its end.
-func (w *wire) carry(from, to net.Conn) {
-	p := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(p)
-		if err == nil {
-			_, err = to.Write(p[:n])
-		}
-		if err != nil {
-			break
-		}
-	}
-	from.Close()
-	to.Close()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.conns, from)
-}
-
-// set cuts the wire, or mends it.
-func (w *wire) set(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cut = cut; cut {
-		for c := range w.conns {
-			c.Close()
-		}
-	}
-}
 
 // heard is what a subscriber was told: a message, or a gap.
 type heard struct {
