@@ -13,7 +13,7 @@ func TestPromiseManyfold(t *testing.T) {
 	for half := range 2 {
 		t.Run(fmt.Sprint("half ", half), func(t *testing.T) {
 			t.Parallel()
-			promise(t, virtual, 300, 30)
+			promise(t, virtual, 150, 30)
 		})
 	}
 }
