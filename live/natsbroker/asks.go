@@ -3,6 +3,7 @@ package natsbroker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -47,9 +48,7 @@ func (x *inbox) expect(f func(m *nats.Msg) (more bool)) (reply string) {
 func (x *inbox) forget(reply string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(reply) > len(x.prefix) {
-		delete(x.open, reply[len(x.prefix):])
-	}
+	delete(x.open, reply[len(x.prefix):])
 }
 
 func (x *inbox) take(m *nats.Msg) {
@@ -59,6 +58,30 @@ func (x *inbox) take(m *nats.Msg) {
 	if f != nil && !f(m) {
 		x.forget(m.Subject)
 	}
+}
+
+// request asks a stream's leader by JetStream's API, and reads the answer.
+func (s *stream) request(ctx context.Context, what string, ask, answer any) error {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return err
+	}
+	m, err := s.broker.nc.RequestWithContext(ctx, "$JS.API.STREAM."+what+"."+s.name, body)
+	if err != nil {
+		return unavailable(err)
+	}
+	var failed struct {
+		Error *struct {
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &failed); err != nil {
+		return err
+	}
+	if failed.Error != nil {
+		return unavailable(errors.New(failed.Error.Description))
+	}
+	return json.Unmarshal(m.Data, answer)
 }
 
 // get is what a stream is asked for directly: any server that has the stream may answer.
@@ -98,11 +121,10 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 	var got []*nats.Msg
 	var parts atomic.Int64
 	done := make(chan struct{})
-	single := g.Batch == 0 && len(g.Last) == 0
 	reply := b.answers.expect(func(m *nats.Msg) bool {
 		got = append(got, m)
 		parts.Add(1)
-		if single || len(m.Header[headerStatus]) > 0 {
+		if len(m.Header[headerStatus]) > 0 {
 			close(done)
 			return false
 		}

@@ -134,7 +134,7 @@ func (b *Broker) begin() (err error) {
 	for _, what := range []string{"LEADER_ELECTED", "CREATED", "DELETED", "RESTORE_COMPLETE"} {
 		what = "$JS.EVENT.ADVISORY.STREAM." + what + "."
 		if _, err = b.nc.Subscribe(what+"*", func(m *nats.Msg) {
-			if s := b.groupOf(m.Subject[len(what):]); s != nil {
+			if s := b.streamOf(m.Subject[len(what):]); s != nil {
 				b.heads.doubt(s)
 			}
 		}); err != nil {
@@ -250,8 +250,8 @@ func (b *Broker) group(keep *live.Retention) *group {
 	return b.groups[keep.Pattern]
 }
 
-// groupOf returns the stream of that name, or nil.
-func (b *Broker) groupOf(name string) *stream {
+// streamOf returns the stream of that name, or nil.
+func (b *Broker) streamOf(name string) *stream {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.names[name]

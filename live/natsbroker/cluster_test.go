@@ -1,6 +1,7 @@
 package natsbroker_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -112,12 +113,21 @@ func TestReadsAreNotStale(t *testing.T) {
 	for g := range 30 {
 		group.Go(func() {
 			for i := range 30 {
-				st, err := put(all[g%3], keptRoom(g), fmt.Sprint("m", i))
+				// A machine that is busy elects another leader now and then: nothing is stored or read for a moment.
+				var st live.Stored
+				var page live.Page
+				err := again(func() (err error) {
+					st, err = put(all[g%3], keptRoom(g), fmt.Sprint("m", i))
+					return err
+				})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				page, err := all[(g+1)%3].History(t.Context(), keptRoom(g), live.Query{From: st.Pos.Seq, Limit: 1})
+				err = again(func() (err error) {
+					page, err = all[(g+1)%3].History(t.Context(), keptRoom(g), live.Query{From: st.Pos.Seq, Limit: 1})
+					return err
+				})
 				if err != nil || len(page.Messages) != 1 || page.Head != st.Pos {
 					t.Errorf("%v was stored, and what is read is %+v, %v", st.Pos, page, err)
 					return
@@ -126,4 +136,13 @@ func TestReadsAreNotStale(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// again repeats what is unavailable, for half a minute at most.
+func again(f func() error) error {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err := f(); !errors.Is(err, live.ErrUnavailable) || time.Now().After(end) {
+			return err
+		}
+	}
 }

@@ -249,7 +249,7 @@ func (s *stream) heads(ctx context.Context, subjects []string) (batch, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		found, err := s.ask(ctx, get{Last: ask})
 		switch {
-		case err != nil && !transient(err):
+		case err != nil && !isUnavailable(err):
 			return batch{}, err
 		case err == nil && found.upTo == 0: // nothing at all is stored
 			if _, err := s.fence(ctx); err != nil {
@@ -276,9 +276,6 @@ func (s *stream) pause(ctx context.Context, d time.Duration) error {
 		return live.ErrUnavailable
 	}
 }
-
-// transient reports whether an answer that was not good may be good a moment later.
-func transient(err error) bool { return isUnavailable(err) }
 
 func sleep(ctx context.Context, d time.Duration) {
 	select {

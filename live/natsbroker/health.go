@@ -121,4 +121,5 @@ func (b *Broker) Watch(f func(available bool)) (cancel func()) {
 	}
 }
 
+// isUnavailable reports whether an error may be none a moment later.
 func isUnavailable(err error) bool { return errors.Is(err, live.ErrUnavailable) }

@@ -2,8 +2,6 @@ package natsbroker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"slices"
 	"sort"
 	"time"
@@ -17,7 +15,7 @@ func (b *Broker) History(ctx context.Context, room live.Room, q live.Query) (liv
 	if err != nil {
 		return live.Page{}, err
 	}
-	r := &reader{s: s, room: room.Name, subject: s.every(room.Name)}
+	r := &reader{s: s, subject: s.every(room.Name)}
 	if q.Backward {
 		return r.backward(ctx, q)
 	}
@@ -27,7 +25,6 @@ func (b *Broker) History(ctx context.Context, room live.Room, q live.Query) (liv
 // reader reads one room.
 type reader struct {
 	s       *stream
-	room    string
 	subject string
 }
 
@@ -84,7 +81,7 @@ func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
 	batch := q.Limit + 1
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		got, err := r.s.ask(ctx, get{Next: r.subject, Seq: q.From, Batch: batch, Bytes: pageBytes})
-		if err != nil && !transient(err) {
+		if err != nil && !isUnavailable(err) {
 			return page, err
 		}
 		reaches := got.rest > 0 || head.Mid == "" || head.Seq < q.From || len(got.all) > 0 && got.all[len(got.all)-1].seq >= head.Seq
@@ -168,7 +165,7 @@ func (r *reader) floor(ctx context.Context) (uint64, error) {
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		info, err := r.s.info(ctx, r.subject)
 		switch {
-		case err != nil && !transient(err):
+		case err != nil && !isUnavailable(err):
 			return 0, err
 		case err == nil && info.State.LastSeq >= behind:
 			if n := info.State.Subjects[r.subject]; n <= uint64(r.s.keep.History) {
@@ -176,7 +173,7 @@ func (r *reader) floor(ctx context.Context) (uint64, error) {
 			}
 			if seq, err := r.first(ctx); err == nil {
 				return seq, nil
-			} else if !transient(err) {
+			} else if !isUnavailable(err) {
 				return 0, err
 			}
 		}
@@ -188,29 +185,13 @@ func (r *reader) floor(ctx context.Context) (uint64, error) {
 
 // first asks the stream's leader for the room's first message.
 func (r *reader) first(ctx context.Context) (uint64, error) {
-	ask, err := json.Marshal(get{Next: r.subject, Seq: 1})
-	if err != nil {
-		return 0, err
-	}
-	answer, err := r.s.broker.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+r.s.name, ask)
-	if err != nil {
-		return 0, unavailable(err)
-	}
 	var found struct {
 		Message struct {
 			Seq uint64 `json:"seq"`
 		} `json:"message"`
-		Error *struct {
-			Description string `json:"description"`
-		} `json:"error"`
 	}
-	if err := json.Unmarshal(answer.Data, &found); err != nil {
-		return 0, err
-	}
-	if found.Error != nil {
-		return 0, unavailable(errors.New(found.Error.Description))
-	}
-	return found.Message.Seq, nil
+	err := r.s.request(ctx, "MSG.GET", get{Next: r.subject, Seq: 1}, &found)
+	return found.Message.Seq, err
 }
 
 // backward reads the newest messages before a position. A stream reads forwards alone, and says how many there are: where to
@@ -230,7 +211,7 @@ func (r *reader) backward(ctx context.Context, q live.Query) (live.Page, error) 
 			end = min(end, q.Before)
 		}
 		all, more, seen, err := r.before(ctx, end, q.Limit)
-		if err != nil && !transient(err) {
+		if err != nil && !isUnavailable(err) {
 			return page, err
 		}
 		if err == nil && seen >= min(head.Seq, end-1) { // who has that has all before it

@@ -24,7 +24,7 @@ func (b *Broker) Latest(ctx context.Context, room live.Room) ([]*live.Message, e
 	every := s.every(room.Name)
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		values, stored, marked, err := s.values(ctx, every, behind)
-		if err != nil && !transient(err) {
+		if err != nil && !isUnavailable(err) {
 			return nil, err
 		}
 		if err == nil && marked {

@@ -233,7 +233,7 @@ func (o *outgoing) land(f *flight, st live.Stored, err error) {
 		}
 	}
 	o.mu.Unlock()
-	if err != nil && errors.Is(err, live.ErrUnavailable) {
+	if isUnavailable(err) {
 		o.stream.health.ill(o.stream, err)
 	}
 	f.done(st, err)

@@ -67,6 +67,21 @@ func (d desk) read(q live.Query) live.Page {
 	return page
 }
 
+// streams is a way to them past the broker.
+func streams(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
 // alone starts a server that listens, until the test ends.
 func alone(t *testing.T) string {
 	t.Helper()
@@ -204,15 +219,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	url := alone(t)
 	d := sit(t, url, live.Retention{History: 3})
 	old := d.publish("a:1", "1")
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := streams(t, url)
 	for name := range js.StreamNames(t.Context()).Name() {
 		if err := js.DeleteStream(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -233,15 +240,7 @@ func TestGarbageInAStream(t *testing.T) {
 	url := alone(t)
 	d := sit(t, url, live.Retention{History: 5})
 	first := d.publish("a:1", "1")
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := streams(t, url)
 	for name := range js.StreamNames(t.Context()).Name() {
 		s, err := js.Stream(t.Context(), name)
 		if err != nil {
@@ -275,15 +274,7 @@ func TestValuesPastMaxKeysGo(t *testing.T) {
 	if all, err := d.b.Latest(t.Context(), d.room); err != nil || len(all) != 3 || string(all[2].Data) != "19" {
 		t.Fatalf("%v, %v", all, err)
 	}
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := streams(t, url)
 	left := uint64(0)
 	for s := range js.ListStreams(t.Context()).Info() {
 		left += s.State.Msgs

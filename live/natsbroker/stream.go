@@ -188,13 +188,6 @@ func (s *stream) epochNow() string {
 
 // info returns what the stream's leader knows, of a room too.
 func (s *stream) info(ctx context.Context, filter string) (*jetstream.StreamInfo, error) {
-	there, err := s.broker.js.Stream(ctx, s.name)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	info, err := there.Info(ctx, jetstream.WithSubjectFilter(filter))
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	return info, nil
+	info := &jetstream.StreamInfo{}
+	return info, s.request(ctx, "INFO", map[string]string{"subjects_filter": filter}, info)
 }

@@ -77,11 +77,11 @@ func (b *Broker) received(m *nats.Msg) *live.Message {
 		return nil
 	}
 	if seq := number(m, headerSeq); seq > 0 {
-		g := b.groupOf(m.Header.Get("Nats-Stream"))
-		if g == nil {
+		s := b.streamOf(m.Header.Get("Nats-Stream"))
+		if s == nil {
 			return nil // a stream of another number of shards, or of a pattern that is no more
 		}
-		msg.Pos = live.Position{Epoch: g.epochNow(), Seq: seq, Mid: msg.Mid}
+		msg.Pos = live.Position{Epoch: s.epochNow(), Seq: seq, Mid: msg.Mid}
 		msg.Prev = number(m, headerLast)
 	}
 	return msg
