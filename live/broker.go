@@ -124,7 +124,7 @@ type Query struct {
 	// newest of all where Before is 0.
 	Backward bool
 	Before   uint64
-	// Limit is how many messages are wanted at most; 0 asks for Head and Floor alone.
+	// Limit is how many messages are wanted at most; 0 asks for Head alone.
 	Limit int
 }
 
@@ -136,6 +136,7 @@ type Page struct {
 	// sequence number, without a Mid. Its Epoch is the messages' too.
 	Head Position
 	// Floor says that all messages with a Seq above it are still stored: what was
-	// evicted was at or below it.
+	// evicted was at or below it. Only a page that was read forwards, with a Limit,
+	// has to say so.
 	Floor uint64
 }

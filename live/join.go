@@ -286,43 +286,77 @@ func (s *Session) leave(m *Message) error {
 // place finds out where a member begins: behind pos, if everything behind that is
 // there; otherwise gap says so. last is how many messages it wants without a pos.
 func (m *member) place(ctx context.Context, pos Position, last int) (gap string, j protocol.Joined, err error) {
-	r := m.r
-	q := Query{From: pos.Seq, Limit: 1}
-	last = max(0, min(last, protocol.MaxPage))
-	if pos.IsZero() {
-		q = Query{Backward: true, Limit: last}
+	if !pos.IsZero() {
+		return m.resume(ctx, pos)
 	}
+	r := m.r
+	last = max(0, min(last, protocol.MaxPage))
 	r.mu.Lock()
 	head := r.last
-	events := r.recent.events
-	known := !pos.IsZero() && pos == head && pos.Mid != "" || pos.IsZero() && last == 0 && !r.healing
-	for i := len(events) - 1; i >= 0 && !known && pos.Mid != ""; i-- {
-		known = events[i].m.Pos == pos
-	}
+	known := last == 0 && !r.healing
 	r.mu.Unlock()
 	if known {
-		m.cursor = pos
-		if pos.IsZero() {
-			m.cursor = head
-		}
-		return "", protocol.Joined{Recovered: !pos.IsZero(), Head: head.Seq}, nil
+		m.cursor = head
+		return "", protocol.Joined{Head: head.Seq}, nil
 	}
-	page, err := r.hub.broker.History(ctx, r.key(), q)
+	page, err := r.hub.broker.History(ctx, r.key(), Query{Backward: true, Limit: last})
 	if err != nil {
 		return "", j, err
 	}
-	j.Head = page.Head.Seq
-	if pos.IsZero() {
-		m.cursor = page.Head
-		if len(page.Messages) > 0 {
-			first := page.Messages[0]
-			m.cursor = Position{Epoch: page.Head.Epoch, Seq: first.Pos.Seq - 1}
+	m.cursor = page.Head
+	if len(page.Messages) > 0 {
+		first := page.Messages[0]
+		m.cursor = Position{Epoch: page.Head.Epoch, Seq: first.Pos.Seq - 1}
+	}
+	return "", protocol.Joined{Head: page.Head.Seq}, nil
+}
+
+// backlog is a read of a room's history for a member that comes back. Others who want what it reads wait for it, and find
+// that in the room's tail.
+type backlog struct {
+	from uint64
+	over chan struct{}
+}
+
+// resume places a member behind pos.
+func (m *member) resume(ctx context.Context, pos Position) (gap string, j protocol.Joined, err error) {
+	r := m.r
+	mine := &backlog{from: pos.Seq, over: make(chan struct{})}
+	for waited := false; ; waited = true {
+		r.mu.Lock()
+		head, other := r.last, r.backlog
+		known := pos.Mid != "" && (pos == head || r.recent.has(pos))
+		wait := other != nil && other.from <= pos.Seq && !waited
+		if !known && !wait {
+			r.backlog = mine
 		}
-		return "", j, nil
+		r.mu.Unlock()
+		if known {
+			m.cursor = pos
+			return "", protocol.Joined{Recovered: true, Head: head.Seq}, nil
+		}
+		if !wait {
+			break
+		}
+		select {
+		case <-other.over:
+		case <-ctx.Done():
+			return "", j, ctx.Err()
+		}
+	}
+	page, err := r.hub.broker.History(ctx, r.key(), Query{From: pos.Seq, Limit: feedBatch + 1})
+	r.mu.Lock()
+	r.hub.recent.extend(r, page.Messages)
+	if r.backlog == mine {
+		r.backlog = nil
+	}
+	close(mine.over)
+	r.mu.Unlock()
+	if err != nil {
+		return "", j, err
 	}
 	m.cursor, gap = judge(pos, &page)
-	j.Recovered = gap == ""
-	return gap, j, nil
+	return gap, protocol.Joined{Recovered: gap == "", Head: page.Head.Seq}, nil
 }
 
 // history answers a $history.

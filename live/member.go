@@ -213,6 +213,9 @@ func (m *member) history() ([]*event, fed) {
 	if err != nil {
 		return nil, fedBroken
 	}
+	r.mu.Lock()
+	r.hub.recent.extend(r, page.Messages)
+	r.mu.Unlock()
 	if start, reason := judge(m.cursor, &page); reason != "" {
 		return nil, m.tell(gapEvent(r.name, m.cursor, start, reason))
 	}

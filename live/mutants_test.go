@@ -19,7 +19,7 @@ type mutant struct{ name, file, from, to string }
 var mutants = []mutant{
 	{"the chain is not checked", "room.go", "	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != \"\":\n		return false\n", ""},
 	{"the epoch is not checked on join", "room.go", "	case pos.Epoch != epoch:\n		return floor, protocol.GapEpoch\n", ""},
-	{"a position is read exclusively", "join.go", "q := Query{From: pos.Seq, Limit: 1}", "q := Query{From: pos.Seq + 1, Limit: 1}"},
+	{"a position is read exclusively", "join.go", "Query{From: pos.Seq, Limit: feedBatch + 1}", "Query{From: pos.Seq + 1, Limit: feedBatch + 1}"},
 	{"eviction is not told", "room.go", "	case pos.Seq < page.Floor:\n		return floor, protocol.GapEvicted\n", ""},
 	{"nothing is known again", "memory.go", "b.known.note(key, b.seq)", "_ = key"},
 	{"healing brings nothing", "room.go", "			r.push(&own)\n", "			r.last = own.Pos\n"},
@@ -30,6 +30,8 @@ var mutants = []mutant{
 	{"Floor is lost", "memory.go", "		r.floor = s.msg.Pos.Seq\n", ""},
 	{"the tail outlives a gap", "room.go", "	r.hub.recent.forget(r)\n	for c := range", "	for c := range"},
 	{"the tail is said to reach further", "recent.go", "if i == 0 && (t.events[0].m.Prev == 0 || t.events[0].m.Prev > prev) {", "if false {"},
+	{"what was read overlaps the tail", "recent.go", "			t.events = t.events[1:]\n		}\n		if len(older)", "		}\n		if len(older)"},
+	{"what was read need not reach the tail", "recent.go", "	if n < 0 || n == 0 && len(t.events) > 0 {\n		return\n	}\n", "	if n < 0 {\n		n = len(read) - 1\n	}\n"},
 	{"announced heads are ignored", "room.go", "	case r.keeps() && (head.IsZero()", "	case false && r.keeps() && (head.IsZero()"},
 	{"who is slow stays in the Group", "member.go", "	m.r.groups[m.s.codec].Remove(m.s.conn)\n	m.live = false", "	m.live = false"},
 	{"a stranger is not known again", "publish.go", "	if s.client != \"\" {\n		return \"c\" + s.client\n	}\n", ""},

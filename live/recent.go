@@ -42,9 +42,51 @@ func (b *recentBudget) keep(r *room, e *event) {
 		t.events[0] = nil
 		t.events = t.events[1:]
 	}
+	b.grown(r, t.bytes-before)
+}
+
+// extend puts what was read of a room's history before its tail, if that is where it ends: those who come back to the room
+// together are served by one read. The caller holds r.mu.
+func (b *recentBudget) extend(r *room, read []*Message) {
+	t := &r.recent
+	first := r.last // the tail's, or where one would begin
+	if len(t.events) > 0 {
+		first = t.events[0].m.Pos
+	}
+	n := slices.IndexFunc(read, func(m *Message) bool { return m.Pos == first })
+	if n < 0 || n == 0 && len(t.events) > 0 {
+		return
+	}
+	before := t.bytes
+	var older []*event
+	for i := n; i >= 0; i-- {
+		own := *read[i]
+		e := &event{m: &own}
+		if own.Prev = 0; i > 0 { // otherwise it is not known
+			e.before, own.Prev = read[i-1].Pos, read[i-1].Pos.Seq
+		}
+		if len(older) == 0 && len(t.events) > 0 { // in place of the one that may not have known
+			e.serial = t.events[0].serial
+			t.bytes -= t.events[0].size()
+			t.events = t.events[1:]
+		}
+		if len(older)+len(t.events) == recentMost || t.bytes+e.size() > recentBytes && len(older) > 0 {
+			break
+		}
+		older = append(older, e)
+		t.bytes += e.size()
+	}
+	slices.Reverse(older)
+	t.events = append(older, t.events...)
+	b.grown(r, t.bytes-before)
+}
+
+// grown keeps to the bound behind a change of a room's tail. The caller holds r.mu.
+func (b *recentBudget) grown(r *room, bytes int64) {
+	t := &r.recent
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used += t.bytes - before
+	b.used += bytes
 	if t.elem == nil {
 		t.elem = b.order.PushBack(r)
 	} else {

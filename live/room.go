@@ -45,6 +45,7 @@ type room struct {
 	prev    uint64      // from there to last the room is empty; 0: unknown
 	serial  uint64
 	recent  recent
+	backlog *backlog // the newest that is being read; nil: none
 	latest  latest[*event]
 	healing bool
 	pending []*Message // that came while healing

@@ -125,11 +125,6 @@ func TestVideoPage(t *testing.T) {
 	ada.lacks("Microphone off")
 	ada.watches(evil)
 
-	// A third one waits at the door.
-	alan := dial(t, chromium, "Alan", room, "")
-	alan.says("This call is full: two are in it. You come in when one of them leaves")
-	alan.shot("video-full")
-
 	// A tab that is loaded again is in the call again. What was muted is not.
 	ada.do(chromedp.Evaluate[chromedp.Void](`new MutationObserver(() => (window.gone ||= !document.querySelector("#remote").srcObject)).observe(document.querySelector("#call"), { childList: true })`))
 	grace.do(chromedp.Reload())
@@ -137,6 +132,11 @@ func TestVideoPage(t *testing.T) {
 	ada.until("window.gone")
 	ada.watches(evil)
 	ada.lacks("")
+
+	// A third one waits at the door.
+	alan := dial(t, chromium, "Alan", room, "")
+	alan.says("This call is full: two are in it. You come in when one of them leaves")
+	alan.shot("video-full")
 
 	// Who hangs up makes room.
 	grace.do(alt("h"))

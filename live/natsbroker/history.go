@@ -63,19 +63,9 @@ func (r *reader) old(x stored) bool {
 
 // forward reads on from a position. Any replica may answer: what it says must reach the head that was true at the call.
 func (r *reader) forward(ctx context.Context, q live.Query) (live.Page, error) {
-	page := live.Page{}
-	if q.Limit == 0 && r.s.keep.Age > 0 { // what is of age counts as evicted
-		page, err := r.forward(ctx, live.Query{Limit: 1})
-		page.Messages, page.More = nil, false
-		return page, err
-	}
 	head, err := r.head(ctx)
-	if err != nil {
-		return page, err
-	}
-	page.Head = head
-	if q.Limit == 0 {
-		page.Floor, err = r.floor(ctx)
+	page := live.Page{Head: head}
+	if err != nil || q.Limit == 0 {
 		return page, err
 	}
 	batch := q.Limit + 1

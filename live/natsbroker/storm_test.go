@@ -20,12 +20,15 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
-var stormClients = flag.Int("storm.clients", 300, "how many clients of a killed node come back in TestReconnectStorm")
+var (
+	stormClients = flag.Int("storm.clients", 300, "how many clients of a killed node come back in TestReconnectStorm")
+	stormRooms   = flag.Int("storm.rooms", 100, "in how many rooms they are, one in each")
+)
 
 // TestReconnectStorm kills a node with many clients, who come back to the others all at once. Each hears what it missed,
 // without a gap.
 func TestReconnectStorm(t *testing.T) {
-	const rooms = 100
+	rooms := *stormRooms
 	c := newCrew(t, rand.New(rand.NewPCG(2, 2)))
 	pub := c.at(1)
 	room := func(x *client.Client, n int) *client.Room {
@@ -35,11 +38,14 @@ func TestReconnectStorm(t *testing.T) {
 		}
 		return r
 	}
+	publishing := make(chan struct{}, 100)
 	publish := func(what string) {
 		t.Helper()
 		var all sync.WaitGroup
 		for n := range rooms {
 			all.Go(func() {
+				publishing <- struct{}{}
+				defer func() { <-publishing }()
 				if _, err := room(pub, n).Send(t.Context(), "n", what); err != nil {
 					t.Errorf("publish: %v", err)
 				}
