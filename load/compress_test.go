@@ -406,6 +406,8 @@ func TestSameBytesInAnotherContext(t *testing.T) {
 	var first *packer
 	recorded := map[string][]byte{}
 	enough := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	url := answering(t, "permessage-deflate", func(z *packer, n int, m []byte) []byte {
 		mu.Lock()
 		if first == nil {
@@ -415,6 +417,7 @@ func TestSameBytesInAnotherContext(t *testing.T) {
 		mu.Unlock()
 		if !leads && n == 3 {
 			<-enough
+			stop() // what is under way is waited for
 			return frame(0xc2, recorded[string(m)])
 		}
 		packed := z.pack(m)
@@ -426,7 +429,10 @@ func TestSameBytesInAnotherContext(t *testing.T) {
 		}
 		return frame(0xc2, packed)
 	})
-	r := run(t, load.Plan{URL: url, Sizes: load.Sizes{{500, 1}}, Compression: load.Takeover, Connections: 2, Duration: time.Second, Timeout: time.Hour})
+	r, err := load.Run(ctx, load.Plan{URL: url, Sizes: load.Sizes{{500, 1}}, Compression: load.Takeover, Connections: 2, Duration: 10 * time.Minute, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if r.Errors["a compressed message is no valid deflate stream"] != 1 || len(r.Errors) != 1 {
 		t.Errorf("errors %v", r.Errors)
 	}
