@@ -2,4 +2,6 @@
 
 package conformance_test
 
+// Norace: TestSoundServer TestSoundClient
+
 var heavyCases []string

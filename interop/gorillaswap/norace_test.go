@@ -2,5 +2,7 @@
 
 package gorillaswap
 
+// Norace: TestProgramsBehaveTheSame
+
 // raceFlag builds the programs like the test.
 const raceFlag = "-race=false"
