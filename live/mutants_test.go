@@ -57,6 +57,11 @@ var natsMutants = []mutant{
 	{"a stream that was made anew is the same", "natsbroker/stream.go", "	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)\n", "	epoch := \"e\"\n"},
 }
 
+// minorityMutants are those of them that are right as long as no server is behind the others.
+var minorityMutants = []mutant{
+	{"a read asks whoever is near", "natsbroker/heads.go", "	if s.replicated.Load() {\n", "	if false {\n"},
+}
+
 // Each mutant makes TestPromise fail, or a test of the broker's.
 //
 //	go test -tags mutants ./live -run TestMutants -timeout 20m
@@ -99,12 +104,15 @@ func TestMutants(t *testing.T) {
 	nats := func() (string, error) {
 		return test("./live/natsbroker", "-run", "^(TestEmbedded|TestCluster|TestReadsAreNotStale|TestOwnHeadsAreHeard|TestStreamMadeAnew)$")
 	}
-	for _, f := range []func() (string, error){promise, nats} {
+	minority := func() (string, error) {
+		return test("./live/natsbroker", "-run", "^TestMinority$", "-minority.time", "8s")
+	}
+	for _, f := range []func() (string, error){promise, nats, minority} {
 		if out, err := f(); err != nil {
 			t.Fatalf("without a mutant: %v\n%s", err, out)
 		}
 	}
-	for i, m := range slices.Concat(mutants, natsMutants) {
+	for i, m := range slices.Concat(mutants, natsMutants, minorityMutants) {
 		t.Run(m.name, func(t *testing.T) {
 			path := filepath.Join(dir, "live", m.file)
 			was, err := os.ReadFile(path)
@@ -121,6 +129,9 @@ func TestMutants(t *testing.T) {
 			run := promise
 			if i >= len(mutants) {
 				run = nats
+			}
+			if i >= len(mutants)+len(natsMutants) {
+				run = minority
 			}
 			out, err := run()
 			if err == nil {

@@ -83,6 +83,27 @@ func TestMinority(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Its own server has the room as it was, and would give that out.
+	reads := make(chan int)
+	mended := make(chan struct{})
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-mended:
+				reads <- n
+				return
+			default:
+			}
+			ctx, done := context.WithTimeout(t.Context(), 2*time.Second)
+			page, err := room(inside, "room:0").History(ctx, 0, 100)
+			done()
+			if err == nil && len(page.Messages) < 6 {
+				t.Errorf("a stale read while the node was cut off: %d messages", len(page.Messages))
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
 	until("$degraded", func() bool { return inside.State().Degraded })
 	t.Logf("$degraded came %v behind the cut", time.Since(cutAt).Round(time.Millisecond))
 	ask("a join", func() error { return room(inside, "room:1").Join(t.Context()) })
@@ -94,7 +115,11 @@ func TestMinority(t *testing.T) {
 		t.Error("who is with the majority is told $degraded")
 	}
 	healed := time.Now()
+	close(mended)
 	c.cut(0, false)
+	if n := <-reads; n < 3 {
+		t.Errorf("only %d reads were tried", n)
+	}
 	for range 2 {
 		select {
 		case a := <-answers:
