@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,5 +104,33 @@ func BenchmarkPublish(b *testing.B) {
 		if _, err := h.Room("room:7").Publish(b.Context(), "chat", map[string]string{"text": "hello, world"}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkCatchUp has a client come back to a room in which it missed 100 messages, which the node still has in memory: a
+// $join on a connection that is there, the messages and the $live.
+//
+//	go test ./live -run '^$' -bench CatchUp
+func BenchmarkCatchUp(b *testing.B) {
+	h, addr := serveTCP(b, &live.Options{Limits: live.Limits{Rate: -1, Burst: -1}}, live.RoomOptions{History: 1000})
+	defer rawClient(b, addr).Close() // a member, who keeps the room
+	first, err := h.Room("room:7").Publish(b.Context(), "n", 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 100 {
+		if _, err := h.Room("room:7").Publish(b.Context(), "n", strings.Repeat("x", 100)); err != nil {
+			b.Fatal(i, err)
+		}
+	}
+	c := openSocket(b, addr)
+	defer c.Close()
+	r := bufio.NewReader(c)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.say(b, fmt.Sprintf(`{"type":"$join","id":1,"room":"room:7","pos":{"epoch":%q,"seq":%d,"mid":%q}}`, first.Epoch, first.Seq, first.Mid))
+		skip(b, r, 102)
+		c.say(b, `{"type":"$leave","id":2,"room":"room:7"}`)
+		skip(b, r, 1)
 	}
 }

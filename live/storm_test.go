@@ -54,9 +54,10 @@ func (s socket) say(tb testing.TB, texts ...string) {
 	}
 }
 
-// skip reads n messages.
-func (s socket) skip(tb testing.TB, n int) {
-	r := bufio.NewReader(s)
+// skip reads n messages, and may read ahead.
+func (s socket) skip(tb testing.TB, n int) { skip(tb, bufio.NewReader(s), n) }
+
+func skip(tb testing.TB, r *bufio.Reader, n int) {
 	for range n {
 		var head [2]byte
 		if _, err := io.ReadFull(r, head[:]); err != nil {

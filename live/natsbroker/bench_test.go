@@ -3,6 +3,7 @@ package natsbroker_test
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -169,4 +170,54 @@ func BenchmarkHistory(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkRooms says what 100,000 rooms take in the memory of one server, its broker included: with a message in each, and then
+// with this node listening to all of them. One round is enough: -benchtime 1x.
+func BenchmarkRooms(b *testing.B) {
+	const rooms = 100_000
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what pools have let go of
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / 1e6
+	}
+	for range b.N {
+		s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: b.TempDir(), SyncEvery: time.Second, Logger: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		x, err := s.Connect(&natsbroker.Options{Logger: quiet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := x.Configure(recent); err != nil {
+			b.Fatal(err)
+		}
+		before := heap()
+		free := make(chan struct{}, 256)
+		for i := range rooms {
+			free <- struct{}{}
+			x.Publish(benchMessage(recentRoom(i), i), func(_ live.Stored, err error) {
+				if err != nil {
+					b.Error(err)
+				}
+				<-free
+			})
+		}
+		for range cap(free) {
+			free <- struct{}{}
+		}
+		stored := heap()
+		for i := range rooms {
+			if _, err := x.Subscribe(recentRoom(i), clock{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(stored-before, "MB-stored")
+		b.ReportMetric(heap()-stored, "MB-listening")
+		x.Close()
+		s.Close()
+	}
 }
