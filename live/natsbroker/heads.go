@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -173,16 +174,20 @@ func (h *heads) run(ctx context.Context) {
 			doubts := h.doubts
 			h.doubts = map[*stream]bool{}
 			h.mu.Unlock()
-			again = false
+			var all sync.WaitGroup
+			var failed atomic.Bool
 			for s := range doubts {
-				if err := h.settle(ctx, s); err != nil {
-					h.mu.Lock()
-					h.doubts[s] = true
-					h.mu.Unlock()
-					again = true
-				}
+				all.Go(func() { // one that does not answer holds up no other
+					if err := h.settle(ctx, s); err != nil {
+						h.mu.Lock()
+						h.doubts[s] = true
+						h.mu.Unlock()
+						failed.Store(true)
+					}
+				})
 			}
-			if again {
+			all.Wait()
+			if again = failed.Load(); again {
 				sleep(ctx, time.Second)
 			}
 		}

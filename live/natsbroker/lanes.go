@@ -25,11 +25,13 @@ type lane struct {
 // laneLength is how many messages wait in a lane. Those past it are lost, which is made up for as any loss is.
 const laneLength = 1 << 14
 
-// subscription calls f for each message, one at a time, until cancel.
+// subscription calls f for each message, one at a time, until it is cancelled.
 type subscription struct {
-	f func(m *nats.Msg)
+	f    func(m *nats.Msg)
+	lane *lane
+	sub  *nats.Subscription
 
-	mu   sync.Mutex // held while f is called
+	mu   sync.Mutex // held while f is called, or what do was given
 	over bool
 }
 
@@ -44,27 +46,37 @@ func newLanes(nc *nats.Conn) *lanes {
 }
 
 // subscribe calls f, which does not block, for what comes to a subject.
-func (l *lanes) subscribe(subject string, f func(m *nats.Msg)) (cancel func(), err error) {
+func (l *lanes) subscribe(subject string, f func(m *nats.Msg)) (*subscription, error) {
 	lane := &l.all[maphash.String(l.seed, subject)%uint64(len(l.all))]
-	s := &subscription{f: f}
+	s := &subscription{f: f, lane: lane}
 	lane.mu.Lock() // a message may come at once
-	sub, err := l.nc.ChanSubscribe(subject, lane.ch)
-	if err == nil {
-		lane.subs[sub] = s
-	}
-	lane.mu.Unlock()
-	if err != nil {
+	defer lane.mu.Unlock()
+	var err error
+	if s.sub, err = l.nc.ChanSubscribe(subject, lane.ch); err != nil {
 		return nil, unavailable(err)
 	}
-	return func() {
-		sub.Unsubscribe() // fails where the connection is closed, and all is over
-		lane.mu.Lock()
-		delete(lane.subs, sub)
-		lane.mu.Unlock()
-		s.mu.Lock()
-		s.over = true
-		s.mu.Unlock()
-	}, nil
+	lane.subs[s.sub] = s
+	return s, nil
+}
+
+// cancel ends the subscription. Behind it f is not called any more.
+func (s *subscription) cancel() {
+	s.sub.Unsubscribe() // fails where the connection is closed, and all is over
+	s.lane.mu.Lock()
+	delete(s.lane.subs, s.sub)
+	s.lane.mu.Unlock()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+}
+
+// do calls f between two messages, unless the subscription is over.
+func (s *subscription) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		f()
+	}
 }
 
 func (l *lane) run() {
@@ -73,16 +85,8 @@ func (l *lane) run() {
 		s := l.subs[m.Sub]
 		l.mu.RUnlock()
 		if s != nil {
-			s.call(m)
+			s.do(func() { s.f(m) })
 		}
-	}
-}
-
-func (s *subscription) call(m *nats.Msg) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		s.f(m)
 	}
 }
 

@@ -21,48 +21,30 @@ type subs struct {
 type listener struct {
 	room live.Room
 	sink live.Sink
-
-	mu   sync.Mutex // held while the sink is called
-	over bool
+	sub  *subscription
 }
 
-func (l *listener) deliver(m *live.Message) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.over {
-		l.sink.Deliver(m)
-	}
-}
-
-func (l *listener) check(head live.Position) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.over {
-		l.sink.Check(head)
-	}
-}
+func (l *listener) deliver(m *live.Message)  { l.sub.do(func() { l.sink.Deliver(m) }) }
+func (l *listener) check(head live.Position) { l.sub.do(func() { l.sink.Check(head) }) }
 
 // Subscribe listens to what NATS delivers of a room.
 func (b *Broker) Subscribe(room live.Room, sink live.Sink) (cancel func(), err error) {
 	if b.isClosed() {
 		return nil, live.ErrUnavailable
 	}
-	l := &listener{room: room, sink: sink}
-	end, err := b.lanes.subscribe(b.set.Name+".r."+subject(room.Name), func(m *nats.Msg) {
+	sub, err := b.lanes.subscribe(b.set.Name+".r."+subject(room.Name), func(m *nats.Msg) {
 		if msg := b.received(m); msg != nil {
-			l.deliver(msg)
+			sink.Deliver(msg)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
+	l := &listener{room, sink, sub}
 	b.subs.add(l)
 	return func() {
-		end()
 		b.subs.remove(l)
-		l.mu.Lock()
-		l.over = true
-		l.mu.Unlock()
+		sub.cancel()
 	}, nil
 }
 
@@ -165,5 +147,9 @@ func (b *Broker) Listen(name string, f func(p []byte)) (cancel func(), err error
 	if b.isClosed() {
 		return nil, live.ErrUnavailable
 	}
-	return b.lanes.subscribe(b.set.Name+".t."+topic(name), func(m *nats.Msg) { f(m.Data) })
+	sub, err := b.lanes.subscribe(b.set.Name+".t."+topic(name), func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return nil, err
+	}
+	return sub.cancel, nil
 }
