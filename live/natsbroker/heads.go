@@ -28,11 +28,11 @@ type heads struct {
 	ranAt  time.Time
 }
 
-// head is where a room stands.
+// head is where a room stands. Without an epoch it is not known.
 type head struct {
 	Room  string `json:"room"`
-	Epoch string `json:"epoch"`
-	Seq   uint64 `json:"seq"`
+	Epoch string `json:"epoch,omitempty"`
+	Seq   uint64 `json:"seq,omitempty"`
 }
 
 // announcement is what a node says.
@@ -64,6 +64,13 @@ func (h *heads) note(s *stream, room string, seq uint64) {
 	if was := h.moved[room]; was.Seq < seq || was.Epoch != s.epochNow() {
 		h.moved[room] = head{room, s.epochNow(), seq}
 	}
+}
+
+// unsure says that this node may have published to a room: nobody else would tell of what was stored and not acknowledged.
+func (h *heads) unsure(room string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moved[room] = head{Room: room}
 }
 
 // doubt has the rooms of a stream be looked at; nil means all.

@@ -234,6 +234,9 @@ func (o *outgoing) land(f *flight, st live.Stored, err error) {
 	}
 	o.mu.Unlock()
 	if isUnavailable(err) {
+		if f.reply != "" && !f.fence && !o.stream.keep.Keys {
+			o.stream.broker.heads.unsure(f.room)
+		}
 		o.stream.health.ill(o.stream, err)
 	}
 	f.done(st, err)
