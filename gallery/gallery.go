@@ -35,13 +35,18 @@ var demos = []demo{chat, cursors, prices, tracker, video, recovery}
 type Gallery struct {
 	Hub    *live.Hub
 	Frames *Frames // of the echo, for its page
+	own    *live.Memory
 	runs   []func(ctx context.Context)
 }
 
 // New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked. The broker
-// keeps the rooms; nil means the process's memory.
+// keeps the rooms, but for those of ownRooms; nil means the process's memory.
 func New(broker live.Broker, log *slog.Logger) *Gallery {
-	g := &Gallery{Hub: live.NewHub(&live.Options{
+	own := live.NewMemory(nil)
+	if broker != nil {
+		broker = split{broker, own}
+	}
+	g := &Gallery{own: own, Hub: live.NewHub(&live.Options{
 		Authenticate: introduce,
 		Broker:       broker,
 		Accept:       ws.AcceptOptions{ConnOptions: ws.ConnOptions{MaxMessage: 16 << 10}},
@@ -60,13 +65,14 @@ func New(broker live.Broker, log *slog.Logger) *Gallery {
 	return g
 }
 
-// Run publishes what the demos publish by themselves, until ctx ends.
+// Run publishes what the demos publish by themselves, until ctx ends. The Hub should have ended by then.
 func (g *Gallery) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, run := range g.runs {
 		group.Go(func() { run(ctx) })
 	}
 	group.Wait()
+	g.own.Close()
 }
 
 // A guest is what everybody sees of a session. There are no accounts: a guest's token is the name that it likes,

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tidewire/tidewire/gallery"
+	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/ws"
 	"github.com/tidewire/tidewire/ws/tunnel"
 	"github.com/tidewire/tidewire/ws/wstest"
@@ -36,23 +37,26 @@ type hall struct {
 // inHall runs a test under virtual time, beside a gallery. What that began must have ended when the test is over.
 func inHall(t *testing.T, test func(t *testing.T, h *hall)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		log := slog.New(slog.DiscardHandler)
-		h := &hall{gallery.New(nil, log), t, wstest.Listen(), ws.NewEngine()}
-		server := &ws.Server{Accept: h.Hub.Accept, HTTP: h.Hub, Engine: h.engine, Logger: log}
-		ctx, stop := context.WithCancel(context.Background())
-		served, ran := make(chan error, 1), make(chan struct{})
-		go func() { served <- server.Serve(h.ln) }()
-		go func() { defer close(ran); h.Run(ctx) }()
-		t.Cleanup(func() {
-			h.Hub.Close()
-			server.Close()
-			<-served
-			stop()
-			<-ran
-		})
-		test(t, h)
+	synctest.Test(t, func(t *testing.T) { test(t, openHall(t, nil)) })
+}
+
+// openHall opens a gallery until the test ends.
+func openHall(t *testing.T, broker live.Broker) *hall {
+	log := slog.New(slog.DiscardHandler)
+	h := &hall{gallery.New(broker, log), t, wstest.Listen(), ws.NewEngine()}
+	server := &ws.Server{Accept: h.Hub.Accept, HTTP: h.Hub, Engine: h.engine, Logger: log}
+	ctx, stop := context.WithCancel(context.Background())
+	served, ran := make(chan error, 1), make(chan struct{})
+	go func() { served <- server.Serve(h.ln) }()
+	go func() { defer close(ran); h.Run(ctx) }()
+	t.Cleanup(func() {
+		h.Hub.Close()
+		server.Close()
+		<-served
+		stop()
+		<-ran
 	})
+	return h
 }
 
 // visitor is a client that writes its JSON by hand.

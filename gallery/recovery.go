@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	recoveryLong, recoveryShort = "recovery:long", "recovery:short"
+
 	countEvery = 400 * time.Millisecond
 	countOn    = time.Minute // when nobody is there: somebody may have cut the line
 )
@@ -19,7 +21,7 @@ const (
 var recoveryRooms = []struct {
 	name string
 	kept int
-}{{"recovery:long", 1000}, {"recovery:short", 5}}
+}{{recoveryLong, 1000}, {recoveryShort, 5}}
 
 // number is what the rooms are told: 1, 2, 3 and so on.
 type number struct {
