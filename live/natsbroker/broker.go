@@ -240,7 +240,7 @@ func (b *Broker) Configure(keep *live.Retention) error {
 func wrong(err error) bool {
 	const noPeers = 10005 // too few servers for the replicas: there may be more soon
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code < 500 && api.ErrorCode != noPeers
+	return errors.Is(err, errImporting) || errors.As(err, &api) && api.Code < 500 && api.ErrorCode != noPeers
 }
 
 // group returns the streams of a pattern, or nil.

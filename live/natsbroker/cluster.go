@@ -90,6 +90,12 @@ func (c *ClusterOptions) apply(o *server.Options) {
 	}
 }
 
+// nodeFile is in a server's folder, and has its kind and its name.
+const nodeFile = "node"
+
+// moving says what to do where a store is of another kind.
+const moving = `begin with an empty folder, or move the store with "tidewire store export" and "tidewire store import"`
+
 // claim notes in a folder what kind of server it belongs to, and returns this one's name. A server of another kind is refused: NATS
 // would delete what is stored.
 func claim(dir string, c *ClusterOptions) (name string, err error) {
@@ -97,12 +103,12 @@ func claim(dir string, c *ClusterOptions) (name string, err error) {
 	if c != nil {
 		kind = "cluster " + c.Name
 	}
-	path := filepath.Join(dir, "node")
+	path := filepath.Join(dir, nodeFile)
 	p, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if _, err := os.Stat(filepath.Join(dir, "jetstream")); err == nil && c != nil {
-			return "", errors.New("there is a store already, which is not a cluster's")
+			return "", errors.New("there is a store already, which is not a cluster's: " + moving)
 		}
 		name = "tidewire-" + rand.Text()[:16]
 		return name, writeFile(path, kind+"\n"+name+"\n")
@@ -111,7 +117,7 @@ func claim(dir string, c *ClusterOptions) (name string, err error) {
 	}
 	was, name, _ := strings.Cut(strings.TrimSpace(string(p)), "\n")
 	if was != kind || name == "" {
-		return "", fmt.Errorf("the store belongs to a server that is %q, and this one is %q: begin with an empty folder", cmp.Or(was, "unknown"), kind)
+		return "", fmt.Errorf("the store belongs to a server that is %q, and this one is %q: %s", cmp.Or(was, "unknown"), kind, moving)
 	}
 	return name, nil
 }

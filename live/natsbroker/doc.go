@@ -25,4 +25,9 @@
 // Live delivery is NATS's own and may lose: the stream says which message came before, and each node announces every
 // 2 s how far the rooms reach to which it has published, numbered, so that who missed an announcement knows. What is missing is
 // read from the stream.
+//
+// # What moves
+//
+// [Broker.Export] and [Broker.Import], or [ExportFolders] and [ImportFolders] where no server runs, take what is stored from one
+// store to another one: a backup, or one server's store that becomes a cluster's. Clients go on from their positions.
 package natsbroker

@@ -44,7 +44,10 @@ type Server struct {
 const startWait = 30 * time.Second
 
 // StartServer starts a server, and waits until it has read what is stored.
-func StartServer(o ServerOptions) (*Server, error) {
+func StartServer(o ServerOptions) (*Server, error) { return startServer(o, false) }
+
+// startServer starts one. Where an import has not finished only the import itself may.
+func startServer(o ServerOptions, importing bool) (*Server, error) {
 	if o.Dir == "" {
 		return nil, errors.New("natsbroker: ServerOptions.Dir is empty")
 	}
@@ -67,7 +70,12 @@ func StartServer(o ServerOptions) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	name, err := claim(o.Dir, o.Cluster)
+	var name string
+	if _, err = os.Stat(filepath.Join(o.Dir, importingFile)); err == nil && !importing {
+		err = errImporting
+	} else {
+		name, err = claim(o.Dir, o.Cluster)
+	}
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("natsbroker: %s: %w", o.Dir, err)

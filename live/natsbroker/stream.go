@@ -121,6 +121,17 @@ func (s *stream) config(replicas int) jetstream.StreamConfig {
 	return c
 }
 
+// replicas returns how many replicas a stream that is made gets.
+func (b *Broker) replicas() int {
+	switch {
+	case b.set.Replicas > 0:
+		return b.set.Replicas
+	case b.nc.ConnectedClusterName() != "":
+		return 3
+	}
+	return 1
+}
+
 // make makes the stream, or has it be as it should, and notes which one it is.
 func (s *stream) make(ctx context.Context) error {
 	s.mu.Lock()
@@ -140,21 +151,19 @@ func (s *stream) make(ctx context.Context) error {
 				return unavailable(ctx.Err())
 			}
 		}
-		if replicas == 0 {
-			replicas = 1
-			if b.nc.ConnectedClusterName() != "" {
-				replicas = 3
-			}
-		}
-		if there, err = js.CreateStream(ctx, s.config(replicas)); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if there, err = js.CreateStream(ctx, s.config(b.replicas())); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			there, err = js.Stream(ctx, s.name) // another node was faster
 		}
 	case err == nil:
 		was := there.CachedInfo().Config
+		if was.Metadata[importingKey] != "" {
+			return errImporting
+		}
 		if replicas == 0 {
 			replicas = was.Replicas
 		}
 		want := s.config(replicas)
+		want.Metadata = was.Metadata // the epoch is in it
 		if was.MaxMsgsPerSubject != want.MaxMsgsPerSubject || was.MaxAge != want.MaxAge || was.MaxBytes != want.MaxBytes ||
 			was.Duplicates != want.Duplicates || was.Replicas != want.Replicas {
 			there, err = js.UpdateStream(ctx, want)
@@ -170,7 +179,7 @@ func (s *stream) make(ctx context.Context) error {
 		}
 	}
 	s.replicated.Store(info.Config.Replicas > 1)
-	epoch := strconv.FormatInt(info.Created.UnixNano(), 36)
+	epoch := epochOf(info)
 	was := s.epoch.Swap(&epoch)
 	if was != nil && *was != epoch {
 		b.heads.doubt(s)
@@ -178,7 +187,7 @@ func (s *stream) make(ctx context.Context) error {
 	return nil
 }
 
-// epochNow returns the stream's identity: when it was created.
+// epochNow returns the stream's identity: when it was created, here or where it was exported.
 func (s *stream) epochNow() string {
 	if e := s.epoch.Load(); e != nil {
 		return *e
