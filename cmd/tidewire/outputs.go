@@ -19,6 +19,8 @@ type output struct {
 	name  string // empty: nobody wants it
 	write func(io.Writer) error
 	fixed bool // a device, a pipe and the like: written to as it is, never replaced
+
+	private bool // for nobody else to read, and on the disk when it is put where it belongs
 }
 
 func tryOutputs(all ...*output) (outputs, error) {
@@ -107,7 +109,12 @@ func (f *output) put() (err error) {
 	if err := w.Flush(); err != nil || f.fixed {
 		return err
 	}
-	if err := to.Chmod(0o644); err != nil {
+	if f.private { // as temp has made it
+		err = to.Sync()
+	} else {
+		err = to.Chmod(0o644)
+	}
+	if err != nil {
 		return err
 	}
 	if err := to.Close(); err != nil {

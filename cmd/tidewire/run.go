@@ -25,6 +25,7 @@ type commandLine struct {
 	Version   kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Serve serveCommand `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
+	Store storeCommand `cmd:"" help:"Export what serve stores, and import it elsewhere."`
 	Bench benchCommand `cmd:"" help:"Put a WebSocket server under load and measure it."`
 	Check checkCommand `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
 }
