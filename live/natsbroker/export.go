@@ -91,8 +91,9 @@ func (b *Broker) stored(ctx context.Context) ([]string, error) {
 
 // repeat calls f until the servers answer it: a cluster may be about to elect who does.
 func repeat(ctx context.Context, f func(ctx context.Context) error) error {
-	for end := time.Now().Add(exportSilence); ; {
-		once, done := context.WithTimeout(ctx, askSilence)
+	end := time.Now().Add(exportSilence)
+	for wait := askSilence / 8; ; wait = min(2*wait, askSilence) { // who has no leader does not answer at all
+		once, done := context.WithTimeout(ctx, wait)
 		err := f(once)
 		done()
 		var api *jetstream.APIError

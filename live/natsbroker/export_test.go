@@ -205,7 +205,7 @@ func testMove(t *testing.T) {
 	for range 20 {
 		said = append(said, ada.send())
 	}
-	for range 8 { // what cannot be made smaller, and is more than is under way at once
+	for range 5 { // what cannot be made smaller, and is more than is under way at once
 		p := make([]byte, 250<<10)
 		noise.Read(p)
 		stored := make(chan error, 1)
