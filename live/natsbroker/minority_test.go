@@ -43,7 +43,7 @@ func (c *crew) at(i int) *client.Client {
 func TestMinority(t *testing.T) {
 	c := newCrew(t, rand.New(rand.NewPCG(1, 1)))
 	inside, outside := c.at(0), c.at(1)
-	c.subscribe(inside, 0, "room:0")
+	c.subscribe(inside, "in", "room:0")
 	open := inside.State().Session
 	room := func(x *client.Client, name string) *client.Room {
 		r, err := x.Room(name, nil)
@@ -142,15 +142,15 @@ func TestMinority(t *testing.T) {
 	until("the last message", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		all := c.seen["0 room:0"]
+		all := c.seen["in room:0"]
 		return len(all) > 0 && all[len(all)-1].pos == last
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := len(c.seen["0 room:0"]); n != 8 { // before, five of those outside, inside, behind
-		t.Errorf("%d messages were heard: %+v", n, c.seen["0 room:0"])
+	if n := len(c.seen["in room:0"]); n != 8 { // before, five of those outside, inside, behind
+		t.Errorf("%d messages were heard: %+v", n, c.seen["in room:0"])
 	}
-	for _, h := range c.seen["0 room:0"] {
+	for _, h := range c.seen["in room:0"] {
 		if h.gap != nil {
 			t.Errorf("a gap: %+v", *h.gap)
 		}

@@ -115,35 +115,36 @@ func (n *member) end(sig syscall.Signal) {
 	n.cmd.Wait()
 }
 
-// wire is the way from one server to another.
+// wire is a way to a server.
 type wire struct {
 	ln net.Listener
-	to string
 
 	mu    sync.Mutex
 	cut   bool
 	conns map[net.Conn]bool
 }
 
-func newWire(t *testing.T, to string) *wire {
+func newWire(t *testing.T, dial func() (net.Conn, error)) *wire {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{ln: ln, to: to, conns: map[net.Conn]bool{}}
+	w := &wire{ln: ln, conns: map[net.Conn]bool{}}
 	go func() {
 		for {
 			near, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", to)
-			if err != nil || !w.add(near, far) {
-				near.Close()
-				continue
-			}
-			go w.carry(near, far)
-			go w.carry(far, near)
+			go func() {
+				far, err := dial()
+				if err != nil || !w.add(near, far) {
+					near.Close()
+					return
+				}
+				go w.carry(near, far)
+				w.carry(far, near)
+			}()
 		}
 	}()
 	t.Cleanup(func() {

@@ -34,13 +34,6 @@ var (
 
 var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5"}
 
-// heard is what a subscriber was told: a message, or a gap.
-type heard struct {
-	pos client.Position
-	mid string
-	gap *client.Gap
-}
-
 // crew is the nodes, and what is known of them.
 type crew struct {
 	t     *testing.T
@@ -49,6 +42,7 @@ type crew struct {
 	wires map[[2]int]*wire
 
 	mu      sync.Mutex
+	who     []string           // the subscribers of all rooms
 	seen    map[string][]heard // by subscriber and room
 	acked   map[string]map[string]client.Position
 	hurtAt  time.Time // the last hurt
@@ -69,7 +63,7 @@ func newCrew(t *testing.T, rnd *rand.Rand) *crew {
 	for i, n := range c.nodes {
 		for j, other := range c.nodes {
 			if i != j {
-				w := newWire(t, other.listen)
+				w := newWire(t, func() (net.Conn, error) { return net.Dial("tcp", other.listen) })
 				c.wires[[2]int{i, j}] = w
 				n.peers = append(n.peers, w.ln.Addr().String())
 			}
@@ -88,15 +82,6 @@ func newCrew(t *testing.T, rnd *rand.Rand) *crew {
 		}
 	})
 	return c
-}
-
-// cut cuts a node off from the others, or mends that.
-func (c *crew) cut(i int, cut bool) {
-	for pair, w := range c.wires {
-		if pair[0] == i || pair[1] == i {
-			w.set(cut)
-		}
-	}
 }
 
 // dial connects to some node that has a hub.
@@ -123,23 +108,25 @@ func (c *crew) client() *client.Client {
 }
 
 // subscribe notes what a client is told of a room.
-func (c *crew) subscribe(x *client.Client, who int, name string) {
+func (c *crew) subscribe(x *client.Client, who, name string) {
 	room, err := x.Room(name, nil)
 	if err != nil {
 		c.t.Error(err)
 		return
 	}
-	key := fmt.Sprint(who, " ", name)
-	note := func(h heard) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.seen[key] = append(c.seen[key], h)
-	}
-	client.OnMessage(room, "n", func(_ context.Context, _ any, m client.Meta) { note(heard{pos: m.Position, mid: m.Mid}) })
-	room.OnGap(func(_ context.Context, g client.Gap) { note(heard{gap: &g}) })
+	key := who + " " + name
+	client.OnMessage(room, "n", func(_ context.Context, _ any, m client.Meta) { c.hear(key, heard{pos: m.Position, mid: m.Mid}) })
+	room.OnGap(func(_ context.Context, g client.Gap) { c.hear(key, heard{gap: &g}) })
 	if err := room.Join(c.t.Context()); err != nil {
 		c.t.Errorf("join: %v", err)
 	}
+}
+
+// hear notes what a subscriber is told of a room.
+func (c *crew) hear(key string, h heard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[key] = append(c.seen[key], h)
 }
 
 // publish publishes one message, and notes whether it was acknowledged.
@@ -150,7 +137,12 @@ func (c *crew) publish(x *client.Client, name string) {
 		return
 	}
 	began := time.Now()
-	pos, err := room.Send(c.t.Context(), "n", strings.Repeat("x", 100))
+	pos, err := room.Send(c.t.Context(), "n", strings.Repeat("x", 300))
+	c.sentOne(name, pos, began, err)
+}
+
+// sentOne notes what became of a message.
+func (c *crew) sentOne(name string, pos client.Position, began time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sent++
@@ -172,51 +164,6 @@ func (c *crew) publish(x *client.Client, name string) {
 	}
 }
 
-// hurt does something to a node, and makes it good again.
-func (c *crew) hurt(how string) {
-	i := c.rnd.IntN(3)
-	n := c.nodes[i]
-	c.mu.Lock()
-	c.hurtAt, c.hurtBy, c.waits = time.Now(), how, map[string]bool{}
-	for _, name := range promiseRooms {
-		c.waits[name] = true
-	}
-	c.mu.Unlock()
-	down := time.Duration(c.rnd.Int64N(int64(3 * time.Second)))
-	switch how {
-	case "SIGKILL":
-		n.end(syscall.SIGKILL)
-		time.Sleep(down)
-		n.start()
-	case "SIGTERM":
-		n.end(syscall.SIGTERM)
-		time.Sleep(down)
-		n.start()
-	case "SIGSTOP":
-		n.cmd.Process.Signal(syscall.SIGSTOP)
-		time.Sleep(2*down + time.Second)
-		n.cmd.Process.Signal(syscall.SIGCONT)
-	case "quorum":
-		other := c.nodes[(i+1)%3]
-		n.end(syscall.SIGKILL)
-		other.end(syscall.SIGKILL)
-		time.Sleep(down)
-		n.start()
-		other.start()
-	case "cut":
-		c.cut(i, true)
-		time.Sleep(4*down + time.Second)
-		c.cut(i, false)
-	}
-}
-
-// waiting reports whether there are rooms in which nothing was acknowledged behind the last hurt.
-func (c *crew) waiting() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.waits) > 0
-}
-
 func TestPromise(t *testing.T) {
 	seed := *promiseSeed
 	if seed == 0 {
@@ -225,16 +172,18 @@ func TestPromise(t *testing.T) {
 	t.Logf("-promise.seed %d", seed)
 	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)))
 	var joining sync.WaitGroup
-	for who := range 4 {
-		x := c.client()
+	for i := range 3 {
+		x, who := c.client(), fmt.Sprint("go", i)
+		c.who = append(c.who, who)
 		for _, name := range promiseRooms {
 			joining.Go(func() { c.subscribe(x, who, name) })
 		}
 	}
 	joining.Wait()
+	js := c.browse(2, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	var publishing sync.WaitGroup
-	for range 3 {
+	for range 2 {
 		x := c.client()
 		publishing.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
@@ -257,7 +206,9 @@ func TestPromise(t *testing.T) {
 	}
 	stop()
 	publishing.Wait()
+	js.stop()
 	log := c.rest()
+	js.close()
 	c.judge(log)
 	stored, delivered := 0, 0
 	for _, all := range log {
@@ -273,90 +224,5 @@ func TestPromise(t *testing.T) {
 	}
 	if stored < 100 {
 		t.Errorf("only %d messages were stored", stored)
-	}
-}
-
-// rest publishes a last message to each room, waits until everybody has it, and returns what is stored.
-func (c *crew) rest() map[string][]*client.Message {
-	ctx, done := context.WithTimeout(c.t.Context(), 60*time.Second)
-	defer done()
-	x := c.client()
-	log := map[string][]*client.Message{}
-	for _, name := range promiseRooms {
-		room, err := x.Room(name, nil)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		last, err := room.Send(ctx, "n", "last")
-		if err != nil {
-			c.t.Fatalf("the last message of %s: %v", name, err)
-		}
-		for who := range 4 {
-			for {
-				c.mu.Lock()
-				all := c.seen[fmt.Sprint(who, " ", name)]
-				there := len(all) > 0 && all[len(all)-1].pos == last
-				c.mu.Unlock()
-				if there {
-					break
-				}
-				if ctx.Err() != nil {
-					c.t.Errorf("subscriber %d of %s does not get the last message, %v", who, name, last)
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
-		for before := uint64(0); ; {
-			page, err := room.History(ctx, before, 200)
-			if err != nil && ctx.Err() == nil {
-				time.Sleep(100 * time.Millisecond) // a node is still on its way
-				continue
-			}
-			if err != nil {
-				c.t.Fatalf("history of %s: %v", name, err)
-			}
-			log[name] = append(slices.Clone(page.Messages), log[name]...)
-			if !page.More {
-				break
-			}
-			before = page.Messages[0].Position.Seq
-		}
-	}
-	return log
-}
-
-// judge holds what was told against what is stored.
-func (c *crew) judge(log map[string][]*client.Message) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, name := range promiseRooms {
-		index := map[string]int{}
-		for i, m := range log[name] {
-			if _, twice := index[m.Mid]; twice {
-				c.t.Errorf("%s: %s is stored twice", name, m.Mid)
-			}
-			index[m.Mid] = i
-		}
-		for mid, pos := range c.acked[name] {
-			if i, ok := index[mid]; !ok || log[name][i].Position.Seq != pos.Seq {
-				c.t.Errorf("%s: %s was acknowledged as %v, and is not there", name, mid, pos)
-			}
-		}
-		for who := range 4 {
-			at := -1
-			for n, h := range c.seen[fmt.Sprint(who, " ", name)] {
-				i, ok := index[h.mid]
-				switch {
-				case h.gap != nil:
-					c.t.Errorf("subscriber %d of %s was told of a gap, and nothing was evicted: %+v", who, name, *h.gap)
-				case !ok:
-					c.t.Errorf("subscriber %d of %s got %s, which is not stored", who, name, h.mid)
-				case n > 0 && i != at+1:
-					c.t.Errorf("subscriber %d of %s got message %d behind message %d", who, name, i, at)
-				}
-				at = i
-			}
-		}
 	}
 }

@@ -1,0 +1,62 @@
+//go:build linux
+
+package natsbroker_test
+
+import (
+	"syscall"
+	"time"
+)
+
+// cut cuts a node off from the others, or mends that.
+func (c *crew) cut(i int, cut bool) {
+	for pair, w := range c.wires {
+		if pair[0] == i || pair[1] == i {
+			w.set(cut)
+		}
+	}
+}
+
+// hurt does something to a node, and makes it good again.
+func (c *crew) hurt(how string) {
+	i := c.rnd.IntN(3)
+	n := c.nodes[i]
+	c.mu.Lock()
+	c.hurtAt, c.hurtBy, c.waits = time.Now(), how, map[string]bool{}
+	for _, name := range promiseRooms {
+		c.waits[name] = true
+	}
+	c.mu.Unlock()
+	down := time.Duration(c.rnd.Int64N(int64(3 * time.Second)))
+	switch how {
+	case "SIGKILL":
+		n.end(syscall.SIGKILL)
+		time.Sleep(down)
+		n.start()
+	case "SIGTERM":
+		n.end(syscall.SIGTERM)
+		time.Sleep(down)
+		n.start()
+	case "SIGSTOP":
+		n.cmd.Process.Signal(syscall.SIGSTOP)
+		time.Sleep(2*down + time.Second)
+		n.cmd.Process.Signal(syscall.SIGCONT)
+	case "quorum":
+		other := c.nodes[(i+1)%3]
+		n.end(syscall.SIGKILL)
+		other.end(syscall.SIGKILL)
+		time.Sleep(down)
+		n.start()
+		other.start()
+	case "cut":
+		c.cut(i, true)
+		time.Sleep(4*down + time.Second)
+		c.cut(i, false)
+	}
+}
+
+// waiting reports whether there are rooms in which nothing was acknowledged behind the last hurt.
+func (c *crew) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waits) > 0
+}
