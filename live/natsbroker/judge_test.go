@@ -4,7 +4,7 @@ package natsbroker_test
 
 import (
 	"context"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/tidewire/tidewire/client"
@@ -17,70 +17,69 @@ type heard struct {
 	gap *client.Gap
 }
 
-// rest publishes a last message to each room, waits until everybody has it, and returns what is stored.
-func (c *crew) rest() map[string][]*client.Message {
-	ctx, done := context.WithTimeout(c.t.Context(), 60*time.Second)
+// rest publishes a last message to each room, waits until everybody has it, and returns what is stored: what somebody is told
+// who begins at the beginning.
+func (c *crew) rest() map[string][]heard {
+	ctx, done := context.WithTimeout(c.t.Context(), time.Minute+*promiseTime/4)
 	defer done()
 	x := c.client()
-	log := map[string][]*client.Message{}
+	var all sync.WaitGroup
 	for _, name := range promiseRooms {
-		room, err := x.Room(name, nil)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		last, err := room.Send(ctx, "n", "last")
-		if err != nil {
-			c.t.Fatalf("the last message of %s: %v", name, err)
-		}
-		for _, who := range c.who {
-			for {
-				c.mu.Lock()
-				all := c.seen[who+" "+name]
-				there := len(all) > 0 && all[len(all)-1].pos == last
-				c.mu.Unlock()
-				if there {
-					break
-				}
-				if ctx.Err() != nil {
-					c.t.Errorf("subscriber %s of %s does not get the last message, %v", who, name, last)
-					break
-				}
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
-		for before := uint64(0); ; {
-			page, err := room.History(ctx, before, 200)
-			if err != nil && ctx.Err() == nil {
-				time.Sleep(100 * time.Millisecond) // a node is still on its way
-				continue
-			}
+		all.Go(func() {
+			room, err := x.Room(name, nil)
 			if err != nil {
-				c.t.Fatalf("history of %s: %v", name, err)
+				c.t.Error(err)
+				return
 			}
-			log[name] = append(slices.Clone(page.Messages), log[name]...)
-			if !page.More {
-				break
+			last, err := room.Send(ctx, "n", "last")
+			if err != nil {
+				c.t.Errorf("the last message of %s: %v", name, err)
+				return
 			}
-			before = page.Messages[0].Position.Seq
-		}
+			c.subscribe(c.client(), "log", name, &client.RoomOptions{Position: client.Position{Epoch: last.Epoch, Seq: 1}})
+			for _, who := range append([]string{"log"}, c.who...) {
+				c.waitFor(ctx, who, name, last)
+			}
+		})
+	}
+	all.Wait()
+	log := map[string][]heard{}
+	for _, name := range promiseRooms {
+		log[name] = c.seen["log "+name]
 	}
 	return log
 }
 
+func (c *crew) waitFor(ctx context.Context, who, name string, last client.Position) {
+	for there := false; !there; pass(ctx, 10*time.Millisecond) {
+		c.mu.Lock()
+		all := c.seen[who+" "+name]
+		there = len(all) > 0 && all[len(all)-1].pos == last
+		c.mu.Unlock()
+		if ctx.Err() != nil && !there {
+			c.t.Errorf("subscriber %s of %s does not get the last message, %v", who, name, last)
+			return
+		}
+	}
+}
+
 // judge holds what was told against what is stored.
-func (c *crew) judge(log map[string][]*client.Message) {
+func (c *crew) judge(log map[string][]heard) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range promiseRooms {
 		index := map[string]int{}
 		for i, m := range log[name] {
-			if _, twice := index[m.Mid]; twice {
-				c.t.Errorf("%s: %s is stored twice", name, m.Mid)
+			if m.gap != nil {
+				c.t.Errorf("%s begins with a gap, and nothing was evicted: %+v", name, *m.gap)
 			}
-			index[m.Mid] = i
+			if _, twice := index[m.mid]; twice {
+				c.t.Errorf("%s: %s is stored twice", name, m.mid)
+			}
+			index[m.mid] = i
 		}
 		for mid, pos := range c.acked[name] {
-			if i, ok := index[mid]; !ok || log[name][i].Position.Seq != pos.Seq {
+			if i, ok := index[mid]; !ok || log[name][i].pos.Seq != pos.Seq {
 				c.t.Errorf("%s: %s was acknowledged as %v, and is not there", name, mid, pos)
 			}
 		}

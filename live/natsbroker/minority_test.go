@@ -13,29 +13,20 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/client"
-	"github.com/tidewire/tidewire/ws"
 )
 
 var minorityTime = flag.Duration("minority.time", 15*time.Second, "for how long TestMinority cuts a node off; the soak has a minute")
 
 // at returns a client of one node.
 func (c *crew) at(i int) *client.Client {
-	x, err := client.Dial(c.t.Context(), "ws://cluster/", &client.Options{
-		Lazy: true, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 500 * time.Millisecond},
-		DialOptions: ws.DialOptions{ConnOptions: ws.ConnOptions{Logger: quiet}, NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			addr := c.nodes[i].addr.Load()
-			if addr == nil {
-				return nil, errors.New("it does not serve yet")
-			}
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", *addr)
-		}},
+	return c.dialing(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		addr := c.nodes[i].addr.Load()
+		if addr == nil {
+			return nil, errors.New("it does not serve yet")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", *addr)
 	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() { x.Close(context.Background()) })
-	return x
 }
 
 // A node that is cut off from the others keeps its sessions and tells them so. It acknowledges nothing, and says of no room
@@ -43,7 +34,7 @@ func (c *crew) at(i int) *client.Client {
 func TestMinority(t *testing.T) {
 	c := newCrew(t, rand.New(rand.NewPCG(1, 1)))
 	inside, outside := c.at(0), c.at(1)
-	c.subscribe(inside, "in", "room:0")
+	c.subscribe(inside, "in", "room:0", nil)
 	open := inside.State().Session
 	room := func(x *client.Client, name string) *client.Room {
 		r, err := x.Room(name, nil)

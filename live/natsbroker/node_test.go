@@ -49,7 +49,8 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := live.NewHub(&live.Options{Broker: b, DrainWindow: time.Second, BackoffMax: 2 * time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
+	var slow atomic.Int64
+	hub := live.NewHub(&live.Options{Broker: b, Hooks: &live.Hooks{Slow: func(*live.Session, string, live.Policy) { slow.Add(1) }}, DrainWindow: time.Second, BackoffMax: 2 * time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
 		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 16 << 10}}})
 	hub.ConfigureRooms("room:*", live.RoomOptions{History: 1_000_000})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,8 +58,9 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: hub}
-	go server.Serve(ln)
+	go server.Serve(smallBuffers{ln})
 	fmt.Println("node", ln.Addr())
+	go report(ctx, "slow", slow.Load)
 	<-ctx.Done()
 	bound, done := context.WithTimeout(context.Background(), 5*time.Second)
 	defer done()
@@ -77,6 +79,7 @@ type member struct {
 
 	cmd  *exec.Cmd
 	addr atomic.Pointer[string] // of its hub; nil while there is none
+	slow atomic.Int64           // how often a session of its hub had no room for a message
 }
 
 func (n *member) start() {
@@ -101,8 +104,13 @@ func (n *member) start() {
 	log.Close()
 	go func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if addr, ok := strings.CutPrefix(lines.Text(), "node "); ok {
-				n.addr.Store(&addr)
+			switch what, rest, _ := strings.Cut(lines.Text(), " "); what {
+			case "node":
+				n.addr.Store(&rest)
+			case "slow":
+				var more int64
+				fmt.Sscan(rest, &more)
+				n.slow.Add(more)
 			}
 		}
 	}()

@@ -86,19 +86,25 @@ func newCrew(t *testing.T, rnd *rand.Rand) *crew {
 
 // dial connects to some node that has a hub.
 func (c *crew) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	for i := range rand.Perm(len(c.nodes)) {
-		if addr := c.nodes[(i+rand.IntN(3))%3].addr.Load(); addr != nil {
-			var d net.Dialer
+	return c.dialWith(ctx, net.Dialer{})
+}
+
+func (c *crew) dialWith(ctx context.Context, d net.Dialer) (net.Conn, error) {
+	for _, i := range rand.Perm(len(c.nodes)) {
+		if addr := c.nodes[i].addr.Load(); addr != nil {
 			return d.DialContext(ctx, "tcp", *addr)
 		}
 	}
 	return nil, errors.New("there is no node")
 }
 
-func (c *crew) client() *client.Client {
+func (c *crew) client() *client.Client { return c.dialing(c.dial) }
+
+// dialing returns a client that connects like that.
+func (c *crew) dialing(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *client.Client {
 	x, err := client.Dial(c.t.Context(), "ws://cluster/", &client.Options{
 		Lazy: true, Backoff: client.Backoff{Min: 20 * time.Millisecond, Max: 500 * time.Millisecond},
-		DialOptions: ws.DialOptions{NetDial: c.dial, ConnOptions: ws.ConnOptions{Logger: quiet}},
+		DialOptions: ws.DialOptions{NetDial: dial, ConnOptions: ws.ConnOptions{Logger: quiet}},
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -108,8 +114,8 @@ func (c *crew) client() *client.Client {
 }
 
 // subscribe notes what a client is told of a room.
-func (c *crew) subscribe(x *client.Client, who, name string) {
-	room, err := x.Room(name, nil)
+func (c *crew) subscribe(x *client.Client, who, name string, o *client.RoomOptions) {
+	room, err := x.Room(name, o)
 	if err != nil {
 		c.t.Error(err)
 		return
@@ -171,17 +177,21 @@ func TestPromise(t *testing.T) {
 	}
 	t.Logf("-promise.seed %d", seed)
 	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	var joining sync.WaitGroup
-	for i := range 3 {
+	for i := range 5 {
 		x, who := c.client(), fmt.Sprint("go", i)
+		if i > 2 {
+			x, who = c.slow(ctx), fmt.Sprint("slow", i)
+		}
 		c.who = append(c.who, who)
 		for _, name := range promiseRooms {
-			joining.Go(func() { c.subscribe(x, who, name) })
+			joining.Go(func() { c.subscribe(x, who, name, nil) })
 		}
 	}
 	joining.Wait()
 	js := c.browse(2, 1)
-	ctx, stop := context.WithCancel(t.Context())
 	var publishing sync.WaitGroup
 	for range 2 {
 		x := c.client()
@@ -221,6 +231,14 @@ func TestPromise(t *testing.T) {
 	for how, all := range c.resumed {
 		slices.Sort(all)
 		t.Logf("behind %s publishes to all rooms were acknowledged again within p50 %v, max %v (%d times)", how, all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
+	}
+	slow := int64(0)
+	for _, n := range c.nodes {
+		slow += n.slow.Load()
+	}
+	t.Logf("%d times a session had no room for a message", slow)
+	if slow == 0 {
+		t.Error("nobody was slow")
 	}
 	if stored < 100 {
 		t.Errorf("only %d messages were stored", stored)
