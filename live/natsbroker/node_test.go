@@ -53,6 +53,7 @@ func TestNode(t *testing.T) {
 	hub := live.NewHub(&live.Options{Broker: b, Hooks: &live.Hooks{Slow: func(*live.Session, string, live.Policy) { slow.Add(1) }}, DrainWindow: time.Second, BackoffMax: 2 * time.Second, RecentBytes: 64 << 10, Limits: live.Limits{Rate: -1},
 		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{WriteQueue: 16 << 10}}})
 	hub.ConfigureRooms("room:*", live.RoomOptions{History: 1_000_000})
+	hub.ConfigureRooms("short:*", live.RoomOptions{History: shortHistory})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
