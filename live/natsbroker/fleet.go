@@ -96,7 +96,8 @@ func (f fleet) connect(ctx context.Context, peers int, set Options) (*Broker, er
 
 func (f fleet) led(peers int) bool {
 	return len(f) == 1 || slices.ContainsFunc(f, func(s *Server) bool {
-		return s.ns.JetStreamIsLeader() && len(s.ns.JetStreamClusterPeers()) >= peers
+		ns := s.ns.Load()
+		return ns.JetStreamIsLeader() && len(ns.JetStreamClusterPeers()) >= peers
 	})
 }
 
@@ -130,7 +131,7 @@ func (f fleet) have(ctx context.Context, b *Broker, name string) error {
 
 // has returns what this server has of a stream.
 func (s *Server) has(name string) (server.StreamState, bool) {
-	info, err := s.ns.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	info, err := s.ns.Load().Jsz(&server.JSzOptions{Accounts: true, Streams: true})
 	if err == nil {
 		for _, a := range info.AccountDetails {
 			for _, one := range a.Streams {

@@ -47,10 +47,41 @@ func (c *crew) hurt(how string) {
 		time.Sleep(down)
 		n.start()
 		other.start()
+	case "full":
+		c.full(down)
 	case "cut":
 		c.cut(i, true)
 		time.Sleep(4*down + time.Second)
 		c.cut(i, false)
+	}
+}
+
+// full fills the last node's disk for seconds. What its server does not store then it stores when there is room.
+func (c *crew) full(d time.Duration) {
+	if c.disk == nil {
+		return
+	}
+	n := c.nodes[2]
+	broke, mended := n.said("stores nothing more"), n.said("was started anew")
+	empty, err := c.disk.fill()
+	if err != nil {
+		c.t.Errorf("the disk could not be filled: %v", err)
+		return
+	}
+	time.Sleep(2*d + time.Second)
+	empty()
+	freed := time.Now()
+	for n.said("stores nothing more") > broke && n.said("was started anew") == mended {
+		if time.Since(freed) > time.Minute {
+			c.t.Error("a node whose disk has room again stores nothing")
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n.said("was started anew") > mended {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.mended = append(c.mended, time.Since(freed))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestNode(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: dir, Cluster: &natsbroker.ClusterOptions{
+	s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: dir, MaxBytes: diskClaim, Cluster: &natsbroker.ClusterOptions{
 		Name: "promise", Listen: os.Getenv(nodeListen), Peers: strings.Split(os.Getenv(nodePeers), ","),
 		Advertise: "127.0.0.1:1", // where nobody is: there is no way between servers but the wires
 	}})
@@ -75,6 +75,7 @@ func TestNode(t *testing.T) {
 type member struct {
 	t      *testing.T
 	dir    string
+	log    string   // a file
 	listen string   // of its server
 	peers  []string // the way to the others, over wires
 
@@ -92,7 +93,7 @@ func (n *member) start() {
 		n.t.Error(err)
 		return
 	}
-	log, err := os.OpenFile(n.dir+".log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(n.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		n.t.Error(err)
 		return
@@ -115,6 +116,12 @@ func (n *member) start() {
 			}
 		}
 	}()
+}
+
+// said returns how often its log has that.
+func (n *member) said(what string) int {
+	log, _ := os.ReadFile(n.log)
+	return strings.Count(string(log), what)
 }
 
 // end ends the process by a signal.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,11 +37,18 @@ type ServerOptions struct {
 }
 
 // Server is a NATS server within the process. It listens nowhere but for the other servers of its cluster: only the process's own
-// brokers reach it.
+// brokers reach it. When it cannot write, as the disk is full, it stores nothing until it can: then it is started anew, and
+// the brokers connect to it again by themselves.
 type Server struct {
-	ns   *server.Server
+	set  ServerOptions
+	name string
 	log  *slog.Logger
 	lock *os.File
+	ns   atomic.Pointer[server.Server] // another one behind each mending
+
+	closing chan struct{}
+	closed  sync.Once
+	mending sync.WaitGroup
 }
 
 const startWait = 30 * time.Second
@@ -66,22 +76,33 @@ func startServer(o ServerOptions, importing bool) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natsbroker: %s: %w", o.Dir, err)
 	}
-	s := &Server{log: o.Logger, lock: lock}
+	os.Remove(filepath.Join(o.Dir, roomFile)) // of a process that was killed
+	s := &Server{set: o, log: o.Logger, lock: lock, closing: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	var name string
 	if _, err = os.Stat(filepath.Join(o.Dir, importingFile)); err == nil && !importing {
 		err = errImporting
 	} else {
-		name, err = claim(o.Dir, o.Cluster)
+		s.name, err = claim(o.Dir, o.Cluster)
 	}
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("natsbroker: %s: %w", o.Dir, err)
 	}
+	if err := s.start(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	s.mending.Go(s.mend)
+	return s, nil
+}
+
+// start starts the server, and waits until it has read what is stored.
+func (s *Server) start() error {
+	o := s.set
 	set := &server.Options{
-		ServerName:        name,
+		ServerName:        s.name,
 		DontListen:        true,
 		JetStream:         true,
 		StoreDir:          o.Dir,
@@ -94,24 +115,29 @@ func startServer(o ServerOptions, importing bool) (*Server, error) {
 	if o.Cluster != nil {
 		o.Cluster.apply(set)
 	}
-	if s.ns, err = server.NewServer(set); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("natsbroker: %w", err)
+	ns, err := server.NewServer(set)
+	if err != nil {
+		return fmt.Errorf("natsbroker: %w", err)
 	}
-	s.ns.SetLoggerV2(serverLog{s.log}, false, false, false)
-	s.ns.Start()
+	ns.SetLoggerV2(serverLog{s.log}, false, false, false)
+	ns.Start()
 	if o.Cluster != nil {
 		// Start leaves the routes waiting for the clients' listener, of which there is none. It waits for ever, but this
 		// call ends what is counted for it, so that Shutdown ends.
 		ready := make(chan struct{})
 		close(ready)
-		s.ns.StartRouting(ready)
+		ns.StartRouting(ready)
 	}
-	if !s.ns.ReadyForConnections(startWait) || !s.ns.JetStreamEnabled() {
-		s.Close()
-		return nil, fmt.Errorf("natsbroker: the server on %s did not start: its log says why", o.Dir)
+	if !ns.ReadyForConnections(startWait) || !ns.JetStreamEnabled() {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+		return fmt.Errorf("natsbroker: the server on %s did not start: its log says why", o.Dir)
 	}
-	return s, nil
+	if c := ns.JetStreamConfig(); c != nil {
+		s.set.MaxBytes = c.MaxStore // to be the same when it is started anew on a disk that is fuller
+	}
+	s.ns.Store(ns)
+	return nil
 }
 
 // Connect returns a broker on the server. nil options mean the defaults.
@@ -120,14 +146,26 @@ func (s *Server) Connect(o *Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open("", set, nats.InProcessServer(s.ns))
+	return open("", set, nats.InProcessServer(within{s}))
 }
+
+// within is how brokers reach the server that there is.
+type within struct{ s *Server }
+
+func (w within) InProcessConn() (net.Conn, error) { return w.s.ns.Load().InProcessConn() }
 
 // Close ends the server. Its brokers are to be closed before.
 func (s *Server) Close() error {
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+	s.closed.Do(func() { close(s.closing) })
+	s.mending.Wait()
+	s.end()
 	return s.lock.Close()
+}
+
+func (s *Server) end() {
+	ns := s.ns.Load()
+	ns.Shutdown()
+	ns.WaitForShutdown()
 }
 
 // serverLog is a NATS server's log as a slog.Logger has it. What it notices is for who debugs.
