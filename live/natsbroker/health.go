@@ -13,7 +13,7 @@ import (
 // health is whether a stream takes messages.
 type health struct {
 	down atomic.Bool
-	seen atomic.Int64 // when it last took one, in Unix nanoseconds
+	seen atomic.Int64 // when it last took one, behind the broker's opening: clocks may be set meanwhile
 }
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // well says that the stream took a message.
 func (h *health) well(s *stream) {
-	h.seen.Store(time.Now().UnixNano())
+	h.seen.Store(int64(time.Since(s.broker.opened)))
 	if h.down.Swap(false) {
 		s.broker.set.Logger.Debug("natsbroker: a stream takes messages again", "stream", s.name)
 		s.broker.watch.tell(s.broker)
@@ -43,7 +43,7 @@ func (b *Broker) tend(ctx context.Context) {
 	for ctx.Err() == nil {
 		var all sync.WaitGroup
 		for _, s := range b.streams() {
-			idle := time.Since(time.Unix(0, s.health.seen.Load())) > probeIdle
+			idle := time.Since(b.opened)-time.Duration(s.health.seen.Load()) > probeIdle
 			if s.health.down.Load() || s.replicated.Load() && idle {
 				all.Go(func() { s.probe(ctx) })
 			}

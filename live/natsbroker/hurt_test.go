@@ -3,6 +3,7 @@
 package natsbroker_test
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -49,6 +50,13 @@ func (c *crew) hurt(how string) {
 		other.start()
 	case "full":
 		c.full(down)
+	case "clock":
+		jumps := []time.Duration{time.Second, time.Minute, 10 * time.Minute, 2 * time.Hour}
+		n.clock(jumps[c.rnd.IntN(len(jumps))] * time.Duration(2*c.rnd.IntN(2)-1))
+		time.Sleep(2*down + time.Second)
+		if c.rnd.IntN(2) == 0 { // otherwise it stays wrong until the process ends
+			n.clock(0)
+		}
 	case "cut":
 		c.cut(i, true)
 		time.Sleep(4*down + time.Second)
@@ -82,6 +90,13 @@ func (c *crew) full(d time.Duration) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.mended = append(c.mended, time.Since(freed))
+	}
+}
+
+// clock sets a node's clock to be wrong by that.
+func (n *member) clock(by time.Duration) {
+	if n.bent {
+		fmt.Fprintln(n.in, by)
 	}
 }
 

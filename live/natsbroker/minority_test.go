@@ -32,7 +32,7 @@ func (c *crew) at(i int) *client.Client {
 // A node that is cut off from the others keeps its sessions and tells them so. It acknowledges nothing, and says of no room
 // that it is up to date; and all of that is over when it is not cut off any more.
 func TestMinority(t *testing.T) {
-	c := newCrew(t, rand.New(rand.NewPCG(1, 1)))
+	c := newCrew(t, rand.New(rand.NewPCG(1, 1)), false)
 	inside, outside := c.at(0), c.at(1)
 	c.subscribe(inside, "in", "room:0", nil)
 	open := inside.State().Session

@@ -5,7 +5,9 @@ package natsbroker_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -28,6 +30,7 @@ const (
 	nodeDir    = "NATSBROKER_NODE_DIR"
 	nodeListen = "NATSBROKER_NODE_LISTEN"
 	nodePeers  = "NATSBROKER_NODE_PEERS"
+	nodeClock  = "NATSBROKER_NODE_CLOCK" // not "": it is set by lines of stdin
 )
 
 // TestNode is the process.
@@ -38,6 +41,20 @@ func TestNode(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if os.Getenv(nodeClock) != "" {
+		set, err := bendClock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+				d, err := time.ParseDuration(lines.Text())
+				if err = errors.Join(err, set(d)); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
 	s, err := natsbroker.StartServer(natsbroker.ServerOptions{Dir: dir, MaxBytes: diskClaim, Cluster: &natsbroker.ClusterOptions{
 		Name: "promise", Listen: os.Getenv(nodeListen), Peers: strings.Split(os.Getenv(nodePeers), ","),
 		Advertise: "127.0.0.1:1", // where nobody is: there is no way between servers but the wires
@@ -79,7 +96,10 @@ type member struct {
 	listen string   // of its server
 	peers  []string // the way to the others, over wires
 
+	bent bool // its clock can be set
+
 	cmd  *exec.Cmd
+	in   io.Writer
 	addr atomic.Pointer[string] // of its hub; nil while there is none
 	slow atomic.Int64           // how often a session of its hub had no room for a message
 }
@@ -87,6 +107,15 @@ type member struct {
 func (n *member) start() {
 	n.cmd = exec.Command(os.Args[0], "-test.run", "^TestNode$", "-test.timeout", "0")
 	n.cmd.Env = append(os.Environ(), nodeDir+"="+n.dir, nodeListen+"="+n.listen, nodePeers+"="+strings.Join(n.peers, ","))
+	if n.bent {
+		n.cmd.Env = append(n.cmd.Env, nodeClock+"=1")
+		in, err := n.cmd.StdinPipe()
+		if err != nil {
+			n.t.Error(err)
+			return
+		}
+		n.in = in
+	}
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {

@@ -32,7 +32,7 @@ import (
 var (
 	promiseTime  = flag.Duration("promise.time", 30*time.Second, "for how long TestPromise hurts a cluster")
 	promiseSeed  = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
-	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full", "by what: the first two first, and then all in an order of the seed's")
+	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock", "by what: the first two first, and then all in an order of the seed's")
 )
 
 var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5", "short:0", "short:1"}
@@ -68,8 +68,8 @@ type crew struct {
 	gaps    int // that were true
 }
 
-// newCrew starts the nodes.
-func newCrew(t *testing.T, rnd *rand.Rand) *crew {
+// newCrew starts the nodes. Their clocks can be set if they are bent.
+func newCrew(t *testing.T, rnd *rand.Rand, bent bool) *crew {
 	c := &crew{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]acked{}, resumed: map[string][]time.Duration{}}
 	dir := t.TempDir()
 	for i := range c.nodes {
@@ -94,6 +94,7 @@ func newCrew(t *testing.T, rnd *rand.Rand) *crew {
 		}
 	}
 	for _, n := range c.nodes {
+		n.bent = bent
 		n.start()
 		t.Cleanup(func() { n.end(syscall.SIGKILL) })
 	}
@@ -204,7 +205,15 @@ func TestPromise(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("-promise.seed %d", seed)
-	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)))
+	kinds := strings.Split(*promiseHurts, ",")
+	bent := slices.Contains(kinds, "clock")
+	if bent {
+		if _, err := bendClock(); err != nil {
+			t.Logf("NO CLOCK IS SET: %v", err)
+			bent = false
+		}
+	}
+	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)), bent)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var joining sync.WaitGroup
@@ -232,7 +241,6 @@ func TestPromise(t *testing.T) {
 		})
 	}
 	hurts := map[string]int{}
-	kinds := strings.Split(*promiseHurts, ",")
 	for i, end := 0, time.Now().Add(*promiseTime); time.Now().Before(end); i++ {
 		if rest := kinds[min(2, len(kinds)):]; i == 0 {
 			c.rnd.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })

@@ -29,7 +29,7 @@ var (
 // without a gap.
 func TestReconnectStorm(t *testing.T) {
 	rooms := *stormRooms
-	c := newCrew(t, rand.New(rand.NewPCG(2, 2)))
+	c := newCrew(t, rand.New(rand.NewPCG(2, 2)), false)
 	pub := c.at(1)
 	room := func(x *client.Client, n int) *client.Room {
 		r, err := x.Room(fmt.Sprint("room:", n), nil)
