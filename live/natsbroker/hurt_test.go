@@ -3,7 +3,9 @@
 package natsbroker_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 )
@@ -21,12 +23,7 @@ func (c *crew) cut(i int, cut bool) {
 func (c *crew) hurt(how string) {
 	i := c.rnd.IntN(3)
 	n := c.nodes[i]
-	c.mu.Lock()
-	c.hurtAt, c.hurtBy, c.waits = time.Now(), how, map[string]bool{}
-	for _, name := range promiseRooms {
-		c.waits[name] = true
-	}
-	c.mu.Unlock()
+	c.mark(how)
 	down := time.Duration(c.rnd.Int64N(int64(3 * time.Second)))
 	switch how {
 	case "SIGKILL":
@@ -57,10 +54,22 @@ func (c *crew) hurt(how string) {
 		if c.rnd.IntN(2) == 0 { // otherwise it stays wrong until the process ends
 			n.clock(0)
 		}
+	case "old":
+		c.old(n, down)
 	case "cut":
 		c.cut(i, true)
 		time.Sleep(4*down + time.Second)
 		c.cut(i, false)
+	}
+}
+
+// mark has it be noted how long it takes from now until messages are acknowledged in all rooms.
+func (c *crew) mark(how string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurtAt, c.hurtBy, c.waits = time.Now(), how, map[string]bool{}
+	for _, name := range promiseRooms {
+		c.waits[name] = true
 	}
 }
 
@@ -98,6 +107,22 @@ func (n *member) clock(by time.Duration) {
 	if n.bent {
 		fmt.Fprintln(n.in, by)
 	}
+}
+
+// old has a node go on, after a while, with the store that it had.
+func (c *crew) old(n *member, d time.Duration) {
+	kept := n.dir + ".old"
+	n.end(syscall.SIGTERM)
+	defer os.RemoveAll(kept)
+	err := os.CopyFS(kept, os.DirFS(n.dir))
+	n.start()
+	time.Sleep(time.Second + 2*d)
+	n.end(syscall.SIGTERM)
+	if err = errors.Join(err, os.RemoveAll(n.dir), os.Rename(kept, n.dir)); err != nil {
+		c.t.Errorf("an old store: %v", err)
+	}
+	c.mark("old")
+	n.start()
 }
 
 // waiting reports whether there are rooms in which nothing was acknowledged behind the last hurt.

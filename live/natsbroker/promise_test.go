@@ -32,7 +32,7 @@ import (
 var (
 	promiseTime  = flag.Duration("promise.time", 30*time.Second, "for how long TestPromise hurts a cluster")
 	promiseSeed  = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
-	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock", "by what: the first two first, and then all in an order of the seed's")
+	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock,old", "by what: the first two first, and then all in an order of the seed's")
 )
 
 var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5", "short:0", "short:1"}
