@@ -156,7 +156,7 @@ func (c *crew) facts(name string) []fact {
 		}
 	}
 	for _, a := range c.acked[name] {
-		note("a publisher", fact{a.pos, a.began})
+		note("a publisher", a)
 	}
 	for _, who := range append([]string{"log"}, c.who...) {
 		for _, h := range c.seen[who+" "+name] {

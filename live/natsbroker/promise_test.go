@@ -40,12 +40,6 @@ var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "r
 // shortHistory is what rooms keep that evict.
 const shortHistory = 20
 
-// acked is a message whose publisher was answered.
-type acked struct {
-	pos   client.Position
-	began time.Time // it was not there before
-}
-
 // crew is the nodes, and what is known of them.
 type crew struct {
 	t     *testing.T
@@ -55,10 +49,10 @@ type crew struct {
 	wires map[[2]int]*wire
 
 	mu      sync.Mutex
-	who     []string                    // the subscribers of all rooms
-	seen    map[string][]heard          // by subscriber and room
-	acked   map[string]map[string]acked // by room and mid
-	hurtAt  time.Time                   // the last hurt
+	who     []string                   // the subscribers of all rooms
+	seen    map[string][]heard         // by subscriber and room
+	acked   map[string]map[string]fact // by room and mid
+	hurtAt  time.Time                  // the last hurt
 	hurtBy  string
 	waits   map[string]bool // rooms in which nothing was acknowledged behind it yet
 	resumed map[string][]time.Duration
@@ -70,7 +64,7 @@ type crew struct {
 
 // newCrew starts the nodes. Their clocks can be set if they are bent.
 func newCrew(t *testing.T, rnd *rand.Rand, bent bool) *crew {
-	c := &crew{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]acked{}, resumed: map[string][]time.Duration{}}
+	c := &crew{t: t, rnd: rnd, wires: map[[2]int]*wire{}, seen: map[string][]heard{}, acked: map[string]map[string]fact{}, resumed: map[string][]time.Duration{}}
 	dir := t.TempDir()
 	for i := range c.nodes {
 		name := filepath.Join(dir, fmt.Sprint("node", i))
@@ -181,9 +175,9 @@ func (c *crew) sentOne(name string, pos client.Position, began time.Time, err er
 	switch {
 	case err == nil:
 		if c.acked[name] == nil {
-			c.acked[name] = map[string]acked{}
+			c.acked[name] = map[string]fact{}
 		}
-		c.acked[name][pos.Mid] = acked{pos, began}
+		c.acked[name][pos.Mid] = fact{pos, began}
 		if c.waits[name] && began.After(c.hurtAt) {
 			if delete(c.waits, name); len(c.waits) == 0 {
 				c.resumed[c.hurtBy] = append(c.resumed[c.hurtBy], time.Since(c.hurtAt))
@@ -279,7 +273,7 @@ func TestPromise(t *testing.T) {
 		slow += n.slow.Load()
 	}
 	t.Logf("%d times a session had no room for a message; %d times what was missed was evicted", slow, c.gaps)
-	if slow == 0 || c.gaps == 0 {
+	if *promiseTime >= 20*time.Second && (slow == 0 || c.gaps == 0) {
 		t.Error("nobody was slow, or nobody missed more than a short history")
 	}
 	if stored < 100 {
