@@ -3,10 +3,12 @@
 package natsbroker_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/tidewire/tidewire/client"
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/natsbroker"
 )
@@ -77,4 +79,28 @@ func TestClockJumps(t *testing.T) {
 	clock(0)
 	send("five", true)
 	has("back again", "one", "two", "three", "four", "five")
+}
+
+// A node whose clock was set back looks after its streams as before: that it is cut off is told to who is there, also when nobody
+// joins, publishes or listens.
+func TestClockSetBack(t *testing.T) {
+	_, err := bendClock()
+	if err != nil {
+		t.Logf("NO CLOCK IS SET: %v", err)
+	}
+	c := newCrew(t, rand.New(rand.NewPCG(3, 3)), err == nil)
+	x := c.at(0)
+	until := func(what string, f func(s client.State) bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !f(x.State()); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("waited in vain for: %s", what)
+			}
+		}
+	}
+	until("the streams", func(s client.State) bool { return s.Phase == client.Open && !s.Degraded })
+	c.nodes[0].clock(-2 * time.Hour)
+	time.Sleep(100 * time.Millisecond)
+	c.cut(0, true)
+	until("$degraded", func(s client.State) bool { return s.Degraded })
 }

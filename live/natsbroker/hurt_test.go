@@ -75,9 +75,6 @@ func (c *crew) mark(how string) {
 
 // full fills the last node's disk for seconds. What its server does not store then it stores when there is room.
 func (c *crew) full(d time.Duration) {
-	if c.disk == nil {
-		return
-	}
 	n := c.nodes[2]
 	broke, mended := n.said("stores nothing more"), n.said("was started anew")
 	empty, err := c.disk.fill()

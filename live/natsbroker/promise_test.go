@@ -208,6 +208,10 @@ func TestPromise(t *testing.T) {
 		}
 	}
 	c := newCrew(t, rand.New(rand.NewPCG(seed, 0)), bent)
+	kinds = slices.DeleteFunc(kinds, func(how string) bool { return how == "full" && c.disk == nil || how == "clock" && !bent })
+	if len(kinds) == 0 {
+		t.Fatal("none of the hurts can be done here")
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var joining sync.WaitGroup
