@@ -220,7 +220,7 @@ func TestLiveRefused(t *testing.T) {
 		rs.mu.Unlock()
 		return rs.serve(ctx, c)
 	})
-	r := run(t, load.Plan{URL: url, Scenario: load.Live, Connections: 5, Rooms: 2})
+	r := run(t, load.Plan{URL: url, Scenario: load.Live, Connections: 5, Rooms: 2, Duration: 2 * time.Second})
 	if r.Errors[`the server answered with the error "no-room"`] != 2 || len(r.Errors) != 1 || r.Received == 0 || r.Lost != 0 {
 		t.Errorf("%d received, errors %v", r.Received, r.Errors)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -56,6 +57,8 @@ func (c *crew) hurt(how string) {
 		}
 	case "old":
 		c.old(n, down)
+	case "lost":
+		c.lost(n)
 	case "cut":
 		c.cut(i, true)
 		time.Sleep(4*down + time.Second)
@@ -122,9 +125,32 @@ func (c *crew) old(n *member, d time.Duration) {
 	n.start()
 }
 
-// waiting reports whether there are rooms in which nothing was acknowledged behind the last hurt.
-func (c *crew) waiting() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.waits) > 0
+// lost has a node go on with an empty store, of which it knows no more than its name, once the others go on without it.
+func (c *crew) lost(n *member) {
+	n.end(syscall.SIGKILL)
+	c.mark("SIGKILL")
+	c.calm()
+	all, err := os.ReadDir(n.dir)
+	for _, x := range all {
+		if x.Name() != "node" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(n.dir, x.Name())))
+		}
+	}
+	if err != nil {
+		c.t.Errorf("a lost store: %v", err)
+	}
+	c.mark("lost")
+	n.start()
+}
+
+// calm waits until something was acknowledged in all rooms behind the last hurt.
+func (c *crew) calm() {
+	waiting := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.waits) > 0
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && waiting(); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }

@@ -32,7 +32,7 @@ import (
 var (
 	promiseTime  = flag.Duration("promise.time", 30*time.Second, "for how long TestPromise hurts a cluster")
 	promiseSeed  = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
-	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock,old", "by what: the first two first, and then all in an order of the seed's")
+	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock,old,lost", "by what: the first two first, and then all in an order of the seed's")
 )
 
 var promiseRooms = []string{"room:0", "room:1", "room:2", "room:3", "room:4", "room:5", "short:0", "short:1"}
@@ -247,9 +247,7 @@ func TestPromise(t *testing.T) {
 		how := kinds[i%len(kinds)]
 		hurts[how]++
 		c.hurt(how)
-		for calm := time.Now().Add(20 * time.Second); time.Now().Before(calm) && c.waiting(); {
-			time.Sleep(10 * time.Millisecond)
-		}
+		c.calm()
 	}
 	stop()
 	publishing.Wait()
