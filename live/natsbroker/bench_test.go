@@ -221,3 +221,96 @@ func BenchmarkRooms(b *testing.B) {
 		s.Close()
 	}
 }
+
+// BenchmarkHandover closes one of three servers and starts it again, each in turn, while another one's broker publishes to
+// 100 rooms, and says how long at most a room had to wait for an acknowledgement.
+func BenchmarkHandover(b *testing.B) {
+	const rooms = 100
+	var peers []string
+	for range 3 {
+		peers = append(peers, freeAddr(b))
+	}
+	dir := b.TempDir()
+	servers, brokers := make([]*natsbroker.Server, 3), make([]*natsbroker.Broker, 3)
+	start := func(i int) {
+		var err error
+		if servers[i], err = natsbroker.StartServer(natsbroker.ServerOptions{
+			Dir: filepath.Join(dir, fmt.Sprint(i)), SyncEvery: time.Second, Logger: quiet,
+			Cluster: &natsbroker.ClusterOptions{Name: "bench", Listen: peers[i], Peers: peers},
+		}); err != nil {
+			b.Error(err)
+			return
+		}
+		if brokers[i], err = servers[i].Connect(&natsbroker.Options{Logger: quiet}); err != nil {
+			b.Error(err)
+			return
+		}
+		if err := brokers[i].Configure(recent); err != nil {
+			b.Error(err)
+		}
+	}
+	stop := func(i int) {
+		brokers[i].Close()
+		servers[i].Close()
+	}
+	var starting sync.WaitGroup
+	for i := range servers {
+		starting.Go(func() { start(i) })
+	}
+	starting.Wait()
+	var worst []time.Duration
+	n := 0
+	for round := 0; b.Loop(); round++ {
+		closing, other := round%3, brokers[(round+1)%3]
+		// last is when a room was last acknowledged; the longest wait is until the next time.
+		var mu sync.Mutex
+		last, longest := map[int]time.Time{}, time.Duration(0)
+		var publishing, flying sync.WaitGroup
+		over := make(chan struct{})
+		publishing.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				n++
+				at := n % rooms
+				flying.Add(1)
+				other.Publish(benchMessage(recentRoom(at), n), func(_ live.Stored, err error) {
+					defer flying.Done()
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					now := time.Now()
+					if was, ok := last[at]; ok {
+						longest = max(longest, now.Sub(was))
+					}
+					last[at] = now
+				})
+			}
+		})
+		time.Sleep(2 * time.Second)
+		stop(closing)
+		time.Sleep(2 * time.Second)
+		close(over)
+		publishing.Wait()
+		flying.Wait()
+		worst = append(worst, longest)
+		start(closing)
+		for end := time.Now().Add(20 * time.Second); slices.ContainsFunc(brokers, func(x *natsbroker.Broker) bool { return !x.Available() }); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				b.Fatal("the cluster does not go on")
+			}
+		}
+	}
+	for i := range servers {
+		stop(i)
+	}
+	slices.Sort(worst)
+	b.ReportMetric(float64(worst[len(worst)/2].Milliseconds()), "ms-p50")
+	b.ReportMetric(float64(worst[len(worst)-1].Milliseconds()), "ms-max")
+	b.ReportMetric(0, "ns/op")
+}
