@@ -62,7 +62,9 @@ type Options struct {
 }
 
 // Limits bounds what a client may do. The zero value of each field is its default,
-// which docs/protocol.md lists too; negative means no bound, except for Depth.
+// which docs/protocol.md lists too; negative means no bound, except for Depth. Each Hub
+// counts what it has itself: with several nodes, an address has these bounds on each. What
+// a room keeps and shows (RoomOptions) is the same on all.
 type Limits struct {
 	Depth             int           // of nesting in a message; 32
 	Rooms             int           // of a session, wildcards included; 128
