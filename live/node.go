@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -109,6 +110,52 @@ func (r RoomHandle) Publish(ctx context.Context, typ string, data any, opts ...P
 	case <-ctx.Done():
 		return fail(ctx.Err())
 	}
+}
+
+// History returns the newest messages of the room below a sequence number, or the newest
+// of all with before 0: oldest first, and at most limit or 200. The room's pattern must have
+// a History. Nobody changes the messages: they are shared.
+func (r RoomHandle) History(ctx context.Context, before uint64, limit int) (Page, error) {
+	fail := func(err error) (Page, error) {
+		return Page{}, fmt.Errorf("live: the history of %s: %w", r.name, err)
+	}
+	k, err := r.hub.kindFor(r.name)
+	if err != nil {
+		return fail(err)
+	}
+	if protocol.IsWildcard(r.name) || k.set.History == 0 {
+		return fail(protocol.Errorf(protocol.CodeUnsupported, "%s has no history", r.name))
+	}
+	q := Query{Backward: true, Before: before, Limit: min(max(limit, 0), protocol.MaxPage)}
+	page, err := r.hub.broker.History(ctx, Room{r.name, k.retention}, q)
+	if err != nil {
+		return fail(err)
+	}
+	return page, nil
+}
+
+// RoomState is a room as this node has it.
+type RoomState struct {
+	Name     string
+	Members  int      // sessions on this node
+	Position Position // of the last message that came here; zero without a history
+	Healing  bool     // it is reading what it may have missed
+}
+
+// States returns the rooms and wildcards that have members on this node, sorted by name.
+func (h *Hub) States() []RoomState {
+	var all []RoomState
+	h.rooms.each(func(r *room) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		s := RoomState{Name: r.name, Members: len(r.members)}
+		if r.keeps() {
+			s.Position, s.Healing = r.last, r.healing
+		}
+		all = append(all, s)
+	})
+	slices.SortFunc(all, func(a, b RoomState) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // Remove ends the membership of all of a user's sessions, on every node; they are
