@@ -57,6 +57,7 @@ var table = []row{
 	{"live/natsbroker/internal/exportfile", nil},
 	{"live/natsbroker", []string{"live", "live/protocol", "live/natsbroker/internal/exportfile", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
 	{"web/...", []string{"anything"}},
+	{"service/api", []string{"live", "live/protocol"}},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
 	{"cmd/...", []string{"anything", "cmd/..."}},
 	{"examples/...", []string{"anything"}},

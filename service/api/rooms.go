@@ -1,0 +1,146 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/live/protocol"
+)
+
+// query reads a request's parameters, of which these may be there, once each.
+func query(r *http.Request, names ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "the query cannot be read")
+	}
+	for name, values := range q {
+		if !slices.Contains(names, name) || len(values) > 1 {
+			return nil, protocol.Errorf(protocol.CodeInvalid, "the parameters are %s, once each", strings.Join(names, ", "))
+		}
+	}
+	return q, nil
+}
+
+// number reads one of them.
+func number(q url.Values, name string, missing, most uint64) (uint64, error) {
+	text := q.Get(name)
+	if text == "" {
+		return missing, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n > most {
+		return 0, protocol.Errorf(protocol.CodeInvalid, "%s must be a number, %d at most", name, most)
+	}
+	return n, nil
+}
+
+const maxRooms = 1000
+
+// rooms says which rooms have members on this node: the first by name, behind after.
+func (h *Handler) rooms(r *http.Request) (any, error) {
+	q, err := query(r, "prefix", "after", "limit")
+	if err != nil {
+		return nil, err
+	}
+	limit, err := number(q, "limit", 100, maxRooms)
+	if err != nil {
+		return nil, err
+	}
+	type room struct {
+		Name    string         `json:"name"`
+		Members int            `json:"members"`
+		Pos     *live.Position `json:"pos,omitempty"`
+	}
+	var answer struct {
+		Rooms []room `json:"rooms"`
+		More  bool   `json:"more"`
+	}
+	answer.Rooms = []room{}
+	for _, s := range h.hub.States() {
+		if !strings.HasPrefix(s.Name, q.Get("prefix")) || s.Name <= q.Get("after") && q.Get("after") != "" {
+			continue
+		}
+		if uint64(len(answer.Rooms)) == limit {
+			answer.More = true
+			break
+		}
+		one := room{Name: s.Name, Members: s.Members}
+		if !s.Position.IsZero() {
+			one.Pos = &s.Position
+		}
+		answer.Rooms = append(answer.Rooms, one)
+	}
+	return answer, nil
+}
+
+// presence says who is in a room, on all nodes.
+func (h *Handler) presence(r *http.Request) (any, error) {
+	q, err := query(r, "room")
+	if err != nil {
+		return nil, err
+	}
+	crowd, err := h.hub.Room(q.Get("room")).Present(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	type member struct {
+		User    string `json:"user,omitempty"`
+		Session string `json:"session"`
+		Info    any    `json:"info,omitempty"`
+	}
+	answer := struct {
+		Users    int      `json:"users"`
+		Sessions int      `json:"sessions"`
+		Members  []member `json:"members,omitempty"` // none where there are too many to list
+	}{Users: crowd.Users, Sessions: crowd.Sessions}
+	for _, m := range crowd.Members {
+		answer.Members = append(answer.Members, member(m))
+	}
+	return answer, nil
+}
+
+// history returns the newest messages of a room, or those before one.
+func (h *Handler) history(r *http.Request) (any, error) {
+	q, err := query(r, "room", "before", "limit")
+	if err != nil {
+		return nil, err
+	}
+	before, err := number(q, "before", 0, 1<<53)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := number(q, "limit", 50, protocol.MaxPage)
+	if err != nil {
+		return nil, err
+	}
+	page, err := h.hub.Room(q.Get("room")).History(r.Context(), before, int(limit))
+	if err != nil {
+		return nil, err
+	}
+	type message struct {
+		Pos  live.Position   `json:"pos"`
+		Type string          `json:"type"`
+		From string          `json:"from,omitempty"`
+		Data json.RawMessage `json:"data,omitempty"`
+	}
+	answer := struct {
+		Messages []message     `json:"messages"` // oldest first
+		More     bool          `json:"more"`     // there are some before them
+		Head     live.Position `json:"head"`     // where the room stands
+	}{Messages: []message{}, More: page.More, Head: page.Head}
+	for _, m := range page.Messages {
+		data := m.Data
+		if m.Codec != protocol.JSON {
+			if data, err = protocol.Convert(data, m.Codec, protocol.JSON); err != nil {
+				return nil, protocol.Errorf(protocol.CodeInternal, "message %d cannot be said in JSON", m.Pos.Seq)
+			}
+		}
+		answer.Messages = append(answer.Messages, message{m.Pos, m.Type, m.From, json.RawMessage(data)})
+	}
+	return answer, nil
+}
