@@ -121,16 +121,17 @@ func (s *Server) start() error {
 	if err != nil {
 		return fmt.Errorf("natsbroker: %w", err)
 	}
-	ns.SetLoggerV2(serverLog{s.log}, false, false, false)
+	var fatal atomic.Bool // behind which there is nothing to wait for
+	ns.SetLoggerV2(serverLog{s.log, &fatal}, false, false, false)
 	ns.Start()
-	if o.Cluster != nil {
+	if o.Cluster != nil && !fatal.Load() { // else Start has returned before it had routes
 		// Start leaves the routes waiting for the clients' listener, of which there is none. It waits for ever, but this
 		// call ends what is counted for it, so that Shutdown ends.
 		ready := make(chan struct{})
 		close(ready)
 		ns.StartRouting(ready)
 	}
-	if !ns.ReadyForConnections(startWait) || !ns.JetStreamEnabled() {
+	if fatal.Load() || !ns.ReadyForConnections(startWait) || !ns.JetStreamEnabled() {
 		ns.Shutdown()
 		ns.WaitForShutdown()
 		return fmt.Errorf("natsbroker: the server on %s did not start: its log says why", o.Dir)
@@ -171,7 +172,10 @@ func (s *Server) end() {
 }
 
 // serverLog is a NATS server's log as a slog.Logger has it. What it notices is for who debugs.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log   *slog.Logger
+	fatal *atomic.Bool // set when it gives up: NATS's own log ends the process then
+}
 
 func (l serverLog) Noticef(format string, v ...any) {
 	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
@@ -184,6 +188,9 @@ func (l serverLog) Errorf(format string, v ...any) {
 	}
 	l.log.Log(context.Background(), level, "nats: "+fmt.Sprintf(format, v...))
 }
-func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Debugf(string, ...any)          {}
-func (l serverLog) Tracef(string, ...any)          {}
+func (l serverLog) Fatalf(format string, v ...any) {
+	l.fatal.Store(true)
+	l.log.Error("nats: " + fmt.Sprintf(format, v...))
+}
+func (l serverLog) Debugf(string, ...any) {}
+func (l serverLog) Tracef(string, ...any) {}
