@@ -318,15 +318,18 @@ type backlog struct {
 	over chan struct{}
 }
 
+// backlogWaits is for how many reads one waits that may not bring what it wants: who reads may have been away for much longer, or go.
+const backlogWaits = 3
+
 // resume places a member behind pos.
 func (m *member) resume(ctx context.Context, pos Position) (gap string, j protocol.Joined, err error) {
 	r := m.r
 	mine := &backlog{from: pos.Seq, over: make(chan struct{})}
-	for waited := false; ; waited = true {
+	for waits := 0; ; waits++ {
 		r.mu.Lock()
 		head, other := r.last, r.backlog
 		known := pos.Mid != "" && (pos == head || r.recent.has(pos))
-		wait := other != nil && other.from <= pos.Seq && !waited
+		wait := other != nil && other.from <= pos.Seq && waits < backlogWaits
 		if !known && !wait {
 			r.backlog = mine
 		}
@@ -344,7 +347,7 @@ func (m *member) resume(ctx context.Context, pos Position) (gap string, j protoc
 			return "", j, ctx.Err()
 		}
 	}
-	page, err := r.hub.broker.History(ctx, r.key(), Query{From: pos.Seq, Limit: feedBatch + 1})
+	page, err := r.hub.broker.History(ctx, r.key(), Query{From: pos.Seq, Limit: recentMost})
 	r.mu.Lock()
 	r.hub.recent.extend(r, page.Messages)
 	if r.backlog == mine {

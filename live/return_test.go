@@ -64,3 +64,53 @@ func TestReturnTogether(t *testing.T) {
 		}
 	})
 }
+
+// So are those who missed much, and those who come behind one who missed more than a node keeps.
+func TestReturnFromAfar(t *testing.T) {
+	const stored, clients = 300, 40
+	for name, tc := range map[string]struct{ first, others int }{
+		"much was missed":           {stored - 200, stored - 200},
+		"the first missed too much": {0, stored - 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := &counted{Memory: live.NewMemory(nil)}
+				k := newKit(t, &live.Options{Broker: b}, rooms(live.RoomOptions{History: 2 * stored}))
+				pub, at := k.hub.Room("room:7"), make([]live.Position, stored)
+				for i := range at {
+					st, err := pub.Publish(t.Context(), "n", i)
+					if err != nil {
+						t.Fatal(err)
+					}
+					at[i] = st
+				}
+				peers := make([]*peer, clients)
+				for i := range peers {
+					peers[i] = k.dial()
+					pos := at[tc.others]
+					if i == 0 {
+						pos = at[tc.first]
+					}
+					peers[i].send(`{"type":"$join","id":1,"room":"room:7","pos":{"epoch":%q,"seq":%d,"mid":%q}}`, pos.Epoch, pos.Seq, pos.Mid)
+					if i == 0 {
+						time.Sleep(time.Millisecond) // it reads
+					}
+				}
+				for i, p := range peers {
+					p.want(`{"type":"$ok","re":1,"data":{"recovered":true}}`)
+					n := tc.others
+					if i == 0 {
+						n = tc.first
+					}
+					for n++; n < stored; n++ {
+						p.want(fmt.Sprintf(`{"type":"n","data":%d}`, n))
+					}
+					p.want(`{"type":"$live"}`)
+				}
+				if n := b.reads.Load(); n > clients/4 {
+					t.Errorf("%d reads for %d clients", n, clients)
+				}
+			})
+		})
+	}
+}
