@@ -22,7 +22,7 @@ const (
 	// created anew.
 	epochKey = "tidewire-epoch"
 
-	// importingKey is in the metadata of a stream whose import has not finished.
+	// importingKey is in the metadata of a stream whose import has not finished, and says which import that is.
 	importingKey = "tidewire-importing"
 )
 

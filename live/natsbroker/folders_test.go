@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/natsbroker/internal/exportfile"
@@ -106,7 +109,7 @@ func TestImportLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	importing := empty.restored(config, c.Streams[0].Epoch, true)
+	importing := empty.restored(config, c.Streams[0].Epoch, "x")
 	if _, err := empty.js.CreateStream(t.Context(), importing); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +127,51 @@ func TestImportLeavesNothing(t *testing.T) {
 	}
 	if left, err := full.stored(t.Context()); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// Of two imports at once one fails, and leaves what the other one has stored.
+func TestImportsAtOnce(t *testing.T) {
+	keep := &live.Retention{Pattern: "a:*", History: 1000}
+	from := on(t, ServerOptions{Dir: t.TempDir(), SyncEvery: time.Minute})
+	if err := from.Configure(keep); err != nil {
+		t.Fatal(err)
+	}
+	var acks sync.WaitGroup
+	for i := range 1000 {
+		acks.Add(1)
+		from.Publish(&live.Publish{Room: live.Room{Name: "a:1", Retention: keep},
+			Message: &live.Message{Type: "n", Room: "a:1", Mid: fmt.Sprint("m", i), Data: []byte("1"), Codec: protocol.JSON},
+		}, func(_ live.Stored, err error) {
+			defer acks.Done()
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	acks.Wait()
+	var export bytes.Buffer
+	if err := from.Export(t.Context(), &export); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		to := on(t, ServerOptions{Dir: t.TempDir(), SyncEvery: time.Minute})
+		errs := make([]error, 2)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() { errs[i] = to.Import(t.Context(), bytes.NewReader(export.Bytes())) })
+		}
+		all.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) {
+			t.Fatalf("two imports at once: %v", errs)
+		}
+		if err := to.Configure(keep); err != nil {
+			t.Fatal(err)
+		}
+		page, err := to.History(t.Context(), live.Room{Name: "a:1", Retention: keep}, live.Query{Limit: 1000})
+		if err != nil || len(page.Messages) != 1000 {
+			t.Errorf("%d messages are there, %v", len(page.Messages), err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package natsbroker
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,6 @@ import (
 
 // importWindow is how many parts of a snapshot are under way at once.
 const importWindow = 16
-
-const errThere = 10130 // there is a stream of that name
 
 // importTries is how often the import of a stream is begun: in a cluster, who leads it may change, and the servers give up then.
 const importTries = 3
@@ -59,35 +58,30 @@ func (b *Broker) restoreAll(ctx context.Context, r io.ReadSeeker, c *exportfile.
 			return err
 		}
 	}
-	var begun []string
+	mark := rand.Text()
+	var done []string // which are this import's, whatever their mark
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.drop(ctx, begun))
+			err = errors.Join(err, b.drop(ctx, "", done...))
 		}
 	}()
 	for i := range c.Streams {
 		s, name := &c.Streams[i], configs[i].Name
-		begun = append(begun, name)
 		for try := 1; ; try++ {
-			if err = b.restoreStream(ctx, r, s, b.restored(configs[i], s.Epoch, true)); err == nil {
+			if err = b.restoreStream(ctx, r, s, b.restored(configs[i], s.Epoch, mark)); err == nil {
+				done = append(done, name)
 				break
 			}
-			var api *jetstream.APIError
-			if errors.As(err, &api) && api.ErrorCode == errThere {
-				begun = begun[:i] // it is somebody else's
-			}
-			if try == importTries || ctx.Err() != nil || b.nc.ConnectedClusterName() == "" || wrong(err) {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			b.set.Logger.Warn("natsbroker: the import of a stream is begun again", "stream", name, "error", err)
-			if again := b.drop(ctx, begun[i:]); again != nil {
+			again := b.drop(ctx, mark, name)
+			if try == importTries || ctx.Err() != nil || b.nc.ConnectedClusterName() == "" || wrong(err) || again != nil {
 				return errors.Join(fmt.Errorf("%s: %w", name, err), again)
 			}
+			b.set.Logger.Warn("natsbroker: the import of a stream is begun again", "stream", name, "error", err)
 			sleep(ctx, deletion)
 		}
 	}
 	for i := range c.Streams { // all are there
-		config := b.restored(configs[i], c.Streams[i].Epoch, false)
+		config := b.restored(configs[i], c.Streams[i].Epoch, "")
 		if err = repeat(ctx, func(ctx context.Context) error {
 			_, err := b.js.UpdateStream(ctx, config)
 			return err
@@ -98,12 +92,21 @@ func (b *Broker) restoreAll(ctx context.Context, r io.ReadSeeker, c *exportfile.
 	return nil
 }
 
-// drop deletes streams.
-func (b *Broker) drop(ctx context.Context, names []string) error {
+// drop deletes streams, with a mark only those that have it: another import may have been faster, or a broker that serves.
+func (b *Broker) drop(ctx context.Context, mark string, names ...string) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), exportSilence)
 	defer done()
 	for _, name := range names {
-		err := repeat(ctx, func(ctx context.Context) error { return b.js.DeleteStream(ctx, name) })
+		var err error
+		if mark != "" {
+			var info *jetstream.StreamInfo
+			if info, err = b.infoOf(ctx, name); err == nil && info.Config.Metadata[importingKey] != mark {
+				continue
+			}
+		}
+		if err == nil {
+			err = repeat(ctx, func(ctx context.Context) error { return b.js.DeleteStream(ctx, name) })
+		}
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("%s cannot be deleted: %w", name, err)
 		}
@@ -119,15 +122,16 @@ func streamConfig(name string, s *exportfile.Found) (c jetstream.StreamConfig, e
 	return c, err
 }
 
-// restored is how an imported stream is to be.
-func (b *Broker) restored(c jetstream.StreamConfig, epoch string, importing bool) jetstream.StreamConfig {
+// restored is how an imported stream is to be; with a mark, while the import goes on.
+func (b *Broker) restored(c jetstream.StreamConfig, epoch, mark string) jetstream.StreamConfig {
 	if c.Metadata = maps.Clone(c.Metadata); c.Metadata == nil {
 		c.Metadata = map[string]string{}
 	}
 	maps.DeleteFunc(c.Metadata, func(k, _ string) bool { return strings.HasPrefix(k, "_nats.") }) // the server's own
 	c.Metadata[epochKey] = epoch
-	if importing {
-		c.Metadata[importingKey] = "1"
+	delete(c.Metadata, importingKey)
+	if mark != "" {
+		c.Metadata[importingKey] = mark
 	}
 	c.Placement = nil // it names servers
 	c.Replicas = b.replicas()
