@@ -219,7 +219,12 @@ func newTarget(dir string) (target, error) {
 	case len(all) > 0:
 		return t, fmt.Errorf("%s: the folder is not empty", dir)
 	}
-	return t, writeFile(filepath.Join(dir, importingFile), "An import into this folder has not finished.\n")
+	f, err := os.OpenFile(filepath.Join(dir, importingFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // of two at once one goes on
+	if err == nil {
+		_, err = f.WriteString("An import into this folder has not finished.\n")
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	return t, err
 }
 
 // remove removes what was made; the mark last.

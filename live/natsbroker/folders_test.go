@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +172,26 @@ func TestImportsAtOnce(t *testing.T) {
 		page, err := to.History(t.Context(), live.Room{Name: "a:1", Retention: keep}, live.Query{Limit: 1000})
 		if err != nil || len(page.Messages) != 1000 {
 			t.Errorf("%d messages are there, %v", len(page.Messages), err)
+		}
+	}
+}
+
+// Who imports into a folder is alone there: who fails removes what is in it.
+func TestOneImportsIntoAFolder(t *testing.T) {
+	for range 50 {
+		dir := filepath.Join(t.TempDir(), "new")
+		var taken atomic.Int64
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if _, err := newTarget(dir); err == nil {
+					taken.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := taken.Load(); n != 1 {
+			t.Fatalf("%d imports have the folder", n)
 		}
 	}
 }
