@@ -261,6 +261,9 @@ func answered(p []byte, answer any) error {
 
 // own reports whether a stream is one of the brokers with that name.
 func own(name string, c jetstream.StreamConfig) bool {
-	return strings.HasPrefix(c.Name, name+"_") && len(c.Subjects) == 1 && strings.HasPrefix(c.Subjects[0], name+".s.") &&
-		strings.HasSuffix(c.Subjects[0], ".>") && !strings.ContainsAny(c.Name, "./\\ *>") && c.Mirror == nil && len(c.Sources) == 0
+	if !strings.HasPrefix(c.Name, name+"_") || strings.ContainsAny(c.Name, "./\\ *>") || len(c.Subjects) != 1 || c.Mirror != nil || len(c.Sources) > 0 {
+		return false
+	}
+	prefix, ok := strings.CutSuffix(c.Subjects[0], ".>")
+	return ok && strings.HasPrefix(prefix, name+".s.") && !strings.ContainsAny(prefix, "*>")
 }

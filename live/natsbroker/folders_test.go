@@ -3,17 +3,21 @@ package natsbroker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/natsbroker/internal/exportfile"
@@ -172,6 +176,81 @@ func TestImportsAtOnce(t *testing.T) {
 		page, err := to.History(t.Context(), live.Room{Name: "a:1", Retention: keep}, live.Query{Limit: 1000})
 		if err != nil || len(page.Messages) != 1000 {
 			t.Errorf("%d messages are there, %v", len(page.Messages), err)
+		}
+	}
+}
+
+// Whatever an export says of a stream, an imported one is as brokers make them: it keeps what it is given on the disk, and brings it nowhere
+// but to its rooms.
+func TestImportedStreams(t *testing.T) {
+	keep := &live.Retention{Pattern: "a:*", History: 10}
+	from := on(t, ServerOptions{Dir: t.TempDir()})
+	if err := from.Configure(keep); err != nil {
+		t.Fatal(err)
+	}
+	var export bytes.Buffer
+	if err := from.Export(t.Context(), &export); err != nil {
+		t.Fatal(err)
+	}
+	c, err := exportfile.Read(bytes.NewReader(export.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := streamConfig(c.Name, &c.Streams[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := on(t, ServerOptions{Dir: t.TempDir()})
+	for name, change := range map[string]func(c *jetstream.StreamConfig){
+		"nothing":               func(*jetstream.StreamConfig) {},
+		"republished elsewhere": func(c *jetstream.StreamConfig) { c.RePublish = &jetstream.RePublish{Source: ">", Destination: "x.>"} },
+		"not republished":       func(c *jetstream.StreamConfig) { c.RePublish = nil },
+		"under other subjects": func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: ">", Destination: "x.>"}
+		},
+		"in memory":                func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"that nothing more is put": func(c *jetstream.StreamConfig) { c.Sealed = true },
+		"that is taken away":       func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy },
+		"half an import's":         func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{importingKey: "1"} },
+	} {
+		config := was
+		change(&config)
+		raw, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file bytes.Buffer
+		x, err := exportfile.NewWriter(&file, c.Head)
+		if err == nil {
+			s := c.Streams[0].Stream
+			s.Config = raw
+			err = errors.Join(x.Stream(s), c.Streams[0].Data(bytes.NewReader(export.Bytes()), x.Data), x.End())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := to.Import(t.Context(), bytes.NewReader(file.Bytes())); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		info, err := to.infoOf(t.Context(), was.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := info.Config, was
+		got.Metadata, want.Metadata = nil, nil
+		if !reflect.DeepEqual(got, want) || info.Config.Metadata[importingKey] != "" || epochOf(info) != c.Streams[0].Epoch {
+			t.Errorf("%s: it is %+v, want %+v", name, info.Config, want)
+		}
+		if err := to.drop(t.Context(), "", was.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, subject := range []string{"half.s.>", "half.s.*.0of2.>", "half.s.a", "other.s.a.0of2.>", "half.s.>.>"} {
+		config := was
+		config.Subjects = []string{subject}
+		if own("half", config) {
+			t.Errorf("a stream of %s is taken for one of a broker", subject)
 		}
 	}
 }

@@ -122,19 +122,19 @@ func streamConfig(name string, s *exportfile.Found) (c jetstream.StreamConfig, e
 	return c, err
 }
 
-// restored is how an imported stream is to be; with a mark, while the import goes on.
-func (b *Broker) restored(c jetstream.StreamConfig, epoch, mark string) jetstream.StreamConfig {
-	if c.Metadata = maps.Clone(c.Metadata); c.Metadata == nil {
+// restored is how an imported stream is to be; with a mark, while the import goes on. Of how it was only the limits count.
+func (b *Broker) restored(was jetstream.StreamConfig, epoch, mark string) jetstream.StreamConfig {
+	c := b.config(was.Name, strings.TrimSuffix(was.Subjects[0], ">"), was.MaxMsgsPerSubject, b.replicas())
+	c.Description, c.MaxBytes, c.MaxAge, c.Duplicates, c.Compression = was.Description, was.MaxBytes, was.MaxAge, was.Duplicates, was.Compression
+	if c.Metadata = maps.Clone(was.Metadata); c.Metadata == nil {
 		c.Metadata = map[string]string{}
 	}
 	maps.DeleteFunc(c.Metadata, func(k, _ string) bool { return strings.HasPrefix(k, "_nats.") }) // the server's own
-	c.Metadata[epochKey] = epoch
 	delete(c.Metadata, importingKey)
+	c.Metadata[epochKey] = epoch
 	if mark != "" {
 		c.Metadata[importingKey] = mark
 	}
-	c.Placement = nil // it names servers
-	c.Replicas = b.replicas()
 	return c
 }
 

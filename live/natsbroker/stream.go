@@ -96,27 +96,36 @@ func (s *stream) every(room string) string {
 
 // config is how the stream is to be.
 func (s *stream) config(replicas int) jetstream.StreamConfig {
-	c := jetstream.StreamConfig{
-		Name:        s.name,
-		Description: "tidewire: rooms " + s.keep.Pattern,
-		Subjects:    []string{s.prefix + ">"},
-		Storage:     jetstream.FileStorage,
-		Replicas:    replicas,
-		Discard:     jetstream.DiscardOld,
-		MaxMsgs:     -1,
-		MaxBytes:    max(s.broker.set.MaxBytes/int64(s.broker.set.Shards), 1<<20),
-		Duplicates:  s.broker.set.Dedupe,
-		AllowDirect: true,
-		RePublish:   &jetstream.RePublish{Source: s.prefix + ">", Destination: s.broker.set.Name + ".r.>"},
-		// One more than is given out: the oldest says up to where messages were evicted.
-		MaxMsgsPerSubject: int64(s.keep.History) + 1,
-	}
+	// One more than is given out: the oldest says up to where messages were evicted.
+	perSubject := int64(s.keep.History) + 1
 	if s.keep.Keys {
-		c.MaxMsgsPerSubject = 1
-		c.RePublish.Source = s.prefix + "*.>"
+		perSubject = 1
 	}
+	c := s.broker.config(s.name, s.prefix, perSubject, replicas)
+	c.Description = "tidewire: rooms " + s.keep.Pattern
+	c.MaxBytes = max(s.broker.set.MaxBytes/int64(s.broker.set.Shards), 1<<20)
+	c.Duplicates = s.broker.set.Dedupe
 	if s.keep.Age > 0 {
 		c.MaxAge = max(s.keep.Age+ageSlack, s.broker.set.Dedupe)
+	}
+	return c
+}
+
+// config is what all streams are, with so many messages of a subject: one where there are keys, and more elsewhere.
+func (b *Broker) config(name, prefix string, perSubject int64, replicas int) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name:              name,
+		Subjects:          []string{prefix + ">"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		Discard:           jetstream.DiscardOld,
+		MaxMsgs:           -1,
+		AllowDirect:       true,
+		RePublish:         &jetstream.RePublish{Source: prefix + ">", Destination: b.set.Name + ".r.>"},
+		MaxMsgsPerSubject: perSubject,
+	}
+	if perSubject == 1 {
+		c.RePublish.Source = prefix + "*.>"
 	}
 	return c
 }
