@@ -65,8 +65,11 @@ func (s *Server) broken() string {
 	return ""
 }
 
-// room reports whether the folder takes mendRoom bytes.
+// room reports whether the folder takes mendRoom bytes. It does not take the last ones: others may use the disk.
 func (s *Server) room() error {
+	if free, ok := diskFree(s.set.Dir); ok && free < mendRoom {
+		return errors.New("there is no room")
+	}
 	f, err := os.Create(filepath.Join(s.set.Dir, roomFile))
 	if err != nil {
 		return err
