@@ -42,7 +42,8 @@ type Options struct {
 	DrainWindow time.Duration
 
 	// RecentBytes bounds what the Hub keeps of recent messages, encoded, for those
-	// who come back. 0 means 64 MiB.
+	// who come back, as long as somebody is in their room: also past the room's
+	// History and HistoryAge. 0 means 64 MiB.
 	RecentBytes int64
 
 	// NoTunnel lets WebSockets in alone. false means that clients may come through HTTP
