@@ -174,10 +174,16 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	var joined protocol.Joined
 	gap := ""
 	if r.keeps() {
+		placed := false
+		defer func() {
+			if !placed { // also where the broker panics
+				s.hub.rooms.leave(r)
+			}
+		}()
 		if gap, joined, err = m.place(ctx, about.Pos, d.Last); err != nil {
-			s.hub.rooms.leave(r)
 			return err
 		}
+		placed = true
 		m.prev = m.cursor.Seq
 	}
 	m.mu.Lock() // who ends the membership waits until the client has been told that it began
@@ -347,19 +353,27 @@ func (m *member) resume(ctx context.Context, pos Position) (gap string, j protoc
 			return "", j, ctx.Err()
 		}
 	}
-	page, err := r.hub.broker.History(ctx, r.key(), Query{From: pos.Seq, Limit: recentMost})
-	r.mu.Lock()
-	r.hub.recent.extend(r, page.Messages)
-	if r.backlog == mine {
-		r.backlog = nil
-	}
-	close(mine.over)
-	r.mu.Unlock()
+	page, err := m.read(ctx, mine)
 	if err != nil {
 		return "", j, err
 	}
 	m.cursor, gap = judge(pos, &page)
 	return gap, protocol.Joined{Recovered: gap == "", Head: page.Head.Seq}, nil
+}
+
+// read reads a backlog, and lets those go on who wait for it, whatever becomes of that.
+func (m *member) read(ctx context.Context, b *backlog) (page Page, err error) {
+	r := m.r
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.hub.recent.extend(r, page.Messages)
+		if r.backlog == b {
+			r.backlog = nil
+		}
+		close(b.over)
+	}()
+	return r.hub.broker.History(ctx, r.key(), Query{From: b.from, Limit: recentMost})
 }
 
 // history answers a $history.

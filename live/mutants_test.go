@@ -19,7 +19,7 @@ type mutant struct{ name, file, from, to string }
 var mutants = []mutant{
 	{"the chain is not checked", "room.go", "	case m.Prev == 0, m.Prev > r.last.Seq, m.Prev < r.last.Seq && r.last.Mid != \"\":\n		return false\n", ""},
 	{"the epoch is not checked on join", "room.go", "	case pos.Epoch != epoch:\n		return floor, protocol.GapEpoch\n", ""},
-	{"a position is read exclusively", "join.go", "Query{From: pos.Seq, Limit: recentMost}", "Query{From: pos.Seq + 1, Limit: recentMost}"},
+	{"a position is read exclusively", "join.go", "Query{From: b.from, Limit: recentMost}", "Query{From: b.from + 1, Limit: recentMost}"},
 	{"eviction is not told", "room.go", "	case pos.Seq < page.Floor:\n		return floor, protocol.GapEvicted\n", ""},
 	{"nothing is known again", "memory.go", "b.known.note(key, b.seq)", "_ = key"},
 	{"healing brings nothing", "room.go", "			r.push(&own)\n", "			r.last = own.Pos\n"},

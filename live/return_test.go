@@ -114,3 +114,41 @@ func TestReturnFromAfar(t *testing.T) {
 		})
 	}
 }
+
+// panicky is a broker that panics once, when it is asked for messages.
+type panicky struct {
+	*live.Memory
+	did atomic.Bool
+}
+
+func (p *panicky) History(ctx context.Context, room live.Room, q live.Query) (live.Page, error) {
+	if q.Limit > 0 && !p.did.Swap(true) {
+		time.Sleep(5 * time.Millisecond)
+		panic("once")
+	}
+	return p.Memory.History(ctx, room, q)
+}
+
+// Nobody waits for ever for a read that has ended in a panic.
+func TestReturnBehindAPanic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, &live.Options{Broker: &panicky{Memory: live.NewMemory(nil)}}, rooms(live.RoomOptions{History: 100}))
+		pub := k.hub.Room("room:7")
+		pos, err := pub.Publish(t.Context(), "n", 0)
+		if err == nil {
+			_, err = pub.Publish(t.Context(), "n", 1)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers := []*peer{k.dial(), k.dial(), k.dial()}
+		for _, p := range peers {
+			p.send(`{"type":"$join","id":1,"room":"room:7","pos":{"epoch":%q,"seq":%d,"mid":%q}}`, pos.Epoch, pos.Seq, pos.Mid)
+			time.Sleep(time.Millisecond)
+		}
+		for _, p := range peers[1:] {
+			p.want(`{"type":"$ok","re":1,"data":{"recovered":true}}`)
+			p.want(`{"type":"n","data":1}`)
+		}
+	})
+}
