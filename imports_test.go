@@ -56,6 +56,7 @@ var table = []row{
 	{"live/livetest", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"live/natsbroker/internal/exportfile", nil},
 	{"live/natsbroker", []string{"live", "live/protocol", "live/natsbroker/internal/exportfile", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
+	{"service/token", []string{"live", "live/protocol", "github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"}},
 	{"web/...", []string{"anything"}},
 	{"service/api", []string{"live", "live/protocol"}},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
