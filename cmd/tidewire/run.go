@@ -26,6 +26,7 @@ type commandLine struct {
 
 	Serve serveCommand `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
 	Store storeCommand `cmd:"" help:"Export what serve stores, and import it elsewhere."`
+	Token tokenCommand `cmd:"" help:"Make tokens for clients, and keys."`
 	Bench benchCommand `cmd:"" help:"Put a WebSocket server under load and measure it."`
 	Check checkCommand `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
 }

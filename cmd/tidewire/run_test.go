@@ -62,7 +62,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "help", args: "--help", stdout: `(?s)^Usage: tidewire <command>.*Example: tidewire serve --addr .*Exit status: 0 done, 1 failed, 2 bad.*\$TIDEWIRE_LOG_LEVEL.*\n  serve `},
 		{name: "help of a command", args: "serve --help", stdout: `(?s)^Usage: tidewire serve.*--addr="127\.0\.0\.1:8080".*\$TIDEWIRE_ADDR.*\$TIDEWIRE_DRAIN`},
 		{name: "version", args: "--version", stdout: `^tidewire \S.*go1\.\d+.*\n$`},
-		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "store", "bench", "check"`},
+		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "store", "token", "bench", "check"`},
 		{name: "unknown flag", args: "serve --adr :0", code: 2, stderr: `^tidewire: unknown flag --adr, did you mean "--addr"\?\nRun "tidewire --help" .*\n$`},
 		{name: "unknown command", args: "sreve", code: 2, stderr: `^tidewire: unexpected argument sreve`},
 		{name: "too many arguments", args: "serve now", code: 2, stderr: `^tidewire: unexpected argument now`},
