@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +107,9 @@ func open(url string, set Options, more ...nats.Option) (*Broker, error) {
 	}, more)
 	nc, err := nats.Connect(url, options...)
 	if err != nil {
+		if bad := (*neturl.Error)(nil); errors.As(err, &bad) {
+			err = bad.Err // it would show the whole of the URL, with its password
+		}
 		return nil, fmt.Errorf("natsbroker: %s: %w", redacted(url), err)
 	}
 	b.nc = nc

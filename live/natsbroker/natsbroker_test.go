@@ -2,6 +2,7 @@ package natsbroker_test
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/tidewire/tidewire/live"
@@ -34,4 +35,14 @@ func TestEmbedded(t *testing.T) {
 		}
 		return b
 	}, nil)
+}
+
+// What is wrong with a URL is said without its password, which a log would keep.
+func TestConnectHidesPasswords(t *testing.T) {
+	for _, url := range []string{"nats://ada:hush@127.0.0.1:1", "nats://ada:hush%zz@127.0.0.1:1", "nats://ada:hu sh@127.0.0.1:1,nats://hush@127.0.0.1:1"} {
+		_, err := natsbroker.Connect(url, nil)
+		if err == nil || strings.Contains(err.Error(), "hu") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
 }
