@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -22,7 +23,7 @@ type stdio struct {
 type commandLine struct {
 	LogLevel  slog.Level       `help:"Least severe log messages to show: debug, info, warn or error." default:"info"`
 	LogFormat string           `help:"How the log looks: ${enum}. auto means colours on a terminal and plain text elsewhere." enum:"auto,text,json" default:"auto"`
-	Version   kong.VersionFlag `help:"Print the version and exit." env:"-"`
+	Version   kong.VersionFlag `help:"Print the version and exit." env:"-" config:"-"`
 
 	Serve serveCommand `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
 	Store storeCommand `cmd:"" help:"Export what serve stores, and import it elsewhere."`
@@ -86,15 +87,37 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(io.err, "tidewire: %v\nRun \"tidewire --help\" for the flags and commands.\n", err)
+		fmt.Fprintf(io.err, "tidewire: %s%s\n", oneLine(err), whereTo(err, cli.Serve.file))
 		return usageError{err}
 	}
 	log := newLogger(io.err, cli.LogLevel, cli.LogFormat)
 	if err := command.Run(log); err != nil {
-		fmt.Fprintf(io.err, "tidewire: %v\n", err)
+		fmt.Fprintf(io.err, "tidewire: %s\n", oneLine(err))
 		return err
 	}
 	return nil
+}
+
+// oneLine is what the error says, in one line.
+func oneLine(err error) string { return strings.Join(strings.FieldsFunc(err.Error(), isBreak), "; ") }
+
+func isBreak(r rune) bool { return r == '\n' || r == '\r' }
+
+// whereTo says where what is wrong with a command line stands, or where to read what would be right.
+func whereTo(err error, file *configFile) string {
+	var bad *configError
+	if errors.As(err, &bad) {
+		return ""
+	}
+	if where := file.cite(err); where != "" {
+		return where
+	}
+	command := "tidewire"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		command = parse.Context.Selected().FullPath()
+	}
+	return fmt.Sprintf(" (see %s --help)", command)
 }
 
 func exitCode(err error) int {

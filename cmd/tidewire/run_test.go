@@ -16,23 +16,32 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the flags' defaults the real ones, whatever the environment of
-// the tests says. With asCommand set, the test binary is tidewire itself.
+// With asCommand set, or when a script runs it, the test binary is tidewire itself.
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	testscript.Main(tests{m}, map[string]func(){"tidewire": main})
+}
+
+// tests makes the flags' defaults the real ones, whatever the environment of the tests says.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "TIDEWIRE_") {
 			os.Unsetenv(name)
 		}
 	}
-	os.Exit(m.Run())
+	return m.M.Run()
 }
 
-// TestTranscripts runs command lines that end by themselves.
+// TestTranscripts runs command lines that end by themselves and want something of this process. The others are in
+// testdata/script.
 func TestTranscripts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -59,25 +68,6 @@ func TestTranscripts(t *testing.T) {
 		code           int
 		stdout, stderr string // regular expressions for all of it
 	}{
-		{name: "help", args: "--help", stdout: `(?s)^Usage: tidewire <command>.*Example: tidewire serve --addr .*Exit status: 0 done, 1 failed, 2 bad.*\$TIDEWIRE_LOG_LEVEL.*\n  serve `},
-		{name: "help of a command", args: "serve --help", stdout: `(?s)^Usage: tidewire serve.*--addr="127\.0\.0\.1:8080".*\$TIDEWIRE_ADDR.*\$TIDEWIRE_DRAIN`},
-		{name: "version", args: "--version", stdout: `^tidewire \S.*go1\.\d+.*\n$`},
-		{name: "nothing", code: 2, stderr: `^tidewire: expected one of "serve", "store", "token", "bench", "check"`},
-		{name: "unknown flag", args: "serve --adr :0", code: 2, stderr: `^tidewire: unknown flag --adr, did you mean "--addr"\?\nRun "tidewire --help" .*\n$`},
-		{name: "unknown command", args: "sreve", code: 2, stderr: `^tidewire: unexpected argument sreve`},
-		{name: "too many arguments", args: "serve now", code: 2, stderr: `^tidewire: unexpected argument now`},
-		{name: "no duration", args: "serve --drain 5", code: 2, stderr: `--drain: expected duration`},
-		{name: "negative drain", args: "serve --drain=-1s", code: 2, stderr: `--drain is -1s; it must not be negative`},
-		{name: "log level", args: "serve --log-level loud", code: 2, stderr: `--log-level: .*"loud"`},
-		{name: "log format", args: "serve --log-format xml", code: 2, stderr: `--log-format must be one of`},
-		{name: "environment", args: "serve", env: map[string]string{"TIDEWIRE_DRAIN": "-1s"}, code: 2, stderr: `--drain is -1s`},
-		{name: "flag before environment", args: "serve --drain=-2s", env: map[string]string{"TIDEWIRE_DRAIN": "1s"}, code: 2, stderr: `--drain is -2s`},
-		{name: "address taken", args: "serve --addr " + taken.Addr().String(), code: 1, stderr: `^tidewire: listen tcp .*address already in use \(choose another address with --addr\)\n$`},
-		{name: "address taken, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": taken.Addr().String()}, code: 1, stderr: `already in use`},
-		{name: "no port", args: "serve --addr nowhere", code: 2, stderr: `--addr is "nowhere"; it must be host:port`},
-		{name: "empty address", args: "serve --addr=", code: 2, stderr: `--addr is ""; it must be host:port`},
-		{name: "empty address, by environment", args: "serve", env: map[string]string{"TIDEWIRE_ADDR": ""}, code: 2, stderr: `--addr is ""; it must be host:port`},
-		{name: "somebody else's address", args: "serve --addr 192.0.2.1:0", code: 1, stderr: `^tidewire: listen tcp 192\.0\.2\.1:0: .*\(choose another address with --addr\)\n$`},
 		{name: "help of check", args: "check --help", stdout: `(?s)^Usage: tidewire check .*tidewire check ws://127\.0\.0\.1:9001/.*exit status is 4.*--yes-i-own-this-server`},
 		{name: "cases", args: "check --list --only 5.*", stdout: `^5\.1      RFC 6455 5\.4       Fragmentation: ping in two fragments\n(5\..*\n){19}$`},
 		{name: "cases for clients", args: "check --list --listen :0 --only 24.1.*", stdout: `^24\.1\.1 (.*\n){4}$`},

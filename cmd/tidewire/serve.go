@@ -10,16 +10,47 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/tidewire/tidewire/gallery"
 	"github.com/tidewire/tidewire/web"
 	"github.com/tidewire/tidewire/ws"
 )
 
 type serveCommand struct {
+	Config      string `help:"Read these flags from a file in YAML. One on the command line comes before its environment variable, which comes before the file." placeholder:"FILE" config:"-"`
+	PrintConfig bool   `help:"Print the configuration that would be used, as --config takes it, with secrets masked, and exit." env:"-" config:"-"`
+
 	Addr  string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
 	Drain time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 
 	storeFlags
+
+	file *configFile `kong:"-"` // nil without --config
+}
+
+const serveHelp = `Examples:
+
+  tidewire serve --addr :8080 --data /var/lib/tidewire
+  tidewire serve --config /etc/tidewire.yaml --log-format json
+  tidewire serve --config /etc/tidewire.yaml --print-config
+
+The file has the flags' names as keys, and "cluster: {name: x}" is --cluster-name x.`
+
+// Help is kong's hook.
+func (*serveCommand) Help() string { return serveHelp }
+
+// BeforeResolve is kong's hook: the environment has been read, and the command line.
+func (s *serveCommand) BeforeResolve(ctx *kong.Context) (err error) {
+	for _, flag := range flagsOf(ctx) {
+		if name, _ := ctx.FlagValue(flag).(string); flag.Name == "config" && name != "" {
+			if s.file, err = readConfig(name, ctx); err != nil {
+				return err
+			}
+			ctx.AddResolver(s.file)
+		}
+	}
+	return nil
 }
 
 // Validate is kong's hook.
@@ -36,7 +67,10 @@ func (s *serveCommand) Validate() error {
 }
 
 // Run serves until ctx ends, then drains.
-func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger) (err error) {
+func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger, line *kong.Context) (err error) {
+	if s.PrintConfig {
+		return printConfig(io.out, line)
+	}
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another address with --addr)", err)

@@ -4,7 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidewire/tidewire/live"
@@ -13,9 +18,9 @@ import (
 
 // storeFlags say where rooms are kept.
 type storeFlags struct {
-	Data      string        `help:"Keep what is published in this folder, so that it survives a restart and a crash. Without it, and without --nats, it is kept in memory." placeholder:"DIR" xor:"store"`
+	Data      string        `help:"Keep what is published in this folder, so that it survives a restart and a crash. Without it, and without --nats, it is kept in memory." placeholder:"DIR"`
 	SyncEvery time.Duration `help:"With --data: write through to the disk that often. 0s means before each message is acknowledged; with more, a loss of power may take what was acknowledged within that time." default:"0s"`
-	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" xor:"store"`
+	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" secret:"urls"`
 	Name      string        `help:"With --data or --nats: begins the names of the streams, so that several deployments can share servers." default:"tidewire"`
 
 	ClusterName      string   `help:"With --data: store together with other servers, under this name. Needs --cluster-listen and --cluster-peers." placeholder:"NAME"`
@@ -28,11 +33,17 @@ type storeFlags struct {
 }
 
 func (s *storeFlags) validate() error {
+	if s.Data != "" && s.NATS != "" {
+		return errors.New("--data and --nats are two places for the same: choose one")
+	}
 	if s.SyncEvery < 0 {
 		return fmt.Errorf("--sync-every is %v; it must not be negative", s.SyncEvery)
 	}
 	if s.SyncEvery > 0 && s.Data == "" {
 		return errors.New("--sync-every goes with --data: elsewhere it is the NATS servers that write to disks")
+	}
+	if word := regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`); !word.MatchString(s.Name) {
+		return fmt.Errorf("--name is %q; it must be 64 letters, digits, - and _ at most", s.Name)
 	}
 	if s.ClusterName == "" && (s.ClusterListen != "" || len(s.ClusterPeers) > 0 || s.ClusterAdvertise != "" || s.ClusterCert != "" || s.ClusterKey != "" || s.ClusterCA != "") {
 		return errors.New("the other --cluster flags go with --cluster-name")
@@ -40,10 +51,33 @@ func (s *storeFlags) validate() error {
 	if s.ClusterName != "" && s.Data == "" {
 		return errors.New("--cluster-name goes with --data: each server of a cluster has a folder of its own")
 	}
+	if s.ClusterName != "" {
+		if strings.ContainsAny(s.ClusterName, " \t\r\n") {
+			return fmt.Errorf("--cluster-name is %q; it must be a word", s.ClusterName)
+		}
+		if !isPeer(s.ClusterListen) {
+			return fmt.Errorf("--cluster-listen is %q; it must be host:port", s.ClusterListen)
+		}
+		for _, peer := range s.ClusterPeers {
+			if !isPeer(peer) {
+				return fmt.Errorf("--cluster-peers has %q; each must be host:port", peer)
+			}
+		}
+		if s.ClusterAdvertise != "" && !isPeer(s.ClusterAdvertise) {
+			return fmt.Errorf("--cluster-advertise is %q; it must be host:port", s.ClusterAdvertise)
+		}
+	}
 	if tls := s.ClusterCert != ""; tls != (s.ClusterKey != "") || tls != (s.ClusterCA != "") {
 		return errors.New("--cluster-cert, --cluster-key and --cluster-ca go together")
 	}
 	return nil
+}
+
+// isPeer reports whether others can reach addr.
+func isPeer(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && host != "" && n > 0
 }
 
 // cluster returns what the flags say of a cluster, or nil.
@@ -88,8 +122,13 @@ func (s *storeFlags) open(log *slog.Logger) (st *store, err error) {
 				st.server.Close()
 			}
 		}
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			err = fmt.Errorf("%w (--data must be a folder that this user may write)", err)
+		}
 	case s.NATS != "":
-		st.nats, err = natsbroker.Connect(s.NATS, o)
+		if st.nats, err = natsbroker.Connect(s.NATS, o); err != nil {
+			err = fmt.Errorf("%w (check --nats, and whether these servers are up)", err)
+		}
 	}
 	return st, err
 }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts plays the transcripts in testdata/script. Beside testscript's own, their commands are
+//
+//	tidewire ARGS...             runs it
+//	fails STATUS REGEXP ARGS...  runs it, which must print nothing and say that in one line on stderr
+//
+// and $TAKEN is an address on which somebody listens.
+func TestScripts(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		Deadline:           time.Now().Add(4 * patience), // for what serves instead
+		RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TAKEN", taken.Addr().String())
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails},
+	})
+}
+
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fails STATUS REGEXP ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	says := regexp.MustCompile(args[1])
+	err = ts.Exec("tidewire", args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("%v, want exit status %d", err, want)
+	}
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("it printed %q", out)
+	}
+	said := ts.ReadFile("stderr")
+	line, ok := strings.CutSuffix(said, "\n")
+	if !ok || strings.Contains(line, "\n") || !strings.HasPrefix(line, "tidewire: ") || !says.MatchString(line) {
+		ts.Fatalf("it said %q, want one line with %q", said, args[1])
+	}
+}
