@@ -22,9 +22,6 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxConfig bounds a configuration file, in bytes.
-const maxConfig = 1 << 20
-
 // A configFile is what --config names: flags of one command by their names, in YAML. Mappings within join with "-".
 // It is kong's resolver: a flag on the command line and one in the environment come before it.
 type configFile struct {
@@ -59,17 +56,9 @@ func (e *configError) Error() string {
 // readConfig reads the file for the command that ctx has found. What is wrong with it is an error although
 // a flag or the environment may come before it.
 func readConfig(name string, ctx *kong.Context) (*configFile, error) {
-	file, err := os.Open(name)
+	text, err := readBounded(name)
 	if err != nil {
 		return nil, &configError{what: err.Error()}
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
-	if err != nil {
-		return nil, &configError{what: err.Error()}
-	}
-	if len(text) > maxConfig {
-		return nil, &configError{what: fmt.Sprintf("%s is larger than %d bytes", name, maxConfig)}
 	}
 	return parseConfig(name, text, ctx)
 }

@@ -17,6 +17,7 @@ import (
 //
 //	tidewire ARGS...             runs it
 //	fails STATUS REGEXP ARGS...  runs it, which must print nothing and say that in one line on stderr
+//	pair NAME                    makes NAME.pem and NAME-key.pem
 //
 // and $TAKEN is an address on which somebody listens.
 func TestScripts(t *testing.T) {
@@ -33,7 +34,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TAKEN", taken.Addr().String())
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "pair": pair},
 	})
 }
 
@@ -57,4 +58,8 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if !ok || strings.Contains(line, "\n") || !strings.HasPrefix(line, "tidewire: ") || !says.MatchString(line) {
 		ts.Fatalf("it said %q, want one line with %q", said, args[1])
 	}
+}
+
+func pair(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(writePair(ts.MkAbs(args[0]), time.Now()))
 }

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -24,6 +28,7 @@ type serveCommand struct {
 	Addr  string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
 	Drain time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 
+	tlsFlags
 	storeFlags
 
 	file *configFile `kong:"-"` // nil without --config
@@ -32,6 +37,8 @@ type serveCommand struct {
 const serveHelp = `Examples:
 
   tidewire serve --addr :8080 --data /var/lib/tidewire
+  tidewire serve --addr :443 --tls-cert cert.pem --tls-key key.pem
+  tidewire serve --tls-self-signed
   tidewire serve --config /etc/tidewire.yaml --log-format json
   tidewire serve --config /etc/tidewire.yaml --print-config
 
@@ -63,35 +70,51 @@ func (s *serveCommand) Validate() error {
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
 	}
+	if err := s.tlsFlags.validate(); err != nil {
+		return err
+	}
 	return s.storeFlags.validate()
 }
 
 // Run serves until ctx ends, then drains.
-func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger, line *kong.Context) (err error) {
+func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, line *kong.Context) (err error) {
 	if s.PrintConfig {
-		return printConfig(io.out, line)
+		return printConfig(std.out, line)
+	}
+	pair, err := s.tlsFlags.open(s.Addr, log)
+	if err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another address with --addr)", err)
 	}
-	store, err := s.open(log)
+	store, err := s.storeFlags.open(log)
 	if err != nil {
 		listener.Close()
 		return err
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
-	host := visible(listener.Addr())
-	fmt.Fprintf(io.out, "Tidewire is serving on http://%s/\n", host)
-	fmt.Fprintf(io.out, "  echo: ws://%[1]s/echo\n  live: ws://%[1]s/live\nPress Ctrl-C to stop.\n", host)
+	s.greet(std.out, visible(listener.Addr()), pair)
 
 	demos := gallery.New(store.broker(), log)
 	ready := &readiness{store: store}
 	server := newServer(demos, ready, log)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
 	running, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
+	if pair == nil {
+		go func() { failed <- server.Serve(listener) }()
+	} else {
+		server.TLSConfig = pair.config()
+		go func() { failed <- server.ServeTLS(listener, "", "") }()
+	}
+	if s.TLSCert != "" {
+		renew := make(chan os.Signal, 1)
+		signal.Notify(renew, syscall.SIGHUP)
+		defer signal.Stop(renew)
+		group.Go(func() { pair.watch(running, renew) })
+	}
 	group.Go(func() { demos.Run(running) })
 	defer group.Wait()
 	defer stop()
@@ -115,6 +138,20 @@ func (s *serveCommand) Run(ctx context.Context, io stdio, log *slog.Logger, line
 	}
 	log.Info("stopped")
 	return err
+}
+
+// greet says where it serves.
+func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair) {
+	secure := ""
+	if pair != nil {
+		secure = "s"
+	}
+	fmt.Fprintf(w, "Tidewire is serving on http%s://%s/\n", secure, host)
+	fmt.Fprintf(w, "  echo: ws%[1]s://%[2]s/echo\n  live: ws%[1]s://%[2]s/live\n", secure, host)
+	if s.TLSSelfSigned {
+		fmt.Fprintf(w, "  self-signed certificate, SHA-256: %s\n", pair.fingerprint())
+	}
+	fmt.Fprintf(w, "Press Ctrl-C to stop.\n")
 }
 
 // visible is the address as somebody on this machine can open it.
@@ -154,6 +191,10 @@ func newServer(demos *gallery.Gallery, ready http.Handler, log *slog.Logger) *ws
 func noSocket(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Upgrade", "websocket")
 	w.Header().Set("Connection", "Upgrade")
-	text := fmt.Sprintf("This is a WebSocket endpoint: ws://%s%s\nThe pages at / use it.", r.Host, r.URL.Path)
+	scheme := "ws"
+	if r.TLS != nil {
+		scheme = "wss"
+	}
+	text := fmt.Sprintf("This is a WebSocket endpoint: %s://%s%s\nThe pages at / use it.", scheme, r.Host, r.URL.Path)
 	http.Error(w, text, http.StatusUpgradeRequired)
 }

@@ -22,6 +22,7 @@ import (
 // served is a "tidewire serve" that runs in this process.
 type served struct {
 	host  string // host:port
+	out   string // all that it printed
 	stop  func() // as Ctrl-C does
 	done  chan error
 	lines *bufio.Scanner
@@ -48,14 +49,17 @@ func serve(t *testing.T, args ...string) *served {
 	if !s.lines.Scan() {
 		t.Fatal("it printed nothing")
 	}
-	m := regexp.MustCompile(`^Tidewire is serving on http://(127\.0\.0\.1:\d+)/$`).FindStringSubmatch(s.lines.Text())
+	m := regexp.MustCompile(`^Tidewire is serving on http(s?)://(127\.0\.0\.1:\d+)/$`).FindStringSubmatch(s.lines.Text())
 	if m == nil {
 		t.Fatalf("it printed %q first", s.lines.Text())
 	}
-	s.host = m[1]
+	s.host = m[2]
 	for s.lines.Scan() && s.lines.Text() != "Press Ctrl-C to stop." {
-		if !strings.Contains(s.lines.Text(), "ws://"+s.host) {
-			t.Errorf("it printed %q", s.lines.Text())
+		s.out += s.lines.Text() + "\n"
+	}
+	for _, path := range []string{"echo", "live"} {
+		if line := "  " + path + ": ws" + m[1] + "://" + s.host + "/" + path + "\n"; !strings.Contains(s.out, line) {
+			t.Errorf("it printed %q, without %q", s.out, line)
 		}
 	}
 	return s
