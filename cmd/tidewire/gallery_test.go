@@ -63,7 +63,9 @@ func newShow(t *testing.T, addr string) *show {
 	})
 	log := slog.New(slog.DiscardHandler)
 	s := &show{Gallery: gallery.New(nil, log), t: t, url: "http://" + ln.Addr().String() + "/"}
-	server := newServer(s.Gallery, &readiness{store: &store{}}, log)
+	ready := &readiness{}
+	ready.store.Store(&store{})
+	server := newServer(s.Gallery, ready, log)
 	accept := server.Accept
 	server.Accept = func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 		h, o, err := accept(r)

@@ -25,8 +25,9 @@ type serveCommand struct {
 	Config      string `help:"Read these flags from a file in YAML. One on the command line comes before its environment variable, which comes before the file." placeholder:"FILE" config:"-"`
 	PrintConfig bool   `help:"Print the configuration that would be used, as --config takes it, with secrets masked, and exit." env:"-" config:"-"`
 
-	Addr  string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
-	Drain time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
+	Addr      string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
+	AdminAddr string        `help:"Serve /healthz, /readyz and /debug/pprof/ on this address, too: host:port. Let it be one that only those reach who run the server, such as 127.0.0.1:9090." placeholder:"ADDR"`
+	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 
 	tlsFlags
 	storeFlags
@@ -67,6 +68,9 @@ func (s *serveCommand) Validate() error {
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
 		return fmt.Errorf("--addr is %q; it must be host:port", s.Addr)
 	}
+	if _, _, err := net.SplitHostPort(s.AdminAddr); err != nil && s.AdminAddr != "" {
+		return fmt.Errorf("--admin-addr is %q; it must be host:port", s.AdminAddr)
+	}
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
 	}
@@ -85,9 +89,23 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	if err != nil {
 		return err
 	}
+	renew := make(chan os.Signal, 1)
+	if s.TLSCert != "" {
+		signal.Notify(renew, syscall.SIGHUP)
+		defer signal.Stop(renew)
+	}
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another address with --addr)", err)
+	}
+	ready := &readiness{}
+	var desk *admin
+	if s.AdminAddr != "" {
+		if desk, err = startAdmin(s.AdminAddr, ready, log); err != nil {
+			listener.Close()
+			return err
+		}
+		defer desk.close()
 	}
 	store, err := s.storeFlags.open(log)
 	if err != nil {
@@ -95,10 +113,10 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		return err
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
-	s.greet(std.out, visible(listener.Addr()), pair)
+	ready.store.Store(store)
+	s.greet(std.out, visible(listener.Addr()), pair, desk)
 
 	demos := gallery.New(store.broker(), log)
-	ready := &readiness{store: store}
 	server := newServer(demos, ready, log)
 	failed := make(chan error, 1)
 	running, stop := context.WithCancel(context.Background())
@@ -110,9 +128,6 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		go func() { failed <- server.ServeTLS(listener, "", "") }()
 	}
 	if s.TLSCert != "" {
-		renew := make(chan os.Signal, 1)
-		signal.Notify(renew, syscall.SIGHUP)
-		defer signal.Stop(renew)
 		group.Go(func() { pair.watch(running, renew) })
 	}
 	group.Go(func() { demos.Run(running) })
@@ -141,7 +156,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 }
 
 // greet says where it serves.
-func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair) {
+func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair, desk *admin) {
 	secure := ""
 	if pair != nil {
 		secure = "s"
@@ -150,6 +165,9 @@ func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair) {
 	fmt.Fprintf(w, "  echo: ws%[1]s://%[2]s/echo\n  live: ws%[1]s://%[2]s/live\n", secure, host)
 	if s.TLSSelfSigned {
 		fmt.Fprintf(w, "  self-signed certificate, SHA-256: %s\n", pair.fingerprint())
+	}
+	if desk != nil {
+		fmt.Fprintf(w, "  admin: http://%s/debug/pprof/\n", visible(desk.addr))
 	}
 	fmt.Fprintf(w, "Press Ctrl-C to stop.\n")
 }
@@ -169,6 +187,7 @@ func newServer(demos *gallery.Gallery, ready http.Handler, log *slog.Logger) *ws
 	hub := demos.Hub
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
+	pages.HandleFunc("GET /healthz", healthy)
 	pages.Handle("GET /readyz", ready)
 	pages.HandleFunc("GET /live", noSocket)
 	pages.Handle("/live", hub) // posts, where no WebSocket passes
