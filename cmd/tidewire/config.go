@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding"
 	"encoding/json"
@@ -63,7 +64,24 @@ func readConfig(name string, ctx *kong.Context) (*configFile, error) {
 	return parseConfig(name, text, ctx)
 }
 
+// What the YAML parser holds grows with the square of how deep a file nests: 400 KB of brackets took 24 GB. So a file is
+// bounded by its size and by the bytes with which nesting can begin.
+const (
+	maxConfig = 64 << 10
+	maxNested = 1000
+)
+
 func parseConfig(name string, text []byte, ctx *kong.Context) (*configFile, error) {
+	if len(text) > maxConfig {
+		return nil, &configError{what: fmt.Sprintf("%s is larger than %d bytes", name, maxConfig)}
+	}
+	nested := 0
+	for _, begin := range []string{"[", "{", "- ", "-\t", "? ", "?\t", "! ", "& "} {
+		nested += bytes.Count(text, []byte(begin))
+	}
+	if nested > maxNested {
+		return nil, &configError{what: fmt.Sprintf("%s has more than %d lists and mappings", name, maxNested)}
+	}
 	c := &configFile{name: name, values: map[string]*setting{}, flags: map[string]*kong.Flag{}, app: ctx.Model.Node}
 	for _, flag := range flagsOf(ctx) {
 		c.flags[flag.Name] = flag

@@ -112,6 +112,21 @@ func TestMaskURLs(t *testing.T) {
 	}
 }
 
+// No file costs more than it may.
+func TestConfigIsBounded(t *testing.T) {
+	_, ctx := parse(t)
+	for _, text := range []string{strings.Repeat("#", maxConfig+1), "data: " + strings.Repeat("[", maxNested+1), strings.Repeat("- ", maxNested+1)} {
+		if _, err := parseConfig("x", []byte(text), ctx); err == nil || !strings.HasPrefix(err.Error(), "--config: x ") {
+			t.Errorf("%.10q...: %v", text, err)
+		}
+	}
+	for _, text := range []string{"data: " + strings.Repeat("[", maxNested), strings.Repeat("- ", maxNested), strings.Repeat("{a: ", maxNested)} {
+		if _, err := parseConfig("x", []byte(text), ctx); err == nil {
+			t.Errorf("%.10q... is a configuration", text)
+		}
+	}
+}
+
 // FuzzConfig reads anything; what is taken for a configuration can be used.
 func FuzzConfig(f *testing.F) {
 	for _, text := range []string{"", "addr: x:1\n", "cluster: {name: x, peers: [a, 'b']}\n", "a: [", "drain: 5s\n---\n", "name: &a x\ndata: *a", "? a\n: b", "<<: {a: b}", "data: |\n  x\n", "\ufeffname: x"} {
