@@ -64,7 +64,7 @@ func TestIdentity(t *testing.T) {
 	v := newVerifier(t, secrets())
 	exp := time.Now().Add(time.Hour).Truncate(time.Second)
 	raw := hs(claims(m{"exp": exp.Unix(), "info": m{"name": "Ann"}, "team": 7,
-		"rooms": []m{{"room": "chat:*", "can": []string{"join", "publish"}}, {"room": "team:>", "can": []string{"watch"}}}}))
+		"rooms": []m{{"room": "chat:*", "can": []string{"join", "publish"}}, {"room": "team:>", "can": []string{"watch"}}, {"room": "one:*", "can": []string{"watch"}}}}))
 	for name, c := range map[string]live.Credentials{
 		"token":  {Token: raw},
 		"bearer": {Header: http.Header{"Authorization": {"bearer " + raw}}},
@@ -96,6 +96,8 @@ func TestIdentity(t *testing.T) {
 			{"watch what may only be joined", got.MayWatch("chat:*"), false},
 			{"watch", got.MayWatch("team:>"), true},
 			{"watch less", got.MayWatch("team:*"), true},
+			{"watch one level", got.MayWatch("one:*"), true},
+			{"watch all levels for one", got.MayWatch("one:>"), false},
 			{"watch more", got.MayWatch(">"), false},
 			{"watch other", got.MayWatch("*:*"), false},
 		} {
