@@ -96,7 +96,9 @@ func startServer(o ServerOptions, importing bool) (*Server, error) {
 		lock.Close()
 		return nil, err
 	}
-	s.mending.Go(s.mend)
+	if !importing { // which fails where the disk is full; and NATS does not lock what it notes of a stream that is restored
+		s.mending.Go(s.mend)
+	}
 	return s, nil
 }
 
