@@ -30,7 +30,7 @@ import (
 // that is told where no more than the history was missed.
 
 var (
-	promiseTime  = flag.Duration("promise.time", 30*time.Second, "for how long TestPromise hurts a cluster")
+	promiseTime  = flag.Duration("promise.time", 45*time.Second, "for how long TestPromise hurts a cluster")
 	promiseSeed  = flag.Uint64("promise.seed", 0, "how it is hurt; 0 chooses")
 	promiseHurts = flag.String("promise.hurts", "SIGKILL,cut,SIGSTOP,SIGTERM,quorum,full,clock,old,lost", "by what: the first two first, and then all in an order of the seed's")
 )
