@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -149,7 +150,7 @@ func TestKeyPairWatch(t *testing.T) {
 			}
 		}
 		write(time.Now())
-		var log bytes.Buffer
+		var log logged
 		k, err := (&tlsFlags{TLSCert: name + ".pem", TLSKey: name + "-key.pem"}).open("127.0.0.1:0", slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +172,7 @@ func TestKeyPairWatch(t *testing.T) {
 			before := current()
 			time.Sleep(d)
 			synctest.Wait()
-			defer log.Reset()
-			return log.String(), current() != before
+			return log.take(), current() != before
 		}
 		expect := func(what, said string, renewed bool, d time.Duration) {
 			t.Helper()
@@ -220,4 +220,24 @@ func TestKeyPairWatch(t *testing.T) {
 		stop()
 		<-ended
 	})
+}
+
+// logged is what was logged, by whichever goroutine.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// take returns what was logged since it was called last.
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
 }
