@@ -101,14 +101,14 @@ func (h *Hub) kindCovering(wildcard string) *kind {
 	defer h.confMu.RUnlock()
 	var best *kind
 	for _, k := range h.kinds {
-		if covers(k.pattern, wildcard) {
-			if best == nil || covers(best.pattern, k.pattern) {
+		if protocol.Covers(k.pattern, wildcard) {
+			if best == nil || protocol.Covers(best.pattern, k.pattern) {
 				best = k
 			}
 		}
 	}
 	for _, k := range h.kinds {
-		if best != nil && k != best && overlap(k.pattern, wildcard) && !covers(k.pattern, best.pattern) {
+		if best != nil && k != best && overlap(k.pattern, wildcard) && !protocol.Covers(k.pattern, best.pattern) {
 			return nil
 		}
 	}

@@ -9,24 +9,6 @@ import (
 // A pattern is the name of a room or a wildcard: in it "*" stands for one segment,
 // and a last ">" for one or more.
 
-// covers reports whether a matches everything that b matches.
-func covers(a, b string) bool {
-	for {
-		x, aRest, aMore := strings.Cut(a, ":")
-		y, bRest, bMore := strings.Cut(b, ":")
-		if x == ">" && !aMore {
-			return true
-		}
-		if y == ">" && !bMore || x != y && x != "*" || aMore != bMore {
-			return false
-		}
-		if !aMore {
-			return true
-		}
-		a, b = aRest, bRest
-	}
-}
-
 // overlap reports whether some room matches both.
 func overlap(a, b string) bool {
 	for {

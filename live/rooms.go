@@ -134,7 +134,7 @@ func (h *Hub) ConfigureRooms(pattern string, o RoomOptions) {
 		if other.pattern == pattern {
 			bad("it is configured already")
 		}
-		if overlap(other.pattern, pattern) && !covers(other.pattern, pattern) && !covers(pattern, other.pattern) {
+		if overlap(other.pattern, pattern) && !protocol.Covers(other.pattern, pattern) && !protocol.Covers(pattern, other.pattern) {
 			bad("some rooms match " + other.pattern + " too, and neither covers the other")
 		}
 	}
@@ -150,7 +150,7 @@ func (h *Hub) kindOf(room string) *kind {
 	defer h.confMu.RUnlock()
 	var best *kind
 	for _, k := range h.kinds {
-		if protocol.Matches(k.pattern, room) && (best == nil || covers(best.pattern, k.pattern)) {
+		if protocol.Matches(k.pattern, room) && (best == nil || protocol.Covers(best.pattern, k.pattern)) {
 			best = k
 		}
 	}

@@ -118,3 +118,21 @@ func checkSegments(s string) *Error {
 	}
 	return nil
 }
+
+// Covers reports whether a pattern matches everything that another one matches, each a room's name or a wildcard.
+func Covers(a, b string) bool {
+	for {
+		x, aRest, aMore := strings.Cut(a, ":")
+		y, bRest, bMore := strings.Cut(b, ":")
+		if x == ">" && !aMore {
+			return true
+		}
+		if y == ">" && !bMore || x != y && x != "*" || aMore != bMore {
+			return false
+		}
+		if !aMore {
+			return true
+		}
+		a, b = aRest, bRest
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/tidewire/tidewire/live/protocol"
 )
@@ -99,24 +98,6 @@ func (o object) permissions() ([]Permission, error) {
 // lets reports whether one of the grants has the permission for a room, or for all that a wildcard matches.
 func lets(grants []Grant, p Permission, room string) bool {
 	return slices.ContainsFunc(grants, func(g Grant) bool {
-		return slices.Contains(g.Can, p) && covers(g.Room, room)
+		return slices.Contains(g.Can, p) && protocol.Covers(g.Room, room)
 	})
-}
-
-// covers reports whether a pattern matches everything that another one matches.
-func covers(a, b string) bool {
-	for {
-		x, aRest, aMore := strings.Cut(a, ":")
-		y, bRest, bMore := strings.Cut(b, ":")
-		if x == ">" && !aMore {
-			return true
-		}
-		if y == ">" && !bMore || x != y && x != "*" || aMore != bMore {
-			return false
-		}
-		if !aMore {
-			return true
-		}
-		a, b = aRest, bRest
-	}
 }
