@@ -43,7 +43,9 @@ func (s *Session) hello(ctx context.Context, m *Message) error {
 		if who.User != s.User() {
 			return protocol.Errorf(protocol.CodeForbidden, "a session does not change its user")
 		}
-		s.become(who)
+		if err := s.become(who); err != nil {
+			return err
+		}
 	default:
 		if err := s.known(ctx); err != nil {
 			return err
@@ -104,8 +106,7 @@ func (s *Session) authenticate(ctx context.Context, token string) error {
 		return err
 	}
 	s.header = nil
-	s.become(who)
-	return nil
+	return s.become(who)
 }
 
 func (s *Session) ask(ctx context.Context, c Credentials) (*identity, error) {
@@ -138,8 +139,11 @@ func (s *Session) ask(ctx context.Context, c Credentials) (*identity, error) {
 	return &identity{Identity: who, info: info}, err
 }
 
-// become makes the session that identity's.
-func (s *Session) become(who *identity) {
+// become makes the session that identity's, unless the user has too many.
+func (s *Session) become(who *identity) error {
+	if err := s.hub.credit(s, who.User); err != nil {
+		return err
+	}
 	s.mu.Lock() // expire must not put its grace in place of this one's end
 	s.who.Store(who)
 	if who.Expires.IsZero() {
@@ -148,11 +152,11 @@ func (s *Session) become(who *identity) {
 		s.hub.deadlines.set(&s.expiry, who.Expires, s.expire)
 	}
 	s.mu.Unlock()
-	s.hub.nameUser(s, who.User)
 	if s.ended.Load() { // it ended meanwhile
 		s.hub.deadlines.clear(&s.expiry)
 	}
 	s.reappears()
+	return nil
 }
 
 // reappears shows who the session is by now in the rooms that it is in.
@@ -249,7 +253,9 @@ func (s *Session) refreshed(m *Message) error {
 	if who.User != s.User() {
 		return protocol.Errorf(protocol.CodeForbidden, "a session does not change its user")
 	}
-	s.become(who)
+	if err := s.become(who); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.rooms))
 	s.mu.Unlock()

@@ -50,6 +50,19 @@ func (e *event) prepared(c protocol.Codec) *ws.Prepared {
 	return e.made[c]
 }
 
+// send sends the event to groups by codec, and returns how many members they have.
+func (e *event) send(groups *[2]ws.Group, h *Hub) (members int) {
+	for c := range groups {
+		if n := groups[c].Len(); n > 0 {
+			p := e.prepared(protocol.Codec(c))
+			members += n
+			groups[c].Send(p)
+			h.traffic.out.add(n, p.Len())
+		}
+	}
+	return members
+}
+
 // encodings are buffers in which messages are encoded: ws.Prepare copies.
 var encodings = sync.Pool{New: func() any { return new([]byte) }}
 

@@ -45,10 +45,11 @@ type Hub struct {
 	outage     outage
 	flights    flights
 	panics     atomic.Int64
+	traffic    traffic
 
 	mu       sync.Mutex // guards what follows
 	sessions map[*Session]struct{}
-	users    map[string]map[*Session]struct{}
+	users    map[string]*account
 	draining bool
 	empty    chan struct{} // closed when draining and no session is left
 	cancels  []func()      // of what the broker calls
@@ -60,7 +61,7 @@ func NewHub(o *Options) *Hub {
 		set:      o.withDefaults(),
 		handlers: map[string]Handler{},
 		sessions: map[*Session]struct{}{},
-		users:    map[string]map[*Session]struct{}{},
+		users:    map[string]*account{},
 		empty:    make(chan struct{}),
 	}
 	h.broker = h.set.Broker
@@ -155,7 +156,7 @@ func (h *Hub) leave(s *Session) {
 		return
 	}
 	delete(h.sessions, s)
-	h.forgetUser(s)
+	h.discredit(s)
 	h.addresses.leave(s.address)
 	if h.draining && len(h.sessions) == 0 {
 		close(h.empty)

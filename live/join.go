@@ -170,20 +170,24 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	if err != nil {
 		return err
 	}
+	if err := r.reserve(s); err != nil {
+		s.hub.rooms.leave(r)
+		return err
+	}
+	in := false
+	defer func() {
+		if !in { // also where the broker panics
+			r.release()
+			s.hub.rooms.leave(r)
+		}
+	}()
 	m := &member{s: s, r: r, asks: d.Presence && r.crowd != nil}
 	var joined protocol.Joined
 	gap := ""
 	if r.keeps() {
-		placed := false
-		defer func() {
-			if !placed { // also where the broker panics
-				s.hub.rooms.leave(r)
-			}
-		}()
 		if gap, joined, err = m.place(ctx, about.Pos, d.Last); err != nil {
 			return err
 		}
-		placed = true
 		m.prev = m.cursor.Seq
 	}
 	m.mu.Lock() // who ends the membership waits until the client has been told that it began
@@ -210,9 +214,9 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	}
 	s.mu.Unlock()
 	if err != nil {
-		s.hub.rooms.leave(r)
 		return err
 	}
+	in = true
 	if old != nil {
 		old.end(replaced, nil)
 	}
@@ -222,6 +226,7 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 		s.sendControl(&Message{Type: protocol.TypeGap, Room: r.name, Pos: m.cursor}, protocol.Gap{After: about.Pos.Seq, Reason: gap})
 	}
 	r.mu.Lock()
+	r.coming--
 	r.members[s.conn] = m
 	if !r.keeps() && !r.keys() {
 		m.serial = r.serial
@@ -230,6 +235,24 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	s.feed.add(m)
 	r.mu.Unlock()
 	return nil
+}
+
+// reserve counts a session that is about to be a member, unless the room is full.
+func (r *room) reserve(s *Session) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if most := r.kind.set.MaxMembers; most > 0 && len(r.members)+r.coming >= most && r.members[s.conn] == nil {
+		return protocol.Errorf(protocol.CodeLimit, "the room is full: %d sessions (live.RoomOptions.MaxMembers)", most)
+	}
+	r.coming++
+	return nil
+}
+
+// release undoes reserve.
+func (r *room) release() {
+	r.mu.Lock()
+	r.coming--
+	r.mu.Unlock()
 }
 
 // removed ends a membership that the client did not end, and tells it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,92 @@ func TestLimits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The bounds of a room hold for all who are there, on one node.
+func TestLimitsOfRooms(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, func(h *live.Hub) {
+			h.ConfigureRooms("narrow:*", live.RoomOptions{MaxMembers: 2, Rate: 2, Burst: 3, History: 10})
+		})
+		a, b, c := k.dial(), k.dial(), k.dial()
+		a.join("narrow:1")
+		b.join("narrow:1")
+		a.join("narrow:1") // once more is not one more
+		c.send(`{"type":"$join","id":1,"room":"narrow:1"}`)
+		c.want(`{"type":"$error","re":1,"data":{"code":"limit"}}`)
+		c.join("narrow:2")
+		for i, who := range []*peer{a, b, a, b} {
+			who.send(`{"type":"n","id":%d,"room":"narrow:1","data":%d}`, i+1, i+1)
+			synctest.Wait()
+		}
+		for who, want := range map[*peer]string{a: "$ok $ok n n n", b: "$error $ok n n n"} { // a reply may come before what it is for, or after
+			var types []string
+			for range 5 {
+				m := who.read()
+				types = append(types, m.Type)
+				if m.Type == "$error" && (m.Re != 4 || !strings.Contains(string(m.Data), `"code":"rate"`)) {
+					t.Errorf("%s", m.Data)
+				}
+			}
+			slices.Sort(types)
+			if got := strings.Join(types, " "); got != want {
+				t.Errorf("came %s, want %s", got, want)
+			}
+		}
+		if _, err := k.hub.Room("narrow:1").Publish(t.Context(), "n", 4); err != nil { // it is for clients
+			t.Error(err)
+		}
+		b.want(`{"type":"n","data":4}`)
+		time.Sleep(time.Second / 2)
+		b.send(`{"type":"n","id":5,"room":"narrow:1","data":5}`)
+		a.want(`{"type":"n","data":4}`)
+		a.want(`{"type":"n","data":5}`)
+		b.conn.CloseNow() // there is room again
+		synctest.Wait()
+		c.join("narrow:1")
+	})
+}
+
+// A user's bounds hold for all its sessions together, and a stranger has none.
+func TestLimitsOfUsers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, &live.Options{
+			Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) { return live.Identity{User: c.Token}, nil },
+			Limits:       live.Limits{UserSessions: 2, UserRate: 1, UserBurst: 2},
+		}, nil)
+		hello := func(user string) *peer {
+			p := k.dial()
+			p.send(`{"type":"$hello","id":1,"data":{"token":%q}}`, user)
+			return p
+		}
+		var ann []*peer
+		for range 2 {
+			p := hello("ann")
+			p.want(`{"type":"$ok","data":{"user":"ann"}}`)
+			ann = append(ann, p)
+		}
+		third := hello("ann")
+		third.want(`{"type":"$error","re":1,"data":{"code":"limit","retryable":true,"retryAfter":5000}}`)
+		hello("bob").want(`{"type":"$ok","data":{"user":"bob"}}`)
+		for range 3 {
+			hello("").want(`{"type":"$ok"}`)
+		}
+		ann[0].send(`{"type":"$ping","id":2}`)
+		ann[0].want(`{"type":"$ok","re":2}`)
+		ann[1].send(`{"type":"$ping","id":2}`)
+		ann[1].want(`{"type":"$ok","re":2}`)
+		ann[1].send(`{"type":"$ping","id":3}`)
+		ann[1].want(`{"type":"$error","re":3,"data":{"code":"rate"}}`)
+		time.Sleep(time.Second)
+		ann[0].send(`{"type":"$ping","id":4}`)
+		ann[0].want(`{"type":"$ok","re":4}`)
+		ann[0].conn.CloseNow()
+		synctest.Wait()
+		third.send(`{"type":"$refresh","id":5,"data":{"token":"ann"}}`)
+		third.want(`{"type":"$error","re":5,"data":{"code":"unauthorized"}}`) // its $hello did not come to anything
+		hello("ann").want(`{"type":"$ok","data":{"user":"ann"}}`)
+	})
 }
 
 // The bounds of an address and of the hub are refused in the handshake.

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -134,30 +131,6 @@ func (r RoomHandle) History(ctx context.Context, before uint64, limit int) (Page
 	return page, nil
 }
 
-// RoomState is a room as this node has it.
-type RoomState struct {
-	Name     string
-	Members  int      // sessions on this node
-	Position Position // of the last message that came here; zero without a history
-	Healing  bool     // it is reading what it may have missed
-}
-
-// States returns the rooms and wildcards that have members on this node, sorted by name.
-func (h *Hub) States() []RoomState {
-	var all []RoomState
-	h.rooms.each(func(r *room) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		s := RoomState{Name: r.name, Members: len(r.members)}
-		if r.keeps() {
-			s.Position, s.Healing = r.last, r.healing
-		}
-		all = append(all, s)
-	})
-	slices.SortFunc(all, func(a, b RoomState) int { return strings.Compare(a.Name, b.Name) })
-	return all
-}
-
 // Remove ends the membership of all of a user's sessions, on every node; they are
 // told with $left. Nothing keeps them from joining again but CanJoin.
 func (r RoomHandle) Remove(_ context.Context, user string) error {
@@ -184,32 +157,4 @@ func (u UserHandle) Disconnect(_ context.Context, reason string) error {
 		return fmt.Errorf("live: disconnect %s: the reason does not fit a close frame", u.name)
 	}
 	return u.hub.signal(&order{Do: "disconnect", User: u.name, Reason: reason})
-}
-
-// nameUser notes whose session that is.
-func (h *Hub) nameUser(s *Session, user string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, ok := h.sessions[s]; !ok || user == "" {
-		return
-	}
-	if h.users[user] == nil {
-		h.users[user] = map[*Session]struct{}{}
-	}
-	h.users[user][s] = struct{}{}
-}
-
-// forgetUser undoes nameUser. Called with mu held.
-func (h *Hub) forgetUser(s *Session) {
-	user := s.User()
-	delete(h.users[user], s)
-	if len(h.users[user]) == 0 {
-		delete(h.users, user)
-	}
-}
-
-func (h *Hub) sessionsOf(user string) []*Session {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Collect(maps.Keys(h.users[user]))
 }

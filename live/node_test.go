@@ -37,25 +37,3 @@ func TestRoomHistory(t *testing.T) {
 		}
 	})
 }
-
-func TestRoomStates(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		k := newKit(t, nil, func(h *live.Hub) {
-			h.ConfigureRooms("room:*", live.RoomOptions{History: 10})
-			h.ConfigureRooms("loose:*", live.RoomOptions{})
-		})
-		a, b := k.dial(), k.dial()
-		a.join("room:7")
-		b.join("room:7")
-		a.join("loose:1")
-		pos, err := k.hub.Room("room:7").Publish(t.Context(), "n", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.want(`{"type":"n"}`)
-		all := k.hub.States()
-		if len(all) != 2 || all[0] != (live.RoomState{Name: "loose:1", Members: 1}) || all[1] != (live.RoomState{Name: "room:7", Members: 2, Position: pos}) {
-			t.Errorf("%+v", all)
-		}
-	})
-}

@@ -64,7 +64,7 @@ type Options struct {
 
 // Limits bounds what a client may do. The zero value of each field is its default,
 // which docs/protocol.md lists too; negative means no bound, except for Depth. Each Hub
-// counts what it has itself: with several nodes, an address has these bounds on each. What
+// counts what it has itself: with several nodes, an address and a user have these bounds on each. What
 // a room keeps and shows (RoomOptions) is the same on all.
 type Limits struct {
 	Depth             int           // of nesting in a message; 32
@@ -73,6 +73,9 @@ type Limits struct {
 	AddressRate       int           // messages of an address a second; 10,000
 	AddressBurst      int           // and at once; 20,000
 	AddressSessions   int           // sessions of an address; 10,000
+	UserRate          int           // messages of a user a second, over all sessions; 10,000
+	UserBurst         int           // and at once; 20,000
+	UserSessions      int           // sessions of a user; 10,000
 	Sessions          int           // sessions of the Hub; 1,000,000
 	Inbox             int           // messages of a session that wait for a handler; 64
 	InboxBytes        int           // bytes of these; 256 KiB
@@ -99,6 +102,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.AddressRate, 10_000)
 	set(&l.AddressBurst, 20_000)
 	set(&l.AddressSessions, 10_000)
+	set(&l.UserRate, 10_000)
+	set(&l.UserBurst, 20_000)
+	set(&l.UserSessions, 10_000)
 	set(&l.Sessions, 1_000_000)
 	set(&l.Inbox, 64)
 	set(&l.InboxBytes, 256<<10)

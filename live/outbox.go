@@ -28,7 +28,7 @@ func (o *outbox) send(s *Session, p []byte) error {
 // put is send. Called with mu held.
 func (o *outbox) put(s *Session, p []byte) error {
 	if len(o.waits) == 0 {
-		err := s.conn.Write(context.Background(), typeOf(s.codec), p)
+		err := o.write(s, p)
 		if !errors.Is(err, ws.ErrQueueFull) {
 			return err
 		}
@@ -41,13 +41,28 @@ func (o *outbox) put(s *Session, p []byte) error {
 	return nil
 }
 
+func (o *outbox) write(s *Session, p []byte) error {
+	err := s.conn.Write(context.Background(), typeOf(s.codec), p)
+	if err == nil {
+		s.hub.traffic.out.add(1, len(p))
+	}
+	return err
+}
+
+// size is how many bytes wait.
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
 // drain sends what waits, and reports whether nothing does any more.
 func (o *outbox) drain(s *Session) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.waits) > 0 {
 		p := o.waits[0]
-		if errors.Is(s.conn.Write(context.Background(), typeOf(s.codec), p), ws.ErrQueueFull) {
+		if errors.Is(o.write(s, p), ws.ErrQueueFull) {
 			return false
 		}
 		o.waits[0] = nil
@@ -68,6 +83,9 @@ func (o *outbox) offer(s *Session, m *ws.Prepared) (sent bool, err error) {
 	err = s.conn.WritePrepared(context.Background(), m)
 	if errors.Is(err, ws.ErrQueueFull) {
 		return false, nil
+	}
+	if err == nil {
+		s.hub.traffic.out.add(1, m.Len())
 	}
 	return err == nil, err
 }

@@ -212,13 +212,8 @@ func (r *room) tendCrowd(now time.Time) {
 // tellCrowd tells the members who is there. Called with mu held.
 func (r *room) tellCrowd(now time.Time) {
 	e := r.crowd.tell(r.name, now)
-	if e == nil {
-		return
-	}
-	for c := range r.crowd.groups {
-		if r.crowd.groups[c].Len() > 0 {
-			r.crowd.groups[c].Send(e.prepared(protocol.Codec(c)))
-		}
+	if e != nil {
+		e.send(&r.crowd.groups, r.hub)
 	}
 }
 
@@ -319,6 +314,7 @@ func (r *room) hear(p []byte) {
 // once it has.
 func (r *room) crowdRefused(c *ws.Conn, p *ws.Prepared) {
 	e := p.Value.(*event)
+	r.hub.traffic.out.add(-1, p.Len())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[c]

@@ -131,14 +131,18 @@ func (s *Session) publish(p *publication) error {
 		return protocol.Errorf(protocol.CodeDraining, "this server is going")
 	}
 	q := s.pipes[room]
-	if !volatile && q != nil && q.full || s.flying >= l.SessionPublishes || !s.hub.flights.begin(room, l.RoomPublishes, l.Publishes) {
+	var err error
+	if !volatile && q != nil && q.full || s.flying >= l.SessionPublishes {
+		err = tooMany()
+	} else {
+		err = s.hub.flights.begin(room, p.kind, l)
+	}
+	if err != nil {
 		if !volatile && q != nil {
 			q.full = true
 		}
 		s.mu.Unlock()
-		e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, RoomPublishes, Publishes)")
-		e.RetryAfter = 500
-		return e
+		return err
 	}
 	s.flying++
 	s.owing++
@@ -169,6 +173,13 @@ func (s *Session) publish(p *publication) error {
 		s.hub.store(p, func(st Stored, err error) { s.stored(q, p, st, err) })
 	}
 	return nil
+}
+
+// tooMany is what is told of a publish when too many are under way.
+func tooMany() *Error {
+	e := protocol.Errorf(protocol.CodeBusy, "too many messages wait to be stored (live.Limits.SessionPublishes, RoomPublishes, Publishes)")
+	e.RetryAfter = 500
+	return e
 }
 
 // replies ends the wait for n replies to publishes, and the session, if it only waited

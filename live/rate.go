@@ -23,6 +23,11 @@ func (b *bucket) take(now time.Time, rate, burst int) bool {
 	return true
 }
 
+// full reports whether all tokens are back.
+func (b *bucket) full(now time.Time, rate, burst int) bool {
+	return b.tokens+now.Sub(b.at).Seconds()*float64(rate) >= float64(burst)
+}
+
 // wait returns after how long there will be a token, in milliseconds.
 func (b *bucket) wait(rate int) int64 {
 	return max(1, int64((1-b.tokens)/float64(rate)*1000)+1)

@@ -40,10 +40,12 @@ type room struct {
 
 	mu      sync.Mutex // guards what follows
 	members map[*ws.Conn]*member
+	coming  int         // that will be members in a moment
 	groups  [2]ws.Group // of the live members, by codec
 	last    Position    // of the last message that was brought to them, or behind it
 	prev    uint64      // from there to last the room is empty; 0: unknown
 	serial  uint64
+	rate    frequency // of what push brings
 	recent  recent
 	backlog *backlog // the newest that is being read; nil: none
 	latest  latest[*event]
@@ -268,6 +270,7 @@ func (r *room) keyOf(m *Message) string { return cmp.Or(m.Key, m.Type) }
 func (r *room) push(m *Message) {
 	r.serial++
 	e := &event{m: m, serial: r.serial, before: r.last, bare: !r.keeps(), at: time.Now()}
+	r.rate.tick(e.at)
 	if e.stored() {
 		r.last, r.prev = m.Pos, m.Pos.Seq
 	}
@@ -287,13 +290,7 @@ func (r *room) push(m *Message) {
 	case e.stored() || !r.keeps() && r.kind.set.Slow == DropOldest:
 		r.hub.recent.keep(r, e)
 	}
-	members := 0
-	for c := range r.groups {
-		if n := r.groups[c].Len(); n > 0 {
-			members += n
-			r.groups[c].Send(e.prepared(protocol.Codec(c)))
-		}
-	}
+	members := e.send(&r.groups, r.hub)
 	if f := r.hub.set.Hooks.Published; f != nil {
 		f(m, members)
 	}
@@ -398,11 +395,7 @@ func (r *room) gap(start Position, reason string) {
 	e.serial = r.serial
 	r.last, r.prev = start, start.Seq
 	r.hub.recent.forget(r)
-	for c := range r.groups {
-		if r.groups[c].Len() > 0 {
-			r.groups[c].Send(e.prepared(protocol.Codec(c)))
-		}
-	}
+	e.send(&r.groups, r.hub)
 	if f := r.hub.set.Hooks.Gap; f != nil {
 		f(r.name, reason)
 	}
@@ -450,6 +443,7 @@ func (r *room) watch(e *event) {
 // refused is told of a live member that has no room for a message.
 func (r *room) refused(c *ws.Conn, p *ws.Prepared) {
 	e := p.Value.(*event)
+	r.hub.traffic.out.add(-1, p.Len())
 	r.mu.Lock()
 	m := r.members[c]
 	if m == nil || !m.live || e.serial <= m.since || e.m != nil && e.m.Volatile {

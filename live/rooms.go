@@ -69,6 +69,15 @@ type RoomOptions struct {
 	// Options.Accept.WriteQueue is not told either.
 	PresenceMax int
 
+	// Rate bounds how many messages a second clients publish to a room, all of them together, and Burst how many at once;
+	// past it they are told "rate". Each node counts what its own clients publish. 0 means no bound, and a Burst of 0 twice
+	// the Rate.
+	Rate, Burst int
+
+	// MaxMembers is how many sessions may be in a room, or in a wildcard, on each node; one more is told "limit". 0 means no
+	// bound.
+	MaxMembers int
+
 	// CanJoin says whether a session may be in a room: nil lets it in, an *Error
 	// tells it why not, and another error is "forbidden". It is asked again after
 	// each $refresh; the token is empty then. nil lets everybody in.
@@ -113,7 +122,14 @@ func (h *Hub) ConfigureRooms(pattern string, o RoomOptions) {
 	if o.PresenceMax == 0 {
 		o.PresenceMax = 1000
 	}
+	if o.Burst == 0 {
+		o.Burst = 2 * o.Rate
+	}
 	switch {
+	case o.Rate < 0 || o.Burst < 0 || o.MaxMembers < 0:
+		bad("a negative number")
+	case o.Rate == 0 && o.Burst > 0:
+		bad("a Burst needs a Rate")
 	case o.History < 0 || o.HistoryAge < 0 || o.MaxKeys < 0 || o.PresenceMax < 0:
 		bad("a negative number")
 	case o.Slow == CatchUp && o.History == 0:

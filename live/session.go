@@ -24,7 +24,10 @@ type Session struct {
 	codec   protocol.Codec
 	addr    netip.Addr
 	address *address
-	header  http.Header // until it was used to authenticate
+	account atomic.Pointer[account] // nil for a stranger
+	header  http.Header             // until it was used to authenticate
+
+	began time.Time
 
 	rate  bucket                   // the reading goroutine's
 	ended atomic.Bool              // no membership may begin
@@ -90,6 +93,12 @@ func (s *Session) Context() context.Context { return s.conn.Context() }
 // message of the protocol.
 func (s *Session) Conn() *ws.Conn { return s.conn }
 
+// Began returns when the session began.
+func (s *Session) Began() time.Time { return s.began }
+
+// Queued returns how many bytes of messages wait for the connection to take them.
+func (s *Session) Queued() int { return s.conn.Buffered() + s.out.size() }
+
 // Close sends the session away with 4403: it does not come back by itself. The reason
 // has 123 bytes at most.
 func (s *Session) Close(reason string) error {
@@ -98,7 +107,7 @@ func (s *Session) Close(reason string) error {
 
 // Opened lets the session in.
 func (s *Session) Opened(c *ws.Conn) {
-	s.conn = c
+	s.conn, s.began = c, time.Now()
 	s.codec, _ = protocol.CodecOf(c.Subprotocol()) // Accept has seen to it that it is one
 	if code, reason := s.hub.enter(s); code != 0 {
 		s.ended.Store(true)
@@ -164,6 +173,7 @@ func (s *Session) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {
 	}
 	l := &s.hub.set.Limits
 	now := time.Now()
+	s.hub.traffic.in.add(1, len(p))
 	var m Message
 	var err error
 	if want := typeOf(s.codec); typ != want {
@@ -177,6 +187,8 @@ func (s *Session) Message(_ *ws.Conn, typ ws.MessageType, p []byte) {
 		err = e
 	} else if !s.address.take(now, l) {
 		err = protocol.Errorf(protocol.CodeRate, "too many messages of this address (live.Limits.AddressRate)")
+	} else if !s.account.Load().take(now, l) {
+		err = protocol.Errorf(protocol.CodeRate, "too many messages of this user (live.Limits.UserRate)")
 	}
 	if err != nil {
 		s.refuse(&m, err)

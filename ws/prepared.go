@@ -46,6 +46,9 @@ func Prepare(typ MessageType, p []byte) *Prepared {
 	return m
 }
 
+// Len returns the bytes of the message, before compression and without the frame.
+func (m *Prepared) Len() int { return len(m.payload) }
+
 // compressed returns the variant for a window, made on first use.
 func (m *Prepared) compressed(o *deflate.Options, window int) *zipped {
 	k := zipKey{window: window}

@@ -26,6 +26,9 @@ func Prepare(typ MessageType, p []byte) *Prepared {
 	return &Prepared{data: payload(typ, p), size: len(p)}
 }
 
+// Len returns the bytes of the message.
+func (m *Prepared) Len() int { return m.size }
+
 // WritePrepared is [Conn.Write] for a prepared message.
 func (c *Conn) WritePrepared(ctx context.Context, m *Prepared) error {
 	if m.err != nil {
