@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/configfile"
 )
 
 // stdio is where a command reads and writes.
@@ -104,12 +106,12 @@ func oneLine(err error) string { return strings.Join(strings.FieldsFunc(err.Erro
 func isBreak(r rune) bool { return r == '\n' || r == '\r' }
 
 // whereTo says where what is wrong with a command line stands, or where to read what would be right.
-func whereTo(err error, file *configFile) string {
-	var bad *configError
+func whereTo(err error, file *configfile.File) string {
+	var bad *configfile.Error
 	if errors.As(err, &bad) {
 		return ""
 	}
-	if where := file.cite(err); where != "" {
+	if where := file.Cite(err); where != "" {
 		return where
 	}
 	command := "tidewire"

@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/configfile"
 	"github.com/tidewire/tidewire/gallery"
 	"github.com/tidewire/tidewire/web"
 	"github.com/tidewire/tidewire/ws"
@@ -32,7 +33,7 @@ type serveCommand struct {
 	tlsFlags
 	storeFlags
 
-	file *configFile `kong:"-"` // nil without --config
+	file *configfile.File `kong:"-"` // nil without --config
 }
 
 const serveHelp = `Examples:
@@ -50,9 +51,9 @@ func (*serveCommand) Help() string { return serveHelp }
 
 // BeforeResolve is kong's hook: the environment has been read, and the command line.
 func (s *serveCommand) BeforeResolve(ctx *kong.Context) (err error) {
-	for _, flag := range flagsOf(ctx) {
+	for _, flag := range configfile.Flags(ctx) {
 		if name, _ := ctx.FlagValue(flag).(string); flag.Name == "config" && name != "" {
-			if s.file, err = readConfig(name, ctx); err != nil {
+			if s.file, err = configfile.Read(name, ctx); err != nil {
 				return err
 			}
 			ctx.AddResolver(s.file)
@@ -83,7 +84,7 @@ func (s *serveCommand) Validate() error {
 // Run serves until ctx ends, then drains.
 func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, line *kong.Context) (err error) {
 	if s.PrintConfig {
-		return printConfig(std.out, line)
+		return configfile.Print(std.out, line)
 	}
 	pair, err := s.tlsFlags.open(s.Addr, log)
 	if err != nil {
