@@ -8,12 +8,16 @@ import (
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/object"
 )
+
+// maxDepth is how deep the JSON of a token may be nested.
+const maxDepth = 16
 
 // maxInfo is how long the claim "info" may be, which live bounds as well.
 const maxInfo = 1 << 10
 
-// Claims are what a token that was checked says. Nobody may change them: a session's handlers share them.
+// Claims are what a token that was checked says, or what NewClaims was given. Nobody may change them: a session's handlers share them.
 type Claims struct {
 	User    string          // of "sub"; "" in a room token that is for anybody
 	Expires time.Time       // of "exp", with the leeway; zero: never
@@ -21,7 +25,7 @@ type Claims struct {
 	Rooms   []Grant         // of "rooms", or Options.Rooms where there is none
 	Room    string          // of "room": the only one that a room token is for
 	Can     []Permission    // of "can": what a room token allows there
-	Raw     json.RawMessage // all of them, for claims of your own
+	Raw     json.RawMessage // all of them, for claims of your own; nil from NewClaims
 }
 
 // ClaimsOf returns what the token of a session said; never nil. Without a token it has Options.Rooms alone, and before
@@ -51,13 +55,13 @@ func (c *Claims) may(p Permission, room string) bool {
 // claims reads what a token says, whose signature was checked, and checks it for a session, or for a room.
 func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 	bad := func(err error) (*Claims, error) { return nil, refuse(BadClaims, err.Error()) }
-	o, err := parseObject(raw, maxDepth)
+	o, err := object.Parse(raw, maxDepth)
 	if err != nil {
 		return bad(err)
 	}
 	var std jwt.RegisteredClaims
 	for name, to := range map[string]**jwt.NumericDate{"exp": &std.ExpiresAt, "nbf": &std.NotBefore, "iat": &std.IssuedAt} {
-		t, err := o.date(name)
+		t, err := o.Date(name)
 		if err != nil {
 			return bad(err)
 		}
@@ -65,10 +69,10 @@ func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 			*to = &jwt.NumericDate{Time: *t}
 		}
 	}
-	if std.Issuer, err = o.text("iss"); err != nil {
+	if std.Issuer, err = o.Text("iss"); err != nil {
 		return bad(err)
 	}
-	if std.Audience, err = o.texts("aud", true); err != nil {
+	if std.Audience, err = o.Texts("aud", true); err != nil {
 		return bad(err)
 	}
 	if err := v.validator.Validate(std); err != nil {
@@ -77,7 +81,7 @@ func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 	if _, has := o["aud"]; has && v.audience == "" {
 		return nil, refuse(BadAudience, "it is for somebody: see Options.Audience")
 	}
-	use, err := o.text("use")
+	use, err := o.Text("use")
 	if err != nil {
 		return bad(err)
 	}
@@ -89,7 +93,7 @@ func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 	if std.ExpiresAt != nil {
 		c.Expires = std.ExpiresAt.Add(v.leeway)
 	}
-	if c.User, err = o.text("sub"); err != nil {
+	if c.User, err = o.Text("sub"); err != nil {
 		return bad(err)
 	}
 	if _, has := o["sub"]; has || !forRoom {
@@ -103,7 +107,7 @@ func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 	if c.Info = o["info"]; len(c.Info) > maxInfo {
 		return nil, refuse(BadClaims, "info is longer than 1 KiB")
 	}
-	if c.Rooms, err = o.grants(); err != nil {
+	if c.Rooms, err = grantsOf(o); err != nil {
 		return bad(err)
 	}
 	if c.Rooms == nil {
@@ -119,8 +123,8 @@ const (
 )
 
 // roomClaims reads what only a room token has.
-func roomClaims(o object, c *Claims) (err error) {
-	if c.Room, err = o.text("room"); err != nil {
+func roomClaims(o object.Object, c *Claims) (err error) {
+	if c.Room, err = o.Text("room"); err != nil {
 		return refuse(BadClaims, err.Error())
 	}
 	if protocol.CheckRoom(c.Room) != nil || protocol.IsWildcard(c.Room) {
@@ -129,7 +133,7 @@ func roomClaims(o object, c *Claims) (err error) {
 	if _, has := o["rooms"]; has {
 		return refuse(BadClaims, "rooms is for tokens of sessions")
 	}
-	if c.Can, err = o.permissions(); err != nil {
+	if c.Can, err = permissionsOf(o); err != nil {
 		return refuse(BadClaims, err.Error())
 	}
 	if c.Can == nil {

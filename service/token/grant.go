@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/object"
 )
 
 // Permission is what a token may let a session do in a room. What RoomOptions has no hook for, history and
@@ -46,7 +47,7 @@ func (g *Grant) check() error {
 }
 
 // grants returns the claim "rooms"; nil if there is none.
-func (o object) grants() ([]Grant, error) {
+func grantsOf(o object.Object) ([]Grant, error) {
 	raw, ok := o["rooms"]
 	if !ok {
 		return nil, nil
@@ -60,7 +61,7 @@ func (o object) grants() ([]Grant, error) {
 	}
 	grants := make([]Grant, 0, len(all)) // not nil: an empty list is one
 	for _, one := range all {
-		var m object
+		var m object.Object
 		if one[0] != '{' || json.Unmarshal(one, &m) != nil {
 			return nil, errors.New("rooms has an element that is no object")
 		}
@@ -71,10 +72,10 @@ func (o object) grants() ([]Grant, error) {
 		}
 		g := Grant{}
 		var err error
-		if g.Room, err = m.text("room"); err != nil {
+		if g.Room, err = m.Text("room"); err != nil {
 			return nil, err
 		}
-		if g.Can, err = m.permissions(); err != nil {
+		if g.Can, err = permissionsOf(m); err != nil {
 			return nil, err
 		}
 		if err := g.check(); err != nil {
@@ -86,8 +87,8 @@ func (o object) grants() ([]Grant, error) {
 }
 
 // permissions returns the member "can".
-func (o object) permissions() ([]Permission, error) {
-	list, err := o.texts("can", false)
+func permissionsOf(o object.Object) ([]Permission, error) {
+	list, err := o.Texts("can", false)
 	var can []Permission
 	for _, p := range list {
 		can = append(can, Permission(p))

@@ -19,6 +19,7 @@ import (
 	"github.com/MicahParks/jwkset"
 
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/object"
 )
 
 // The bounds of a JWKS.
@@ -236,7 +237,7 @@ func cause(err error) error {
 
 // parse reads a set. Keys that are not for this are left out: one that we cannot use must not cost us the others.
 func (s *keySet) parse(body []byte) ([]check, error) {
-	o, err := parseObject(body, maxDepth)
+	o, err := object.Parse(body, maxDepth)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +270,7 @@ func parseKey(raw json.RawMessage) (*check, error) {
 	if raw[0] != '{' {
 		return nil, errors.New("it is no object")
 	}
-	var m object
+	var m object.Object
 	if json.Unmarshal(raw, &m) != nil {
 		return nil, errors.New("it is no object")
 	}

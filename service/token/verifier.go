@@ -17,9 +17,11 @@ import (
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/object"
 )
 
-// Options configures a Verifier. The zero value of each field is its default. Keys or JWKS must be given.
+// Options configures a Verifier. The zero value of each field is its default. Without Keys and JWKS every token is
+// refused: for strangers alone, and for sessions that something else than a token lets in (NewClaims).
 type Options struct {
 	// Keys check signatures: 16 public keys and secrets at most.
 	Keys []Key
@@ -51,7 +53,7 @@ type Options struct {
 	// MaxToken is how long a token may be, in bytes. 0 means 8192, which live bounds it to as well.
 	MaxToken int
 
-	// Rooms is what a token without "rooms" allows, and what strangers may. nil means nothing.
+	// Rooms is what a token without "rooms" allows, and what strangers may, and those of NewClaims without rooms. nil means nothing.
 	Rooms []Grant
 
 	// Strangers lets sessions without a token in, as nobody. A token that is not good is refused all the same.
@@ -105,8 +107,6 @@ func New(o Options) (*Verifier, error) {
 		}
 	}
 	switch {
-	case len(v.fixed) == 0 && o.JWKS == "":
-		return nil, errors.New("token: neither Options.Keys nor Options.JWKS is set")
 	case len(v.fixed) > maxKeys:
 		return nil, fmt.Errorf("token: more than %d keys (Options.Keys)", maxKeys)
 	case v.maxToken < 0 || o.JWKSEvery < 0 || o.JWKSGap < 0 || o.JWKSTimeout < 0:
@@ -179,11 +179,7 @@ func (v *Verifier) Authenticate(ctx context.Context, c live.Credentials) (live.I
 	if err != nil {
 		return live.Identity{}, err
 	}
-	id := live.Identity{User: claims.User, Expires: claims.Expires, Claims: claims}
-	if claims.Info != nil {
-		id.Info = claims.Info
-	}
-	return id, nil
+	return claims.Identity(), nil
 }
 
 // Verify checks the token of a session. It may wait for the JWKS, until ctx ends.
@@ -258,14 +254,14 @@ func (v *Verifier) header(token string) (alg, kid string, err error) {
 	if err != nil {
 		return bad("the header is no base64url")
 	}
-	o, err := parseObject(raw, maxDepth)
+	o, err := object.Parse(raw, maxDepth)
 	if err != nil {
 		return bad("the header: " + err.Error())
 	}
 	if _, ok := o["crit"]; ok { // RFC 7515, section 4.1.11: what we do not know
 		return bad("the header has crit")
 	}
-	typ, err := o.text("typ")
+	typ, err := o.Text("typ")
 	if err != nil {
 		return bad(err.Error())
 	}
@@ -274,13 +270,13 @@ func (v *Verifier) header(token string) (alg, kid string, err error) {
 	default: // RFC 8725, section 3.11
 		return bad("typ is that of other tokens")
 	}
-	if kid, err = o.text("kid"); err != nil {
+	if kid, err = o.Text("kid"); err != nil {
 		return bad(err.Error())
 	}
 	if len(kid) > maxKID {
 		return bad("kid is too long")
 	}
-	if alg, err = o.text("alg"); err != nil {
+	if alg, err = o.Text("alg"); err != nil {
 		return bad(err.Error())
 	}
 	if !v.algs[alg] {

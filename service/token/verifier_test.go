@@ -363,7 +363,6 @@ func TestOptions(t *testing.T) {
 		o    token.Options
 		want string // in the error
 	}{
-		{"nothing", token.Options{}, "neither Options.Keys nor Options.JWKS"},
 		{"empty key", key(token.Key{}), "Secret or a PEM"},
 		{"both", key(token.Key{Secret: secret, PEM: publicPEM(p256)}), "Secret or a PEM"},
 		{"short secret", key(token.Key{Secret: secret[:31]}), "has 31 bytes; it must have 32"},

@@ -1,4 +1,4 @@
-package token
+package object
 
 import (
 	"bytes"
@@ -9,14 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzObject holds parseObject beside the tokens of encoding/json.
+const depth = 16
+
+// FuzzObject holds Parse beside the tokens of encoding/json.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{`{"a":[{"b":1},{"b":"\"}"}],"c":{"a":null}}`, `{"a":1,"\u0061":2}`, `{"a":{"b":1,"b":2}}`, `{"\\":1,"\"":2}`, `["a","a"]`,
 		`"a"`, ` {"x":"a,b","y":",","x":1} `, strings.Repeat("[", 20) + strings.Repeat("]", 20), `{} {}`, "{\"\xff\":1}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		o, err := parseObject(data, maxDepth)
+		o, err := Parse(data, depth)
 		if want := plain(data); (err == nil) != want {
 			t.Fatalf("%q: %v, want %v", data, err, want)
 		}
@@ -24,11 +26,10 @@ func FuzzObject(f *testing.F) {
 			if len(raw) == 0 || !json.Valid(raw) {
 				t.Errorf("%q: the member %q is %q", data, name, raw)
 			}
-			o.text(name)
-			o.texts(name, true)
-			o.date(name)
+			o.Text(name)
+			o.Texts(name, true)
+			o.Date(name)
 		}
-		o.grants()
 	})
 }
 
@@ -38,8 +39,8 @@ func plain(data []byte) bool {
 		return false
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
-	var walk func(depth int) bool
-	walk = func(depth int) bool {
+	var walk func(level int) bool
+	walk = func(level int) bool {
 		d.UseNumber()
 		t, err := d.Token()
 		if err != nil {
@@ -49,7 +50,7 @@ func plain(data []byte) bool {
 		if !ok {
 			return true
 		}
-		if depth == maxDepth {
+		if level == depth {
 			return false
 		}
 		names := map[any]bool{}
@@ -61,7 +62,7 @@ func plain(data []byte) bool {
 				}
 				names[name] = true
 			}
-			if !walk(depth + 1) {
+			if !walk(level + 1) {
 				return false
 			}
 		}

@@ -1,4 +1,7 @@
-package token
+// Package object reads JSON objects whose names are exact and occur once, as what decides about permissions needs it: encoding/json
+// alone takes the last of several members of one name and, for a struct, names in any case, so that two readers of one text could see
+// two users.
+package object
 
 import (
 	"encoding/json"
@@ -10,31 +13,27 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep the JSON of a token may be nested.
-const maxDepth = 16
+// Object is a JSON object, by its members' names.
+type Object map[string]json.RawMessage
 
-// object is a JSON object whose names are exact and occur once. encoding/json alone takes the last of several
-// and, for a struct, names in any case: two readers of one token could see two users.
-type object map[string]json.RawMessage
-
-// parseObject reads an object, at most depth deep, itself included. Its errors hold nothing of data.
-func parseObject(data []byte, depth int) (object, error) {
+// Parse reads an object, at most depth deep, itself included. Its errors, like those of all methods, hold nothing of data.
+func Parse(data []byte, depth int) (Object, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	if err := checkNames(data, depth); err != nil {
+	if err := CheckNames(data, depth); err != nil {
 		return nil, err
 	}
-	var o object
+	var o Object
 	if err := json.Unmarshal(data, &o); err != nil || o == nil {
 		return nil, errors.New("no JSON object")
 	}
 	return o, nil
 }
 
-// checkNames walks through data and refuses a name that occurs twice in one object, and too deep a nesting. (The tokens of
+// CheckNames walks through data and refuses a name that occurs twice in one object, and too deep a nesting. (The tokens of
 // a json.Decoder would do as well, with ten times the allocations.)
-func checkNames(data []byte, depth int) error {
+func CheckNames(data []byte, depth int) error {
 	if !json.Valid(data) {
 		return errors.New("no JSON")
 	}
@@ -81,8 +80,8 @@ func checkNames(data []byte, depth int) error {
 	return nil
 }
 
-// text returns a member that must be a string; "" if there is none.
-func (o object) text(name string) (string, error) {
+// Text returns a member that must be a string; "" if there is none.
+func (o Object) Text(name string) (string, error) {
 	raw, ok := o[name]
 	if !ok {
 		return "", nil
@@ -97,8 +96,8 @@ func asText(raw json.RawMessage, name string) (s string, err error) {
 	return s, nil
 }
 
-// texts returns a member that must be an array of strings, or one string; nil if there is none.
-func (o object) texts(name string, alone bool) ([]string, error) {
+// Texts returns a member that must be an array of strings, or one string; nil if there is none.
+func (o Object) Texts(name string, alone bool) ([]string, error) {
 	raw, ok := o[name]
 	if !ok {
 		return nil, nil
@@ -122,8 +121,8 @@ func (o object) texts(name string, alone bool) ([]string, error) {
 	return list, nil
 }
 
-// date returns a member that must be seconds since 1970; nil if there is none.
-func (o object) date(name string) (*time.Time, error) {
+// Date returns a member that must be seconds since 1970; nil if there is none.
+func (o Object) Date(name string) (*time.Time, error) {
 	raw, ok := o[name]
 	if !ok {
 		return nil, nil
