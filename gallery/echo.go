@@ -164,9 +164,20 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write tells of the frames before they leave: the answer to one must not be told of before it. What of them did not leave then is
+// not counted.
 func (t *tap) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	before := t.out
+	t.mu.Unlock()
+	t.see(false, &t.out, p)
 	n, err := t.Conn.Write(p)
-	t.see(false, &t.out, p[:n])
+	if n < len(p) {
+		t.mu.Lock()
+		t.out = before
+		t.out.feed(p[:n], func(frame.Header, []byte, int) {})
+		t.mu.Unlock()
+	}
 	return n, err
 }
 

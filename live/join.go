@@ -108,7 +108,7 @@ func (h *Hub) kindCovering(wildcard string) *kind {
 		}
 	}
 	for _, k := range h.kinds {
-		if best != nil && k != best && overlap(k.pattern, wildcard) && !protocol.Covers(k.pattern, best.pattern) {
+		if best != nil && k != best && protocol.Overlap(k.pattern, wildcard) && !protocol.Covers(k.pattern, best.pattern) {
 			return nil
 		}
 	}
@@ -220,18 +220,20 @@ func (s *Session) enter(ctx context.Context, about *Message, d *protocol.Join, k
 	if old != nil {
 		old.end(replaced, nil)
 	}
+	r.mu.Lock() // before the reply: who has it is seen by others
+	r.coming--
+	r.members[s.conn] = m
+	r.appears(s)
+	r.mu.Unlock()
 	ok := &Message{Type: protocol.TypeOK, Re: about.ID, Room: r.name, Pos: m.cursor}
 	s.sendControl(ok, joined)
 	if gap != "" {
 		s.sendControl(&Message{Type: protocol.TypeGap, Room: r.name, Pos: m.cursor}, protocol.Gap{After: about.Pos.Seq, Reason: gap})
 	}
 	r.mu.Lock()
-	r.coming--
-	r.members[s.conn] = m
 	if !r.keeps() && !r.keys() {
 		m.serial = r.serial
 	}
-	r.appears(s)
 	s.feed.add(m)
 	r.mu.Unlock()
 	return nil

@@ -150,7 +150,7 @@ func (h *Hub) ConfigureRooms(pattern string, o RoomOptions) {
 		if other.pattern == pattern {
 			bad("it is configured already")
 		}
-		if overlap(other.pattern, pattern) && !protocol.Covers(other.pattern, pattern) && !protocol.Covers(pattern, other.pattern) {
+		if protocol.Overlap(other.pattern, pattern) && !protocol.Covers(other.pattern, pattern) && !protocol.Covers(pattern, other.pattern) {
 			bad("some rooms match " + other.pattern + " too, and neither covers the other")
 		}
 	}

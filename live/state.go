@@ -47,7 +47,7 @@ func (h *Hub) State() State {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		s.Rooms++
-		s.Members += len(r.members)
+		s.Members += len(r.members) + r.coming
 		if r.keeps() && r.healing {
 			s.Healing++
 		}
@@ -65,7 +65,7 @@ func (h *Hub) Sessions() []*Session {
 // RoomState is a room as this node has it.
 type RoomState struct {
 	Name     string
-	Members  int      // sessions on this node
+	Members  int      // sessions on this node, with those that are just joining
 	Position Position // of the last message that came here; zero without a history
 	Healing  bool     // it is reading what it may have missed
 	Rate     float64  // messages a second that came here, over about the last half minute
@@ -88,7 +88,7 @@ func (h *Hub) States() []RoomState {
 func (r *room) state(now time.Time) RoomState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := RoomState{Name: r.name, Members: len(r.members), Rate: r.rate.at(now)}
+	s := RoomState{Name: r.name, Members: len(r.members) + r.coming, Rate: r.rate.at(now)}
 	if !r.keeps() {
 		return s
 	}

@@ -136,3 +136,21 @@ func Covers(a, b string) bool {
 		a, b = aRest, bRest
 	}
 }
+
+// Overlap reports whether some room matches both of two wildcards or rooms.
+func Overlap(a, b string) bool {
+	for {
+		x, aRest, aMore := strings.Cut(a, ":")
+		y, bRest, bMore := strings.Cut(b, ":")
+		if x == ">" && !aMore || y == ">" && !bMore {
+			return true
+		}
+		if x != y && x != "*" && y != "*" || aMore != bMore {
+			return false
+		}
+		if !aMore {
+			return true
+		}
+		a, b = aRest, bRest
+	}
+}
