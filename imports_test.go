@@ -58,6 +58,7 @@ var table = []row{
 	{"live/natsbroker", []string{"live", "live/protocol", "live/natsbroker/internal/exportfile", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
 	{"service/internal/object", nil},
 	{"service/token", []string{"live", "live/protocol", "service/internal/object", "github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"}},
+	{"service/webhook", slices.Concat(belowWS, []string{"live", "live/protocol", "service/token", "service/internal/object", "github.com/sony/gobreaker/v2"})},
 	{"web/...", []string{"anything"}},
 	{"service/api", []string{"live", "live/protocol"}},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
