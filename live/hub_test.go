@@ -152,6 +152,9 @@ func TestUsers(t *testing.T) {
 		a.join("room:1")
 		one.hub.User("ann").Send(t.Context(), "mail", 7)
 		a.want(`{"type":"mail","data":7}`)
+		if err := one.hub.User("ann").Send(t.Context(), "$drain", nil); err == nil {
+			t.Error("the application has sent what belongs to the protocol")
+		}
 		one.hub.Room("room:1").Publish(t.Context(), "n", 1)
 		a.want(`{"type":"n"}`)
 		one.hub.Room("room:1").Remove(t.Context(), "ann")

@@ -143,6 +143,9 @@ func (u UserHandle) Send(_ context.Context, typ string, data any) error {
 	if err := protocol.CheckType(typ); err != nil {
 		return fmt.Errorf("live: send to %s: %w", u.name, err)
 	}
+	if typ[0] == '$' {
+		return fmt.Errorf("live: send to %s: the type belongs to the protocol", u.name)
+	}
 	raw, err := protocol.JSON.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("live: send to %s: %w", u.name, err)

@@ -1,8 +1,8 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,29 +12,28 @@ import (
 	"github.com/tidewire/tidewire/live/protocol"
 )
 
-// query reads a request's parameters, of which these may be there, once each.
-func query(r *http.Request, names ...string) (url.Values, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
+// parameters reads a request's parameters, of which these may be there, once each.
+func (in input) parameters(names ...string) (url.Values, error) {
+	q, err := url.ParseQuery(in.query)
 	if err != nil {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "the query cannot be read")
+		return nil, invalid("the query cannot be read")
 	}
 	for name, values := range q {
 		if !slices.Contains(names, name) || len(values) > 1 {
-			return nil, protocol.Errorf(protocol.CodeInvalid, "the parameters are %s, once each", strings.Join(names, ", "))
+			return nil, invalid("the parameters are these, once each: %s", strings.Join(names, ", "))
 		}
 	}
 	return q, nil
 }
 
 // number reads one of them.
-func number(q url.Values, name string, missing, most uint64) (uint64, error) {
-	text := q.Get(name)
-	if text == "" {
+func number(q url.Values, name string, missing, least, most uint64) (uint64, error) {
+	if !q.Has(name) {
 		return missing, nil
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > most {
-		return 0, protocol.Errorf(protocol.CodeInvalid, "%s must be a number, %d at most", name, most)
+	n, err := strconv.ParseUint(q.Get(name), 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, invalid("%s must be a number, %d to %d", name, least, most)
 	}
 	return n, nil
 }
@@ -42,14 +41,18 @@ func number(q url.Values, name string, missing, most uint64) (uint64, error) {
 const maxRooms = 1000
 
 // rooms says which rooms have members on this node: the first by name, behind after.
-func (h *Handler) rooms(r *http.Request) (any, error) {
-	q, err := query(r, "prefix", "after", "limit")
+func (h *Handler) rooms(_ context.Context, in input) (any, error) {
+	q, err := in.parameters("prefix", "after", "limit")
 	if err != nil {
 		return nil, err
 	}
-	limit, err := number(q, "limit", 100, maxRooms)
+	limit, err := number(q, "limit", 100, 1, maxRooms)
 	if err != nil {
 		return nil, err
+	}
+	prefix, after := q.Get("prefix"), q.Get("after")
+	if !printable(prefix, protocol.MaxRoom) || !printable(after, protocol.MaxRoom) {
+		return nil, invalid("prefix and after are of printable characters, %d bytes at most", protocol.MaxRoom)
 	}
 	type room struct {
 		Name    string         `json:"name"`
@@ -62,7 +65,7 @@ func (h *Handler) rooms(r *http.Request) (any, error) {
 	}
 	answer.Rooms = []room{}
 	for _, s := range h.hub.States() {
-		if !strings.HasPrefix(s.Name, q.Get("prefix")) || s.Name <= q.Get("after") && q.Get("after") != "" {
+		if !strings.HasPrefix(s.Name, prefix) || s.Name <= after {
 			continue
 		}
 		if uint64(len(answer.Rooms)) == limit {
@@ -79,12 +82,12 @@ func (h *Handler) rooms(r *http.Request) (any, error) {
 }
 
 // presence says who is in a room, on all nodes.
-func (h *Handler) presence(r *http.Request) (any, error) {
-	q, err := query(r, "room")
+func (h *Handler) presence(ctx context.Context, in input) (any, error) {
+	q, err := in.parameters("room")
 	if err != nil {
 		return nil, err
 	}
-	crowd, err := h.hub.Room(q.Get("room")).Present(r.Context())
+	crowd, err := h.hub.Room(q.Get("room")).Present(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,20 +108,20 @@ func (h *Handler) presence(r *http.Request) (any, error) {
 }
 
 // history returns the newest messages of a room, or those before one.
-func (h *Handler) history(r *http.Request) (any, error) {
-	q, err := query(r, "room", "before", "limit")
+func (h *Handler) history(ctx context.Context, in input) (any, error) {
+	q, err := in.parameters("room", "before", "limit")
 	if err != nil {
 		return nil, err
 	}
-	before, err := number(q, "before", 0, 1<<53)
+	before, err := number(q, "before", 0, 0, protocol.MaxInteger)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := number(q, "limit", 50, protocol.MaxPage)
+	limit, err := number(q, "limit", protocol.DefaultPage, 0, protocol.MaxPage)
 	if err != nil {
 		return nil, err
 	}
-	page, err := h.hub.Room(q.Get("room")).History(r.Context(), before, int(limit))
+	page, err := h.hub.Room(q.Get("room")).History(ctx, before, int(limit))
 	if err != nil {
 		return nil, err
 	}
