@@ -78,6 +78,7 @@ var testAids = []string{
 	"github.com/chromedp/...",
 	"github.com/rogpeppe/go-internal/testscript",
 	"github.com/fxamacker/cbor/v2",
+	"github.com/getkin/kin-openapi/...",
 }
 
 func TestImports(t *testing.T) {

@@ -3,11 +3,14 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -19,7 +22,33 @@ import (
 	"github.com/tidewire/tidewire/service/api"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(checked{m}) }
+
+// checked runs the tests, and then compares all that they have seen with the file openapi.yaml.
+type checked struct{ m *testing.M }
+
+func (c checked) Run() int {
+	code := c.m.Run()
+	var faults []string
+	for _, fault := range described().complain(code == 0 && wholeRun()) {
+		faults = append(faults, "openapi.yaml: "+fault)
+	}
+	if len(faults) > 0 {
+		fmt.Fprintln(os.Stderr, strings.Join(faults, "\n"))
+		return 1
+	}
+	return code
+}
+
+// wholeRun reports whether all tests were run.
+func wholeRun() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list", "test.fuzz"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
 
 const key, oldKey = "0123456789abcdef", "fedcba9876543210"
 
@@ -73,6 +102,7 @@ func (d *desk) ask(method, path, body string, more ...string) (int, http.Header,
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	described().check(r, []byte(body), resp.StatusCode, resp.Header, p)
 	return resp.StatusCode, resp.Header, string(p)
 }
 
@@ -131,10 +161,24 @@ func (d *desk) join(user, room string) (*client.Client, chan string) {
 	}
 	came := make(chan string, 100)
 	client.OnMessage(r, "n", func(_ context.Context, data any, m client.Meta) { came <- fmt.Sprint(data, " ", m.From) })
+	before := d.members(room)
 	if err := r.Join(d.t.Context()); err != nil {
 		d.t.Fatal(err)
 	}
+	for d.members(room) == before { // the reply may be there a moment sooner
+		runtime.Gosched()
+	}
 	return c, came
+}
+
+// members returns how many a room has.
+func (d *desk) members(room string) int {
+	for _, s := range d.hub.States() {
+		if s.Name == room {
+			return s.Members
+		}
+	}
+	return 0
 }
 
 func TestPublish(t *testing.T) {
@@ -226,6 +270,9 @@ func TestRefusals(t *testing.T) {
 		{400, "GET", "/api/rooms?limit=1&limit=2", "", "invalid"},
 		{400, "GET", "/api/history?room=room:7&key=" + key, "", "invalid"},
 		{400, "GET", "/api/history?room=%zz", "", "invalid"},
+		{413, "POST", "/api/disconnect", `{"user":"` + long[:129] + `"}`, "too-large"},
+		{413, "GET", "/api/history?room=" + long[:129], "", "too-large"},
+		{413, "GET", "/api/presence?room=" + long[:129], "", "too-large"},
 		{422, "GET", "/api/history?room=loose:1", "", "unsupported"},
 		{422, "GET", "/api/presence?room=loose:1", "", "unsupported"},
 		{404, "GET", "/api/presence?room=nowhere", "", "no-room"},
@@ -245,7 +292,8 @@ func TestKeys(t *testing.T) {
 	d := open(t)
 	said := ""
 	for _, header := range []string{"", "Bearer", "Bearer ", "Bearer " + key[:15], "Bearer " + key + "x", "Basic " + key, key, "Bearer  " + key, "Bearer " + key + " "} {
-		for _, at := range []string{"POST /api/publish", "GET /api/rooms", "GET /api/nothing", "OPTIONS /api/publish", "GET /api/"} {
+		for _, at := range []string{"POST /api/publish", "POST /api/broadcast", "POST /api/disconnect", "GET /api/rooms", "GET /api/presence", "GET /api/history",
+			"GET /api/openapi.yaml", "GET /api/nothing", "OPTIONS /api/publish", "GET /api/"} {
 			method, path, _ := strings.Cut(at, " ")
 			r := httptest.NewRequest(method, path, nil)
 			r.Header["Authorization"] = []string{header}
@@ -255,6 +303,7 @@ func TestKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.ServeHTTP(w, r)
+			described().check(r, nil, w.Code, w.Header(), w.Body.Bytes())
 			if said == "" {
 				said = w.Body.String()
 			}
@@ -285,6 +334,7 @@ func TestBodyBreaksOff(t *testing.T) {
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	described().check(r, []byte(`{"room":"room:7","type":"n"`), w.Code, w.Header(), w.Body.Bytes())
 	if w.Code != 400 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

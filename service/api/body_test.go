@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,6 +102,11 @@ func TestBodyLimits(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		text, _ := io.ReadAll(resp.Body)
+		if sent, ok := body.(*strings.Reader); ok {
+			sent.Seek(0, io.SeekStart)
+			all, _ := io.ReadAll(sent)
+			described().check(r, all, resp.StatusCode, resp.Header, text)
+		}
 		return resp.StatusCode, string(text)
 	}
 	message := `{"room":"room:7","type":"n"}`
@@ -164,23 +171,32 @@ func TestSlowClients(t *testing.T) {
 			go io.WriteString(here, request)
 			return here
 		}
-		head := "POST /api/publish HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+		to := func(path string) string {
+			return "POST /api/" + path + " HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+		}
 		good := "Authorization: Bearer " + key + "\r\n"
 		message := `{"room":"room:7","type":"n"}`
-		whole := fmt.Sprintf("%s%sContent-Length: %d\r\n\r\n%s", head, good, len(message), message)
+		whole := fmt.Sprintf("%s%sContent-Length: %d\r\n\r\n%s", to("publish"), good, len(message), message)
 
-		for _, tc := range []struct{ name, more, want string }{
-			{"a body that stops", good + "Content-Length: 100\r\n\r\n{", "HTTP/1.1 408 "},
-			{"chunks that stop", good + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "HTTP/1.1 408 "},
-			{"a body without a key", "Content-Length: 100\r\n\r\n{", "HTTP/1.1 401 "},
+		for _, tc := range []struct{ path, name, more, want string }{
+			{"publish", "a body that stops", good + "Content-Length: 100\r\n\r\n{", "HTTP/1.1 408 "},
+			{"broadcast", "chunks that stop", good + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "HTTP/1.1 408 "},
+			{"disconnect", "nothing of a body", good + "Content-Length: 100\r\n\r\n", "HTTP/1.1 408 "},
+			{"publish", "a body without a key", "Content-Length: 100\r\n\r\n{", "HTTP/1.1 401 "},
 		} {
 			began := time.Now()
-			c := dial(head + tc.more)
+			c := dial(to(tc.path) + tc.more)
 			answer, err := io.ReadAll(c) // until the server closes it
 			if took := time.Since(began); err != nil || !strings.HasPrefix(string(answer), tc.want) || !strings.Contains(string(answer), `{"error":`) || took > 11*time.Second {
 				t.Errorf("%s: %.60q, %v after %v", tc.name, answer, err, took)
 			}
 			c.Close()
+			resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := io.ReadAll(resp.Body)
+			described().check(httptest.NewRequest("POST", "/api/"+tc.path, nil), []byte("{"), resp.StatusCode, resp.Header, text)
 		}
 
 		c := dial(whole)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidewire/tidewire/live"
@@ -20,6 +21,21 @@ type failing struct {
 	live.Broker
 	publish func(p *live.Publish) error // nil of what is to be stored
 	history func() error
+	down    atomic.Pointer[error] // of all but these two
+}
+
+func (f *failing) Subscribe(room live.Room, sink live.Sink) (func(), error) {
+	if err := f.down.Load(); err != nil {
+		return nil, *err
+	}
+	return f.Broker.Subscribe(room, sink)
+}
+
+func (f *failing) Signal(topic string, p []byte) error {
+	if err := f.down.Load(); err != nil {
+		return *err
+	}
+	return f.Broker.Signal(topic, p)
 }
 
 func (f *failing) Publish(p *live.Publish, done func(live.Stored, error)) {
@@ -128,6 +144,14 @@ func TestFailures(t *testing.T) {
 	d.want(500, "GET", "/api/history?room=room:2", "", `{"error":{"code":"internal"}}`)
 	f.history = func() error { return live.ErrUnavailable }
 	d.want(503, "GET", "/api/history?room=room:2", "", `{"error":{"code":"unavailable"}}`)
+	f.down.Store(&live.ErrUnavailable)
+	d.want(503, "GET", "/api/presence?room=room:2", "", `{"error":{"code":"unavailable"}}`)
+	d.want(503, "POST", "/api/disconnect", `{"user":"ann"}`, `{"error":{"code":"unavailable"}}`)
+	d.want(200, "POST", "/api/broadcast", `{"users":["ann"],"type":"n"}`, `{"results":[{"user":"ann","error":{"code":"unavailable"}}]}`)
+	other := errors.New("no route to 10.0.0.7")
+	f.down.Store(&other)
+	d.want(500, "POST", "/api/disconnect", `{"user":"ann","room":"room:2"}`, `{"error":{"code":"internal"}}`)
+	f.down.Store(nil)
 	f.history = nil
 	d.want(200, "GET", "/api/history?room=room:2", "", `{"messages":[{"type":"n"}]}`)
 }
