@@ -4,7 +4,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -78,11 +77,19 @@ type RoomState struct {
 
 // States returns the rooms and wildcards that have members on this node, sorted by name.
 func (h *Hub) States() []RoomState {
-	var all []RoomState
-	now := time.Now()
-	h.rooms.each(func(r *room) { all = append(all, r.state(now)) })
-	slices.SortFunc(all, func(a, b RoomState) int { return strings.Compare(a.Name, b.Name) })
+	all, _ := h.StatesAfter("", "", math.MaxInt)
 	return all
+}
+
+// StatesAfter returns a page of States: at most that many whose names begin with the prefix, "" for any, and come behind
+// after, "" for the first. more says that there are others behind them.
+func (h *Hub) StatesAfter(prefix, after string, most int) (page []RoomState, more bool) {
+	rooms, more := h.rooms.page(prefix, after, most)
+	now := time.Now()
+	for _, r := range rooms {
+		page = append(page, r.state(now))
+	}
+	return page, more
 }
 
 func (r *room) state(now time.Time) RoomState {

@@ -2,7 +2,10 @@ package live_test
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +112,41 @@ func TestState(t *testing.T) {
 		synctest.Wait()
 		if s := k.hub.State(); s.Sessions != 1 || s.Users != 1 || s.Members != 1 || s.Panics != 1 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A page has what all states have, filtered and cut off.
+func TestStatesAfter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newKit(t, nil, rooms(live.RoomOptions{History: 1}))
+		c := k.dial()
+		for _, n := range []int{7, 1, 30, 3, 12, 11, 2, 10} {
+			c.join(fmt.Sprint("room:", n))
+		}
+		all := k.hub.States()
+		if len(all) != 8 || all[0].Name != "room:1" || all[1].Name != "room:10" || all[7].Name != "room:7" || all[0].Members != 1 {
+			t.Fatal(all)
+		}
+		for _, prefix := range []string{"", "r", "room:1", "room:30", "room:4", "s"} {
+			for _, after := range []string{"", "a", "room:1", "room:11", "room:2x", "room:7", "z"} {
+				for most := range 10 {
+					var want []live.RoomState
+					more := false
+					for _, s := range all {
+						if strings.HasPrefix(s.Name, prefix) && s.Name > after {
+							if more = len(want) == most; more {
+								break
+							}
+							want = append(want, s)
+						}
+					}
+					page, gotMore := k.hub.StatesAfter(prefix, after, most)
+					if !reflect.DeepEqual(page, want) || gotMore != more {
+						t.Fatalf("%q, %q, %d: %v %v, want %v %v", prefix, after, most, page, gotMore, want, more)
+					}
+				}
+			}
 		}
 	})
 }

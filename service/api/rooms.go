@@ -64,14 +64,9 @@ func (h *Handler) rooms(_ context.Context, in input) (any, error) {
 		More  bool   `json:"more"`
 	}
 	answer.Rooms = []room{}
-	for _, s := range h.hub.States() {
-		if !strings.HasPrefix(s.Name, prefix) || s.Name <= after {
-			continue
-		}
-		if uint64(len(answer.Rooms)) == limit {
-			answer.More = true
-			break
-		}
+	page, more := h.hub.StatesAfter(prefix, after, int(limit))
+	answer.More = more
+	for _, s := range page {
 		one := room{Name: s.Name, Members: s.Members}
 		if !s.Position.IsZero() {
 			one.Pos = &s.Position
