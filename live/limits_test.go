@@ -159,8 +159,10 @@ func TestLimitsOfRooms(t *testing.T) {
 func TestLimitsOfUsers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := newKit(t, &live.Options{
-			Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) { return live.Identity{User: c.Token}, nil },
-			Limits:       live.Limits{UserSessions: 2, UserRate: 1, UserBurst: 2},
+			Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
+				return live.Identity{User: c.Token}, nil
+			},
+			Limits: live.Limits{UserSessions: 2, UserRate: 1, UserBurst: 2},
 		}, nil)
 		hello := func(user string) *peer {
 			p := k.dial()
