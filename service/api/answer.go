@@ -76,10 +76,7 @@ func (h *Handler) write(w http.ResponseWriter, status int, answer any) {
 	}
 	w.Header().Set("Content-Type", typ)
 	w.Header().Set("Content-Length", strconv.Itoa(len(p)))
-	c := http.NewResponseController(w)
-	c.SetWriteDeadline(time.Now().Add(patience))
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience)) // the server takes it back behind the request
 	w.WriteHeader(status)
 	w.Write(p)
-	c.Flush()
-	c.SetWriteDeadline(time.Time{}) // the connection's next request may be somebody else's matter
 }

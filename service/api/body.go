@@ -45,7 +45,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, invalid("the body breaks off")
 	}
 	w.Header().Del("Connection")
-	http.NewResponseController(w).SetReadDeadline(time.Time{}) // what comes now is the connection's next request
+	http.NewResponseController(w).SetReadDeadline(time.Time{}) // or the server, which listens on, would take the client for gone
 	if !utf8.Valid(p) {
 		return nil, invalid("the body is not UTF-8")
 	}

@@ -1,5 +1,7 @@
 package api
 
+import "encoding/json"
+
 // Routes returns the method of each path.
 func Routes(h *Handler) map[string]string {
 	all := map[string]string{}
@@ -8,3 +10,11 @@ func Routes(h *Handler) map[string]string {
 	}
 	return all
 }
+
+// ParseObject reads a body.
+func ParseObject(p []byte, names ...string) (map[string]json.RawMessage, error) {
+	return parseObject(p, names...)
+}
+
+// Text reads a string of a body.
+func Text(raw json.RawMessage) (string, error) { return text(raw, "it") }
