@@ -216,3 +216,26 @@ func TestRooms(t *testing.T) {
 		t.Error("without Connect it asks nevertheless")
 	}
 }
+
+// TestHeaders brings those that were chosen, and no others.
+func TestHeaders(t *testing.T) {
+	header := http.Header{"Cookie": {"a=1", "b=2"}, "Authorization": {"Bearer sesame"}, "X-Tenant": {"one", "two"}, "X-Other": {"x"}}
+	for _, tc := range []struct {
+		names []string
+		want  any
+	}{
+		{nil, m{"cookie": "a=1; b=2", "authorization": "Bearer sesame"}},
+		{[]string{"x-TENANT", "X-Missing"}, m{"x-tenant": "one, two"}},
+		{[]string{}, nil},
+	} {
+		a := newApp(kind)
+		w := must(webhook.New(webhook.Options{URL: "http://127.0.0.1/", Secrets: []string{webhook.NewSecret(), secret}, Events: everything, Headers: tc.names, Transport: a}))
+		if _, err := w.Authenticate(nil)(t.Context(), live.Credentials{Token: "ann", Header: header}); err != nil {
+			t.Error(err)
+		}
+		w.Close(context.Background())
+		if got := a.asked("connect")[0]["headers"]; !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("of %q it brings %v, want %v", tc.names, got, tc.want)
+		}
+	}
+}
