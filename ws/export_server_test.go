@@ -9,6 +9,13 @@ func Surrendered(s *Server) int {
 	return len(s.pending)
 }
 
+// Handshakes is how many are under way.
+func Handshakes(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.slots)
+}
+
 // Closing reports whether Shutdown or Close has begun.
 func Closing(s *Server) bool {
 	s.mu.Lock()

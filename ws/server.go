@@ -80,6 +80,8 @@ type Server struct {
 	started   bool
 	ctx       context.Context // ends with the Server
 	cancel    context.CancelFunc
+	stopping  chan struct{}             // closed when StopAccepting, Shutdown or Close begins
+	settled   chan struct{}             // closed when nobody accepts and no handshake is under way, after that
 	closing   chan struct{}             // closed when Shutdown or Close begins
 	drained   chan struct{}             // closed when nothing is left, after that
 	slots     chan struct{}             // one for each handshake on a listener
@@ -103,6 +105,8 @@ func (s *Server) start() {
 	}
 	s.started = true
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.stopping = make(chan struct{})
+	s.settled = make(chan struct{})
 	s.closing = make(chan struct{})
 	s.drained = make(chan struct{})
 	n := s.MaxHandshakes

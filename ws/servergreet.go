@@ -24,6 +24,7 @@ import (
 type acceptor struct {
 	s       *Server
 	ln      engine.Listener
+	listens bool        // ln is watched; guarded by s.mu
 	starved atomic.Bool // there was no slot for a handshake
 	failed  chan error
 	gate    acceptGate
@@ -57,19 +58,20 @@ func (s *Server) serveEvents(ln net.Listener) (handled bool, err error) {
 		return false, nil
 	}
 	defer a.ln.Close()
+	s.mu.Lock()
+	a.listens = true
+	s.mu.Unlock()
 	look := time.NewTicker(closedPoll)
 	defer look.Stop()
 	for {
 		select {
-		case <-s.closing:
+		case <-s.stopping:
 			return true, ErrServerClosed
 		case err := <-a.failed:
-			select {
-			case <-s.closing:
+			if s.stopped() {
 				return true, ErrServerClosed
-			default:
-				return true, prefixed(err)
 			}
+			return true, prefixed(err)
 		case <-look.C:
 			if !a.ln.Open() {
 				a.fail(&net.OpError{Op: "accept", Net: ln.Addr().Network(), Addr: ln.Addr(), Err: net.ErrClosed})
@@ -148,6 +150,7 @@ func (s *Server) release() {
 	<-s.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkSettled()
 	for a := range s.acceptors {
 		if a.starved.Swap(false) {
 			a.ln.Kick()

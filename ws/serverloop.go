@@ -71,7 +71,7 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 	defer ln.Close()
 	s.mu.Lock()
 	s.start()
-	if s.isClosing() {
+	if s.stopped() {
 		s.mu.Unlock()
 		return ErrServerClosed
 	}
@@ -81,6 +81,7 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 	defer func() {
 		s.mu.Lock()
 		delete(s.listeners, ln)
+		s.checkSettled()
 		s.mu.Unlock()
 	}()
 	if config == nil {
@@ -108,10 +109,8 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 			nc.Close()
 			return ErrServerClosed
 		}
-		select {
-		case <-s.closing:
+		if s.stopped() {
 			return ErrServerClosed
-		default:
 		}
 		pause, ok := gate.retry(s, err)
 		if !ok {
@@ -120,7 +119,7 @@ func (s *Server) serve(ln net.Listener, config *tls.Config) error {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-s.closing:
+		case <-s.stopping:
 			timer.Stop()
 			return ErrServerClosed
 		}

@@ -67,11 +67,9 @@ func (s *Server) beginClose(cut bool) ([]*Conn, *http.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.start()
+	s.stop()
 	if !s.isClosing() {
 		close(s.closing)
-	}
-	for ln := range s.listeners {
-		ln.Close()
 	}
 	s.cut = s.cut || cut
 	for nc, reading := range s.pending {
