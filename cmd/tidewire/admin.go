@@ -16,11 +16,11 @@ type admin struct {
 	ended  chan struct{}
 }
 
-// startAdmin listens on addr and serves until close.
-func startAdmin(addr string, ready http.Handler, log *slog.Logger) (*admin, error) {
-	listener, err := net.Listen("tcp", addr)
+// startAdmin listens on the socket that was handed over, or on addr, and serves until close.
+func startAdmin(handed sockets, addr string, ready http.Handler, log *slog.Logger) (*admin, error) {
+	listener, err := handed.listen(adminSocket, addr, "--admin-addr")
 	if err != nil {
-		return nil, fmt.Errorf("%w (choose another address with --admin-addr)", err)
+		return nil, err
 	}
 	a := &admin{server: newAdmin(ready, log), addr: listener.Addr(), ended: make(chan struct{})}
 	if tcp, ok := a.addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {

@@ -95,20 +95,30 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		signal.Notify(renew, syscall.SIGHUP)
 		defer signal.Stop(renew)
 	}
-	listener, err := net.Listen("tcp", s.Addr)
+	handed, err := inherit()
 	if err != nil {
-		return fmt.Errorf("%w (choose another address with --addr)", err)
+		return err
+	}
+	defer handed.close()
+	systemd, err := newNotifier(log)
+	if err != nil {
+		return err
+	}
+	defer systemd.close()
+	listener, err := handed.listen(httpSocket, s.Addr, "--addr")
+	if err != nil {
+		return err
 	}
 	ready := &readiness{}
 	var desk *admin
-	if s.AdminAddr != "" {
-		if desk, err = startAdmin(s.AdminAddr, ready, log); err != nil {
+	if s.AdminAddr != "" || handed.has(adminSocket) {
+		if desk, err = startAdmin(handed, s.AdminAddr, ready, log); err != nil {
 			listener.Close()
 			return err
 		}
 		defer desk.close()
 	}
-	store, err := s.storeFlags.open(log)
+	store, err := s.storeFlags.open(ctx, log)
 	if err != nil {
 		listener.Close()
 		return err
@@ -134,6 +144,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	group.Go(func() { demos.Run(running) })
 	defer group.Wait()
 	defer stop()
+	systemd.ready(func() { demos.Hub.Len() }) // which needs its mutex
 
 	select {
 	case err := <-failed:
@@ -143,9 +154,11 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	case <-ctx.Done():
 	}
 	ready.drain()
+	systemd.say("STOPPING=1\nSTATUS=draining")
 	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
 	bound, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
+	settle(bound, server, s.Drain)
 	// First the hub, whose guests are told when to come back.
 	err = errors.Join(demos.Hub.Shutdown(bound), server.Shutdown(bound))
 	<-failed

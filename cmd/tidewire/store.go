@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 // storeFlags say where rooms are kept.
 type storeFlags struct {
 	Data      string        `help:"Keep what is published in this folder, so that it survives a restart and a crash. Without it, and without --nats, it is kept in memory." placeholder:"DIR"`
+	DataWait  time.Duration `help:"How long to wait for --data while another process uses it, such as the one before, which drains." default:"30s"`
 	SyncEvery time.Duration `help:"With --data: write through to the disk that often. 0s means before each message is acknowledged; with more, a loss of power may take what was acknowledged within that time." default:"0s"`
 	NATS      string        `name:"nats" help:"Keep what is published on these NATS servers with JetStream, and share it with all who serve from them: nats://host:port, several separated by commas." placeholder:"URL" secret:"urls"`
 	Name      string        `help:"With --data or --nats: begins the names of the streams, so that several deployments can share servers." default:"tidewire"`
@@ -38,6 +40,9 @@ func (s *storeFlags) validate() error {
 	}
 	if s.SyncEvery < 0 {
 		return fmt.Errorf("--sync-every is %v; it must not be negative", s.SyncEvery)
+	}
+	if s.DataWait < 0 {
+		return fmt.Errorf("--data-wait is %v; it must not be negative", s.DataWait)
 	}
 	if s.SyncEvery > 0 && s.Data == "" {
 		return errors.New("--sync-every goes with --data: elsewhere it is the NATS servers that write to disks")
@@ -108,7 +113,7 @@ type store struct {
 }
 
 // open opens it.
-func (s *storeFlags) open(log *slog.Logger) (st *store, err error) {
+func (s *storeFlags) open(ctx context.Context, log *slog.Logger) (st *store, err error) {
 	st = &store{}
 	o := &natsbroker.Options{Name: s.Name, Logger: log}
 	switch {
@@ -117,7 +122,7 @@ func (s *storeFlags) open(log *slog.Logger) (st *store, err error) {
 		if set.Cluster, err = s.cluster(); err != nil {
 			return nil, err
 		}
-		if st.server, err = natsbroker.StartServer(set); err == nil {
+		if st.server, err = s.startServer(ctx, set, log); err == nil {
 			if st.nats, err = st.server.Connect(o); err != nil {
 				st.server.Close()
 			}

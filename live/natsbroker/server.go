@@ -55,6 +55,9 @@ type Server struct {
 
 const startWait = 30 * time.Second
 
+// ErrInUse says that another process has the folder of a server: one at a time may.
+var ErrInUse = errors.New("another process uses it")
+
 // StartServer starts a server, and waits until it has read what is stored.
 func StartServer(o ServerOptions) (*Server, error) { return startServer(o, false) }
 
