@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ import (
 
 // Everything that a guest can make grow has a limit.
 const (
-	maxGuests = 1000
+	maxGuests = 10_000
 	maxName   = 32 // characters
 )
 
@@ -40,8 +41,9 @@ type Gallery struct {
 }
 
 // New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked. The broker
-// keeps the rooms, but for those of ownRooms; nil means the process's memory.
-func New(broker live.Broker, log *slog.Logger) *Gallery {
+// keeps the rooms, but for those of ownRooms; nil means the process's memory. The address is whose limits a connection counts
+// against; nil means the remote one.
+func New(broker live.Broker, address func(*ws.Request) netip.Addr, log *slog.Logger) *Gallery {
 	own := live.NewMemory(nil)
 	if broker != nil {
 		broker = split{broker, own}
@@ -54,6 +56,7 @@ func New(broker live.Broker, log *slog.Logger) *Gallery {
 		BackoffMax:   5 * time.Second,
 		DrainWindow:  time.Second,
 		RecentBytes:  1, // so that a room gives out what its History says, and nothing that is just still there: see recovery
+		Address:      address,
 		Logger:       log,
 	})}
 	g.Frames = newFrames(g.Hub)

@@ -133,7 +133,7 @@ func (s *Session) ask(ctx context.Context, c Credentials) (*identity, error) {
 	}
 	var e *Error
 	if err != nil && !errors.As(err, &e) {
-		s.hub.logger().Info("live: a client was not let in", "session", s.id, "remote", c.RemoteAddr, "error", err)
+		s.hub.logger().Info("live: a client was not let in", "session", s.id, "remote", c.RemoteAddr, "address", s.addr, "error", err)
 		err = protocol.Errorf(protocol.CodeUnauthorized, "the token was refused")
 	}
 	return &identity{Identity: who, info: info}, err

@@ -62,7 +62,7 @@ func newShow(t *testing.T, addr string) *show {
 		return err
 	})
 	log := slog.New(slog.DiscardHandler)
-	s := &show{Gallery: gallery.New(nil, log), t: t, url: "http://" + ln.Addr().String() + "/"}
+	s := &show{Gallery: gallery.New(nil, nil, log), t: t, url: "http://" + ln.Addr().String() + "/"}
 	ready := &readiness{}
 	ready.store.Store(&store{})
 	server := newServer(s.Gallery, ready, log)

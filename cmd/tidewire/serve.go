@@ -30,6 +30,7 @@ type serveCommand struct {
 	AdminAddr string        `help:"Serve /healthz, /readyz and /debug/pprof/ on this address, too: host:port. Let it be one that only those reach who run the server, such as 127.0.0.1:9090." placeholder:"ADDR"`
 	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 
+	proxyFlags
 	tlsFlags
 	storeFlags
 
@@ -74,6 +75,9 @@ func (s *serveCommand) Validate() error {
 	}
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
+	}
+	if err := s.proxyFlags.validate(); err != nil {
+		return err
 	}
 	if err := s.tlsFlags.validate(); err != nil {
 		return err
@@ -127,7 +131,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	ready.store.Store(store)
 	s.greet(std.out, visible(listener.Addr()), pair, desk)
 
-	demos := gallery.New(store.broker(), log)
+	demos := gallery.New(store.broker(), s.proxyFlags.address(), log)
 	server := newServer(demos, ready, log)
 	failed := make(chan error, 1)
 	running, stop := context.WithCancel(context.Background())

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// unixPeers in --trusted-proxies are all that come by a socket in the file system.
+const unixPeers = "unix"
+
+// proxyFlags say whose word counts on where a client is.
+type proxyFlags struct {
+	TrustedProxies []string `help:"Networks and addresses of the proxies in front of this server, separated by commas, such as 10.0.0.0/8,::1; unix for all who come by a socket in the file system. From them alone X-Forwarded-For is believed: its last address that is none of these is the client's, for limits and the log." placeholder:"CIDR"`
+
+	nets []netip.Prefix // of TrustedProxies
+}
+
+func (p *proxyFlags) validate() error {
+	p.nets = nil
+	for _, text := range p.TrustedProxies {
+		if text == unixPeers {
+			continue
+		}
+		net, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, e := netip.ParseAddr(text)
+			if e != nil {
+				return fmt.Errorf("--trusted-proxies has %q; each must be a network such as 10.0.0.0/8, an address, or unix", text)
+			}
+			net = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if net.Addr().Is4In6() || net.Addr().Zone() != "" {
+			return fmt.Errorf("--trusted-proxies has %q; write an IPv4 network as such, and no zone", text)
+		}
+		p.nets = append(p.nets, net)
+	}
+	return nil
+}
+
+// address returns what live.Options.Address is to be; nil where nobody is trusted.
+func (p *proxyFlags) address() func(r *ws.Request) netip.Addr {
+	if len(p.TrustedProxies) == 0 {
+		return nil
+	}
+	return func(r *ws.Request) netip.Addr {
+		peer := netip.Addr{}
+		switch a := r.RemoteAddr().(type) {
+		case *net.TCPAddr:
+			peer = a.AddrPort().Addr().Unmap().WithZone("")
+			if !p.trusts(peer) {
+				return counted(peer)
+			}
+		case *net.UnixAddr:
+			if !slices.Contains(p.TrustedProxies, unixPeers) {
+				return peer
+			}
+		default: // net/http knows no more of a socket in the file system
+			if a == nil || !slices.Contains(p.TrustedProxies, unixPeers) || r.LocalAddr() == nil || r.LocalAddr().Network() != "unix" {
+				return peer
+			}
+		}
+		return counted(p.forwarded(peer, r.Headers()["X-Forwarded-For"]))
+	}
+}
+
+func (p *proxyFlags) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(p.nets, func(net netip.Prefix) bool { return net.Contains(addr) })
+}
+
+// forwarded returns the client's address, where peer is trusted and has sent these lines of X-Forwarded-For. Each proxy has
+// written behind what it found: so they are read from their end, as long as who wrote is trusted. What is left of an
+// address that is not trusted, or of what is no address, may be anybody's invention.
+func (p *proxyFlags) forwarded(peer netip.Addr, lines []string) netip.Addr {
+	for _, line := range slices.Backward(lines) {
+		for line != "" {
+			last := ""
+			if i := strings.LastIndexByte(line, ','); i >= 0 {
+				line, last = line[:i], line[i+1:]
+			} else {
+				line, last = "", line
+			}
+			if last = strings.Trim(last, " \t"); last == "" {
+				continue
+			}
+			addr, ok := hop(last)
+			if !ok {
+				return peer
+			}
+			if peer = addr; !p.trusts(peer) {
+				return peer
+			}
+		}
+	}
+	return peer
+}
+
+// hop reads an address as proxies write it: with a port or without one, IPv6 in brackets or without.
+func hop(text string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
+			addr, err = netip.ParseAddr(inner[:len(inner)-1])
+			if err == nil && !addr.Is6() {
+				return addr, false
+			}
+		} else {
+			var with netip.AddrPort
+			with, err = netip.ParseAddrPort(text)
+			addr = with.Addr()
+		}
+	}
+	return addr.Unmap().WithZone(""), err == nil
+}
+
+// counted is what the limits of an address count: of IPv6 the network of 64 bits, which a client has to itself.
+func counted(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		if net, err := addr.Prefix(64); err == nil {
+			return net.Addr()
+		}
+	}
+	return addr
+}
