@@ -11,12 +11,13 @@ test:
 	./test $(ARGS)
 
 # Every test of the module many times over, with the race detector and without it; many random histories of live, and
-# changes to it that must be found; a cluster that is hurt for half an hour; what ./test leaves out for other systems.
+# changes to it that must be found; 5,000 sessions that move to another process; a cluster that is hurt for half an hour; what ./test leaves out for other systems.
 COUNT ?= 20
 soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
 	go test ./live -run TestPromise -promise.runs 20000 -promise.real 500 -timeout 1h
 	go test -tags mutants ./live -run TestMutants -timeout 20m
+	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -v
 	go test ./live/natsbroker -run 'TestPromise|TestMinority' -promise.time 30m -minority.time 60s -timeout 45m -v
 	GOOS=windows CGO_ENABLED=0 go vet ./...
 	GOOS=darwin CGO_ENABLED=0 go vet ./...

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -252,6 +253,26 @@ func TestStopIsBounded(t *testing.T) {
 	s.stop()
 	if err := <-s.done; exitCode(err) != exitCut || !strings.Contains(err.Error(), "--drain") {
 		t.Errorf("it ended with %v, want a cut", err)
+	}
+	// A session, whose hub waits first.
+	s = serve(t, "--drain", "200ms")
+	c, err := net.Dial("tcp", s.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	began := time.Now()
+	s.stop()
+	if err := <-s.done; exitCode(err) != exitCut {
+		t.Errorf("with a session it ended with %v, want a cut", err)
+	}
+	if took := time.Since(began); took > 4*time.Second { // a session that does not answer has 5 s, where there is time
+		t.Errorf("it took %v", took)
 	}
 }
 
