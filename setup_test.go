@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -14,9 +15,13 @@ import (
 // to stop with one line that names everything to install.
 func TestSetupSaysWhatIsMissing(t *testing.T) {
 	const missing = "gcc libc6-dev curl nodejs npm chromium python3-websockets"
+	more := ""
+	if runtime.GOOS == "linux" {
+		more = " nginx-light haproxy caddy"
+	}
 	for name, tc := range map[string]struct{ apt, want string }{
-		"no apt-get":      {"", "test: please install: " + missing},
-		"apt-get refuses": {"#!/bin/sh\necho E: no network >&2\nexit 100\n", missing},
+		"no apt-get":      {"", "test: please install: " + missing + more},
+		"apt-get refuses": {"#!/bin/sh\necho E: no network >&2\nexit 100\n", missing + more},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,7 +41,7 @@ func TestSetupSaysWhatIsMissing(t *testing.T) {
 				}
 			}
 			cmd := exec.CommandContext(t.Context(), "bash", "./test")
-			cmd.Env = append(os.Environ(), "PATH="+bin, "CC=", "TMPDIR="+t.TempDir())
+			cmd.Env = append(os.Environ(), "PATH="+bin, "SBIN=/nowhere", "CC=", "TMPDIR="+t.TempDir())
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			var exit *exec.ExitError
