@@ -14,7 +14,7 @@ import (
 // TestSetupSaysWhatIsMissing runs ./test where a bare machine has Go and git and nothing may be installed: it has
 // to stop with one line that names everything to install.
 func TestSetupSaysWhatIsMissing(t *testing.T) {
-	const missing = "gcc libc6-dev curl nodejs npm chromium python3-websockets"
+	const missing = "gcc libc6-dev curl openssl nodejs npm chromium python3-websockets"
 	more := ""
 	if runtime.GOOS == "linux" {
 		more = " nginx-light haproxy caddy"
