@@ -61,6 +61,7 @@ var table = []row{
 	{"service/webhook", slices.Concat(belowWS, []string{"live", "live/protocol", "service/token", "service/internal/object", "github.com/sony/gobreaker/v2"})},
 	{"web/...", []string{"anything"}},
 	{"service/api", []string{"live", "live/protocol"}},
+	{"service/console", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
 	{"cmd/...", []string{"anything", "cmd/..."}},
 	{"examples/...", []string{"anything"}},

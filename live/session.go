@@ -99,6 +99,14 @@ func (s *Session) Began() time.Time { return s.began }
 // Queued returns how many bytes of messages wait for the connection to take them.
 func (s *Session) Queued() int { return s.conn.Buffered() + s.out.size() }
 
+// Waiting returns how many messages of the client wait for their handlers: see
+// Limits.Inbox.
+func (s *Session) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.inbox)
+}
+
 // Close sends the session away with 4403: it does not come back by itself. The reason
 // has 123 bytes at most.
 func (s *Session) Close(reason string) error {
