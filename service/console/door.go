@@ -101,16 +101,9 @@ func (d *door) note(addr netip.Addr, now time.Time) {
 		until = now
 	}
 	if _, ok := d.wrong[addr]; !ok && len(d.wrong) >= maxAddresses {
-		for one, until := range d.wrong {
-			if until.Before(now) {
-				delete(d.wrong, one)
-			}
-		}
 		for one := range d.wrong { // any: who has that many addresses has that many tries
-			if len(d.wrong) < maxAddresses {
-				break
-			}
 			delete(d.wrong, one)
+			break
 		}
 	}
 	d.wrong[addr] = until.Add(wrongEvery)

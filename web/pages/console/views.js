@@ -1,0 +1,192 @@
+// The tables of rooms and sessions, a room by itself, and a session by itself.
+
+import { element, find } from "/page.js";
+import { ask } from "/console/ask.js";
+import { bytes, count, horizon, span } from "/console/format.js";
+import { Table } from "/console/table.js";
+
+const roomLink = (name) => `#room=${encodeURIComponent(name)}`;
+const userName = (user) => user || "a stranger";
+
+export function showViews(tw, about) {
+  const changes = changer(tw);
+  const rooms = new Table(find("#rooms-view"), tw, "console.rooms", {
+    label: "Search rooms", sorted: "-members", columns: [
+      { key: "name", name: "Room", sort: "up", wide: true, text: (r) => r.name, link: (r) => roomLink(r.name) },
+      { key: "members", name: "Members", sort: "down", text: (r) => count(r.members) },
+      { key: "rate", name: "Messages/s", sort: "down", text: (r) => count(r.rate) },
+      {
+        key: "horizon", name: "Recoverable", sort: "up",
+        text: (r) => (({ short, text }) => `${short ? "▲ " : ""}${text}`)(horizon(r, about.backoffMax)),
+        mark: (r) => (horizon(r, about.backoffMax).short ? "short" : ""),
+      },
+    ],
+  });
+  const columns = [
+    { key: "user", name: "User", sort: "up", wide: true, text: (s) => userName(s.user), link: (s) => `#session=${s.id}` },
+    { key: "id", name: "Session", wide: true, text: (s) => s.id },
+    { key: "address", name: "Address", sort: "up", wide: true, text: (s) => s.address },
+    { key: "age", name: "Age", sort: "down", text: (s) => span(s.age) },
+    { key: "queued", name: "Queued", sort: "down", text: (s) => bytes(s.queued) },
+    { key: "rooms", name: "Rooms", sort: "down", text: (s) => count(s.rooms) },
+    { name: "Disconnect", act: (s) => changes.session(s) },
+  ];
+  const sessions = new Table(find("#sessions-view"), tw, "console.sessions", { label: "Search users, ids, addresses, rooms", sorted: "-age", columns });
+  const members = new Table(find("#room-sessions"), tw, "console.sessions", { label: "Search its sessions", sorted: "user", columns });
+  return { rooms, sessions, room: roomView(tw, about, members, changes), session: sessionView(tw, changes) };
+}
+
+/** What can be changed, each behind a question. */
+function changer(tw) {
+  const call = (type, data) => tw.call(`console.${type}`, data);
+  return {
+    session: ({ id, user, address, rooms }) => ask({
+      title: "Disconnect a session?", word: "Disconnect it", withReason: true, done: `Session ${id} was disconnected.`,
+      what: `Session ${id} of ${userName(user)}, from ${address}, in ${rooms} rooms, is closed with 4403. Its client does not come back by itself.`,
+      act: (reason) => call("disconnect", { session: id, reason }),
+    }),
+    user: (user) => ask({
+      title: "Disconnect a user?", word: "Disconnect the user", withReason: true, done: `The user ${user} was disconnected.`,
+      what: `All sessions of ${user}, on all nodes, are closed with 4403. Their clients do not come back by themselves.`,
+      act: (reason) => call("disconnect", { user, reason }),
+    }),
+    remove: (room, user) => ask({
+      title: "Remove a user from a room?", word: "Remove the user", done: `${user} was removed from ${room}.`,
+      what: `All sessions of ${user}, on all nodes, leave ${room} and are told so. They may join again, if the application lets them.`,
+      act: () => call("remove", { room, user }),
+    }),
+    publish: (message, members) => ask({
+      title: "Publish a message?", word: "Publish it", done: `${message.type} was published to ${message.room}.`,
+      what: `A message of type ${message.type}, with ${message.data.length} characters of data, goes to ${message.room}: to ${members} sessions on this node, and those on others. ${message.volatile ? "It is not stored." : "It is stored, where the room has a history, and cannot be taken back."}`,
+      act: () => call("publish", message),
+    }),
+  };
+}
+
+function facts(list, entries) {
+  list.replaceChildren(...entries.map(([name, text, className]) => element("div", "", element("dt", "", name), element("dd", className, text))));
+}
+
+function messageRow({ seq, type, from, volatile, data, size }) {
+  const about = `${seq ? `#${seq} ` : ""}${from ? `from ${from} ` : ""}${volatile ? "volatile " : ""}${size > 1024 ? `${bytes(size)}, cut` : ""}`;
+  return element("li", "", element("b", "", type), " ", element("span", "about", about), element("code", "", data));
+}
+
+/** A room: who is there, and what is said, as it comes. */
+function roomView(tw, about, members, changes) {
+  const [list, crowd, form] = ["#feed", "#crowd", "#publish"].map(find);
+  let name, feed, timer, here = 0;
+
+  const add = (rows) => {
+    const low = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
+    list.append(...rows);
+    while (list.childElementCount > 200) list.firstChild.remove();
+    if (low) list.scrollTop = list.scrollHeight;
+  };
+
+  const look = async (first) => {
+    const asked = name;
+    const room = await tw.call("console.room", { room: name }).catch((error) => ({ error }));
+    if (asked !== name) return;
+    if (room.error) return facts(find("#room-facts"), [["Not shown", room.error.message]]);
+    const { text, short } = horizon(room, about.backoffMax);
+    here = room.members;
+    facts(find("#room-facts"), [["Members on this node", count(room.members)], ["Messages a second", count(room.rate)], ["Recoverable", `${short ? "▲ " : ""}${text}`, short ? "short" : ""]]);
+    people(room.presence);
+    if (!first) return;
+    list.replaceChildren();
+    add(room.messages.map(messageRow));
+    if (!room.feed) return add([element("li", "note", "Messages do not come by themselves here.")]);
+    feed = tw.room(room.feed);
+    feed.on("batch", ({ messages, skipped }) => {
+      if (find("#pause").getAttribute("aria-pressed") === "true") return;
+      const rows = messages.map(messageRow);
+      if (skipped) rows.unshift(element("li", "note", `${count(skipped)} more came here than can be shown`));
+      add(rows);
+    });
+    feed.on("$left", () => asked === name && begin());
+    feed.join().catch(() => {});
+  };
+
+  const people = (presence) => {
+    find("#crowd-count").textContent = presence ? `${count(presence.users)} users, ${count(presence.sessions)} sessions, on all nodes` : "This room has no presence; its sessions are below.";
+    const rows = (presence?.members ?? []).map(({ user, session, info }) => {
+      const out = element("button", "small change", "Remove…");
+      out.hidden = !user;
+      out.setAttribute("aria-label", `Remove ${user} from the room…`);
+      out.addEventListener("click", () => changes.remove(name, user));
+      const link = element("a", "", userName(user));
+      link.href = `#session=${session}`;
+      return element("li", "", link, element("span", "about", info ?? ""), out);
+    });
+    if (!crowd.contains(document.activeElement)) crowd.replaceChildren(...rows);
+  };
+
+  const end = () => {
+    clearInterval(timer);
+    feed?.leave();
+    feed = undefined;
+  };
+  const begin = () => {
+    end();
+    timer = setInterval(() => document.hidden || look(false), 5000);
+    look(true);
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const data = find("#data");
+    try {
+      JSON.parse(data.value);
+      data.setCustomValidity("");
+    } catch (error) {
+      data.setCustomValidity(`No JSON: ${error.message}`);
+      return data.reportValidity();
+    }
+    changes.publish({ room: name, type: find("#type").value, data: data.value, volatile: find("#volatile").checked }, here);
+  });
+  find("#data").addEventListener("input", ({ target }) => target.setCustomValidity(""));
+  return {
+    show(room) {
+      name = room;
+      find("#room-name").textContent = `Room ${room}`;
+      members.show({ room });
+      begin();
+    },
+    hide() {
+      name = undefined;
+      members.hide();
+      end();
+    },
+  };
+}
+
+/** A session: what is known of it, and its rooms. */
+function sessionView(tw, changes) {
+  let one, timer;
+  const look = async (id) => {
+    const s = await tw.call("console.session", { id }).catch((error) => ({ error }));
+    const [list, rooms] = ["#session-facts", "#session-rooms"].map(find);
+    one = s.error ? undefined : s;
+    find("#end-session").disabled = !one;
+    find("#end-user").disabled = !one?.user;
+    if (s.error) return facts(list, [["Not shown", s.error.message]]);
+    facts(list, [["User", userName(s.user)], ["Address", s.address], ["Age", span(s.age)], ["Queued", bytes(s.queued)], ["Messages that wait", count(s.waiting)], ["Rooms", count(s.rooms)]]);
+    if (rooms.contains(document.activeElement)) return;
+    rooms.replaceChildren(...(s.names ?? []).map((name) => {
+      const link = element("a", "", name);
+      link.href = roomLink(name);
+      return element("li", "", link);
+    }));
+  };
+  find("#end-session").addEventListener("click", () => one && changes.session(one));
+  find("#end-user").addEventListener("click", () => one && changes.user(one.user));
+  return {
+    show(id) {
+      find("#session-name").textContent = `Session ${id}`;
+      clearInterval(timer);
+      timer = setInterval(() => document.hidden || look(id), 3000);
+      look(id);
+    },
+    hide: () => clearInterval(timer),
+  };
+}
