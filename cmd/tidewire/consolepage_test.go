@@ -3,185 +3,49 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/tidewire/tidewire/live"
-	"github.com/tidewire/tidewire/service/console"
-	"github.com/tidewire/tidewire/web"
-	"github.com/tidewire/tidewire/ws"
-	"github.com/tidewire/tidewire/ws/wstest"
 )
 
-const consoleKey, consoleReadKey = "a-key-for-the-tests", "another-one-to-look"
+// observing notes what takes long in a page, and what moves without being asked to.
+const observing = `window.tasks = []; window.moved = [];
+	new PerformanceObserver((list) => list.getEntries().forEach((e) => tasks.push(Math.round(e.duration)))).observe({ type: "longtask" });
+	new PerformanceObserver((list) => list.getEntries().forEach((e) => e.hadRecentInput || moved.push(e.value + ": " + e.sources.map((s) => s.node?.id || s.node?.className || s.node?.nodeName)))).observe({ type: "layout-shift" });`
 
-// A bureau serves the console of a hub that many sessions use, in memory, until the test ends.
-type bureau struct {
-	t      *testing.T
-	hub    *live.Hub
-	url    string
-	ln     *wstest.Listener
-	engine *ws.Engine
-	stop   func() // what the hub and the console serve
-}
-
-func newBureau(t *testing.T) *bureau {
-	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	b := &bureau{t: t, ln: wstest.Listen(wstest.PipeOptions{Buffer: 4096}), engine: ws.NewEngine()}
-	meter := &console.Meter{}
-	b.hub = live.NewHub(&live.Options{
-		Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
-			return live.Identity{User: c.Token, Info: map[string]string{"name": "<b>" + c.Token}}, nil
-		},
-		Accept: ws.AcceptOptions{ConnOptions: ws.ConnOptions{Engine: b.engine}},
-		Limits: live.Limits{AddressSessions: -1, AddressRate: -1},
-		Hooks:  meter.Hooks(nil), Logger: log,
-	})
-	b.hub.ConfigureRooms("chat:*", live.RoomOptions{History: 100, Presence: true})
-	b.hub.ConfigureRooms("own:*", live.RoomOptions{})
-	desk, err := console.New(console.Options{Hub: b.hub, Keys: []string{consoleKey}, ReadKeys: []string{consoleReadKey}, Meter: meter, Logger: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.url = "http://" + ln.Addr().String() + "/console/"
-	pages := http.NewServeMux()
-	pages.Handle("/", web.Handler())
-	pages.HandleFunc("GET /console/live", noSocket)
-	server := &ws.Server{HTTP: pages, Logger: log, Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
-		if r.Path() == "/console/live" {
-			return desk.Accept(r)
-		}
-		return nil, nil, nil
-	}}
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	all.Go(func() { server.Serve(ln) })
-	all.Go(func() { b.hub.Serve(b.ln) })
-	all.Go(func() { desk.Run(ctx) })
-	b.stop = sync.OnceFunc(func() {
-		b.hub.Close()
-		desk.Close()
-		server.Close()
-		cancel()
-		all.Wait()
-	})
-	t.Cleanup(b.stop)
-	return b
-}
-
-// member is a session that reads and does nothing by itself.
-type member struct{ *ws.Conn }
-
-func (member) Opened(*ws.Conn)                          {}
-func (member) Message(*ws.Conn, ws.MessageType, []byte) {}
-func (member) Closed(*ws.Conn, error)                   {}
-
-func (b *bureau) member(user string, rooms ...string) member {
-	c, _, err := ws.Dial(context.Background(), "ws://hub/", &ws.DialOptions{
-		NetDial: b.ln.DialContext, ConnOptions: ws.ConnOptions{Engine: b.engine},
-		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
-	})
-	if err != nil {
-		b.t.Error(err)
-		return member{}
-	}
-	m := member{c}
-	c.Attach(m)
-	m.say(b.t, `{"type":"$hello","data":{"token":%q}}`, user)
-	for _, room := range rooms {
-		m.say(b.t, `{"type":"$join","room":%q}`, room)
-	}
-	return m
-}
-
-func (m member) say(t *testing.T, format string, args ...any) {
-	if err := m.Write(context.Background(), ws.Text, fmt.Appendf(nil, format, args...)); err != nil {
-		t.Error(err)
-	}
-}
-
-// crowd has so many sessions come, each into a room of its own and one of a hundred others.
-func (b *bureau) crowd(n int) (members []member) {
-	b.t.Helper()
-	members = make([]member, n)
-	var all sync.WaitGroup
-	for g := range 8 {
-		all.Go(func() {
-			for i := g; i < n; i += 8 {
-				members[i] = b.member(fmt.Sprintf("user-%05d", i), fmt.Sprintf("own:%d", i), fmt.Sprintf("chat:%d", i%100))
-			}
-		})
-	}
-	all.Wait()
-	b.t.Cleanup(func() {
-		b.stop()
-		for _, m := range members {
-			if m.Conn != nil {
-				m.CloseNow()
-			}
-		}
-	})
-	eventually(b.t, "all have joined", func() error {
-		if s := b.hub.State(); s.Members != 2*n {
-			return fmt.Errorf("%d sessions, %d members", s.Sessions, s.Members)
-		}
-		return nil
-	})
-	return members
-}
-
-// enter types the key.
-func (p *tab) enter(key string) {
+// searches puts a text into a table's search, and returns how many ms passed until the answer was painted.
+func (p *tab) searches(view, text, found string) string {
 	p.t.Helper()
-	p.until(`!document.querySelector("#door").hidden`)
-	p.do(selectAll("#key"), chromedp.SendKeys(chromedp.CSS("#key"), key), chromedp.Click(chromedp.CSS("#door button")))
+	p.run(fmt.Sprintf(`(async () => {
+		window.took = undefined;
+		const input = document.querySelector("#%[1]s input[type=search]");
+		const frame = () => new Promise(requestAnimationFrame);
+		const begun = performance.now();
+		input.value = %[2]q;
+		input.dispatchEvent(new Event("input"));
+		while (!document.querySelector("#%[1]s .found").textContent.includes(%[3]q)) await frame();
+		await frame();
+		window.took = performance.now() - begun;
+	})()`, view, text, found))
+	p.until(`window.took`)
+	return p.text(`String(Math.round(window.took))`)
 }
 
-// goes opens a view of the console.
-func (p *tab) goes(hash string) {
+// confirms waits until the dialog asks, presses its button, and waits for what the page says then.
+func (p *tab) confirms(question, said string) {
 	p.t.Helper()
-	p.run(fmt.Sprintf(`location.hash = %q`, hash))
+	p.until(`document.querySelector("#ask").open && document.querySelector("#ask").textContent.includes(%q) && document.activeElement.id === "ask-no"`, question)
+	p.do(chromedp.Click(chromedp.CSS("#ask-yes")))
+	p.until(`!document.querySelector("#ask").open && document.querySelector("#said").textContent.includes(%q)`, said)
 }
 
-// look takes screenshots of the console at three widths, light and dark, if -shots is given, and wants it to fit.
-func (p *tab) look(name string) {
-	p.t.Helper()
-	for _, width := range []int64{360, 900, 1600} {
-		for _, scheme := range []string{"light", "dark"} {
-			p.scheme(scheme)
-			p.do(chromedp.EmulateViewport(width, 900))
-			p.until(`innerWidth === %d && document.documentElement.scrollWidth <= innerWidth`, width)
-			if *shots == "" {
-				continue
-			}
-			p.until(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
-			png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			file := filepath.Join(*shots, fmt.Sprintf("console-%s-%d-%s.png", name, width, scheme))
-			if err := os.WriteFile(file, png, 0o644); err != nil {
-				p.t.Fatal(err)
-			}
-		}
-	}
-	p.scheme("")
-	p.do(chromedp.EmulateViewport(1280, 800))
-}
+const inside = `document.querySelector("#inside")?.hidden === false && document.querySelector("#state").textContent === "Connected"`
 
 func TestConsolePage(t *testing.T) {
 	b := newBureau(t)
@@ -191,7 +55,7 @@ func TestConsolePage(t *testing.T) {
 	t.Logf("%d sessions came within %v", many, time.Since(begun).Round(time.Millisecond))
 	talking, hush := context.WithCancel(context.Background())
 	var talk sync.WaitGroup
-	talk.Go(func() { // what there is to see: 100 messages a second in a room, some in others, and errors
+	talk.Go(func() { // what there is to see: a hundred messages a second in a room, some in others, and errors
 		ticker := time.NewTicker(50 * time.Millisecond)
 		defer ticker.Stop()
 		for i := 0; ; i++ {
@@ -203,9 +67,9 @@ func TestConsolePage(t *testing.T) {
 			for range 5 {
 				b.hub.Room("chat:7").Publish(talking, "said", map[string]any{"text": fmt.Sprintf("<i>hello</i> %d", i)}, live.WithFrom("user-00007"))
 			}
-			members[i%many].say(t, `{"type":"said","room":"chat:%d","mid":"m%d","data":{"n":%d}}`, i%many%100, i, i)
+			members[i%1000+1000].say(t, `{"type":"said","room":"chat:%d","mid":"m%d","data":{"n":%d}}`, i%100, i, i)
 			if i%10 == 0 {
-				members[i%many].say(t, `{"type":"nothing"}`)
+				members[i%1000+1000].say(t, `{"type":"nothing"}`)
 			}
 		}
 	})
@@ -213,26 +77,94 @@ func TestConsolePage(t *testing.T) {
 
 	chromium := browser(t)
 	p := open(t, chromium, "the console", b.url)
+	p.before(observing)
+	p.do(chromedp.Reload())
 	p.look("door")
 	p.enter("not-the-key-at-all")
-	p.until(`document.querySelector("#refusal").textContent.includes("not a key of this console") && document.querySelector("#inside").hidden`)
+	p.until(`document.querySelector("#refusal").textContent.includes("not a key of this console") && document.querySelector("#inside").hidden && !sessionStorage.consoleKey`)
 	p.enter(consoleKey)
-	p.until(`!document.querySelector("#inside").hidden && document.querySelector("#state").textContent === "Connected"`)
+	p.until(inside)
+
+	// The charts, and a cursor over all of them by keys.
 	p.until(`document.querySelectorAll("#charts canvas").length === 8 && document.querySelector("#hot a").textContent === "chat:7"`)
-	p.until(`document.querySelector("#charts b").textContent === "10,000" && document.querySelector("#hot .short")?.textContent.startsWith("▲")`)
+	p.until(`document.querySelector("#charts b").textContent === "10,000" && document.querySelector("#hot .short")`)
 	p.until(`document.querySelector("#chart-3 b").textContent !== "–" && document.querySelector("#chart-7").textContent.includes("unknown-type")`)
+	p.until(`uPlot.sync("console").plots[0].data[0].length > 8`)
+	p.run(`document.querySelector("#charts").focus(); window.moved.length = 0`)
+	p.do(chromedp.SendKeys(chromedp.CSS("#charts"), kb.ArrowLeft), chromedp.SendKeys(chromedp.CSS("#charts"), kb.ArrowLeft))
+	p.until(`(() => {
+		const all = uPlot.sync("console").plots;
+		return all.length === 8 && all.every((u) => u.cursor.idx === all[0].cursor.idx && u.cursor.left > 0) && all[0].cursor.idx < all[0].data[0].length - 2;
+	})()`)
+	p.do(chromedp.SendKeys(chromedp.CSS("#charts"), kb.Escape))
+	p.until(`uPlot.sync("console").plots.every((u) => u.cursor.idx == null)`)
+	p.do(chromedp.Click(chromedp.CSS("#pause")))
+	at := p.text(`document.querySelector("#when").textContent`)
+	time.Sleep(1500 * time.Millisecond) // longer than from one sample to the next
+	p.until(`document.querySelector("#when").textContent === %q`, at)
+	p.do(chromedp.Click(chromedp.CSS("#pause")))
+	p.until(`document.querySelector("#when").textContent > %q`, at)
+	p.until(`!moved.length || console.error("moved", ...moved)`)
 	p.look("charts")
+
+	// Ten thousand rows are searched and sorted at once.
 	p.goes("#rooms")
-	p.until(`document.querySelectorAll("#rooms-view tbody tr:not([hidden])").length === 50`)
+	p.until(`document.querySelectorAll("#rooms-view tbody tr:not([hidden])").length === 50 && document.querySelector("#rooms-view .found").textContent === "1–50 of 10,100"`)
 	p.look("rooms")
 	p.goes("#sessions")
 	p.until(`document.querySelectorAll("#sessions-view tbody tr:not([hidden])").length === 50`)
 	p.look("sessions")
+	p.run(`window.tasks.length = 0`)
+	var took []string
+	for i := range 5 {
+		took = append(took, p.searches("sessions-view", fmt.Sprintf("user-0123%d", i), "1–1 of 1 found"))
+		took = append(took, p.searches("sessions-view", "", "1–50 of 10,000"))
+	}
+	t.Logf("ms from a keystroke to what was found, painted: %s; long tasks: %s", strings.Join(took, " "), p.text(`JSON.stringify(window.tasks)`))
+	p.do(chromedp.Click(chromedp.CSS("#sessions-view th:first-child button")))
+	p.until(`document.querySelector("#sessions-view th:first-child").ariaSort === "ascending" && document.querySelector("#sessions-view td a").textContent === "user-00000"`)
+	p.do(chromedp.Click(chromedp.CSS("#sessions-view .found ~ button:last-child")))
+	p.until(`document.querySelector("#sessions-view td a").textContent === "user-00050"`)
+
+	// Nothing is changed without being asked first.
+	p.searches("sessions-view", "user-00050", "1–1 of 1 found")
+	p.do(chromedp.Click(chromedp.CSS("#sessions-view tbody button")), chromedp.Click(chromedp.CSS("#ask-no")))
+	p.until(`!document.querySelector("#ask").open`)
+	p.do(chromedp.Click(chromedp.CSS("#sessions-view tbody button")))
+	p.confirms("of user-00050, from client:", "was disconnected")
+	<-members[50].Context().Done()
+	if n := b.hub.Len(); n != many-1 {
+		t.Errorf("%d sessions are left", n)
+	}
 	p.goes("#room=chat%3A7")
-	p.until(`document.querySelectorAll("#feed li").length > 30 && document.querySelectorAll("#crowd li").length === 100`)
+	p.until(`document.querySelectorAll("#feed li").length > 30 && document.querySelectorAll("#crowd li").length === 100 && document.querySelector("#feed").textContent.includes("<i>hello</i>")`)
 	p.look("room")
 	p.do(chromedp.Click(chromedp.CSS("#crowd button")))
-	p.until(`document.querySelector("#ask").open`)
 	p.look("ask")
+	p.confirms("All sessions of user-00007, on all nodes, leave chat:7", "was removed")
+	p.until(`document.querySelectorAll("#crowd li").length === 99`)
+	hush() // so that what is published does not scroll away
+	talk.Wait()
+	p.do(chromedp.SendKeys(chromedp.CSS("#type"), "news"), selectAll("#data"), chromedp.SendKeys(chromedp.CSS("#data"), `{"n":`), chromedp.Click(chromedp.CSS("#publish button")))
+	p.until(`!document.querySelector("#ask").open && !document.querySelector("#publish").checkValidity()`)
+	p.do(chromedp.SendKeys(chromedp.CSS("#data"), `12345678901234567}`), chromedp.Click(chromedp.CSS("#publish button")))
+	p.confirms("A message of type news", "news was published")
+	p.until(`document.querySelector("#feed").textContent.includes('{"n":12345678901234567}')`)
+
+	// Who comes back in this tab needs no key, and has the charts of before at once. Another tab needs one.
+	p.do(chromedp.Navigate(b.url + "?again"))
+	p.until(inside + ` && uPlot.sync("console").plots[0]?.data[0].length > 10`)
+	q := open(t, chromium, "who looks", b.url)
+	q.enter(consoleReadKey)
+	q.until(inside + ` && getComputedStyle(document.querySelector("#publish")).display === "none"`)
+	q.until(`Object.keys(localStorage).length === 0 && document.cookie === ""`)
+
+	// What ends is said.
+	go b.hub.Close()
+	p.until(`!document.querySelector("#alarm").hidden && document.querySelector("#alarm").textContent.startsWith("Draining")`)
+	p.shot("console-draining")
+	p.do(chromedp.Click(chromedp.CSS("#forget")))
+	p.until(`document.querySelector("#door")?.hidden === false && !sessionStorage.consoleKey`)
 	p.fine()
+	q.fine()
 }

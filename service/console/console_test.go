@@ -59,7 +59,7 @@ func TestRoomPanel(t *testing.T) {
 		a := o.client("ann", "room:1", "loose:x", "loose:*")
 		o.hub.Room("room:1").Publish(t.Context(), "early", strings.Repeat("ü", 2000), live.WithFrom("ann"))
 		p := o.visit(readKey)
-		room := p.ask("console.room", `{"room":"room:1"}`, `{"name":"room:1","members":1,"presence":{"users":1,"sessions":1,"members":[{"user":"ann","info":"{\"name\":\"\\u003cb\\u003eann\"}"}]},
+		room := p.ask("console.room", `{"room":"room:1"}`, `{"name":"room:1","members":1,"presence":{"users":1,"sessions":1,"members":[{"user":"ann","info":"{\"name\":\"<b>ann\"}"}]},
 			"messages":[{"type":"early","from":"ann","size":4002}]}`)
 		if data := room["messages"].([]any)[0].(map[string]any)["data"].(string); len(data) > 1024 || !strings.HasPrefix(data, `"üü`) {
 			t.Errorf("data of %d bytes", len(data))

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -110,7 +109,7 @@ func (c *Console) present(ctx context.Context, room string) (*presence, error) {
 	for _, m := range crowd.Members[:min(len(crowd.Members), maxListed)] {
 		one := shownMember{User: m.User, Session: m.Session}
 		if m.Info != nil {
-			if info, err := json.Marshal(m.Info); err == nil {
+			if info, err := protocol.JSON.Marshal(m.Info); err == nil {
 				one.Info = strings.ToValidUTF8(string(info[:min(len(info), 200)]), "")
 			}
 		}

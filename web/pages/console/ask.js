@@ -5,10 +5,7 @@ import { find } from "/page.js";
 const [dialog, yes, no, problem, reason] = ["#ask", "#ask-yes", "#ask-no", "#ask-error", "#reason"].map(find);
 let go;
 
-/**
- * Asks. title is the question, what names all that will happen, word is on the button, and act does it: it is given a
- * reason, if withReason. What went wrong is said in the dialog, which then stays.
- */
+/** Asks. what names all that will happen, and act does it. What went wrong is said in the dialog, which then stays. */
 export function ask({ title, what, word, withReason, act, done }) {
   find("#ask-title").textContent = title;
   find("#ask-what").textContent = what;

@@ -9,16 +9,14 @@ const charts = [
   plot("Connections", count, { sessions: (s) => s.sessions, users: (s) => s.users }),
   plot("Messages a second", count, { in: (s) => s.in, out: (s) => s.out }),
   plot("Bytes a second", bytes, { in: (s) => s.bytesIn, out: (s) => s.bytesOut }),
-  plot("Latency", ms, {
-    "handler p50": (s) => s.handler?.[0], "p99": (s) => s.handler?.[1],
-    "to members p50": (s) => s.delivery?.[0], "p99 ": (s) => s.delivery?.[1],
-  }),
+  plot("Latency", ms, { "handler p50": (s) => s.handler?.[0], p99: (s) => s.handler?.[1], "to members p50": (s) => s.delivery?.[0], "p99 ": (s) => s.delivery?.[1] }),
   plot("Queued for sessions", bytes, { all: (s) => s.queue?.bytes, greatest: (s) => s.queue?.greatest }),
   plot("Waiting", count, { publishes: (s) => s.publishing, "for handlers": (s) => s.queue?.waiting }),
   plot("Drops", count, { "slow members": (s) => s.slow ?? zero(s), gaps: (s) => s.gaps ?? zero(s) }),
   plot("Errors", count, {}), // by code
 ];
 const zero = (s) => s.sessions && 0; // what is 0 is left out of a sample; a hole in time has nothing at all
+const powers = Array.from({ length: 50 }, (_, i) => 2 ** i); // between marks of bytes
 const all = []; // samples, oldest first
 let paused, visible;
 
@@ -42,60 +40,60 @@ export function showCharts(tw, about, warn) {
 /** Gets the samples that there are, 200 at a time, and each that follows. */
 function follow(tw, warn) {
   const room = tw.room("samples", { last: 200 });
-  room.on("sample", (sample) => {
+  let first, caught;
+  room.on("sample", (sample, m) => {
+    first ??= m.position?.seq;
     const last = all.at(-1)?.at;
     if (sample.at <= last) return;
     if (sample.at - last > 5000) all.push({ at: last + 1000 }); // nothing is known of what is between
     all.push(sample);
     while (all.length > WINDOW) all.shift();
-    if (Date.now() - sample.at < 3000 || room.caught) update();
+    if (caught) update();
     warn(sample);
   });
-  let first;
-  room.on("sample", (_, m) => (first ??= m.position?.seq));
   room.on("$live", async () => {
-    room.caught = true;
+    caught = true;
     update();
     for (let before = first; before > 1 && all.length < WINDOW; ) {
       const page = await room.history({ before, limit: 200 }).catch(() => {});
-      if (!page?.messages.length) return update();
+      if (!page?.messages.length) break;
       all.unshift(...page.messages.map((m) => m.data));
       before = page.more ? page.messages[0].position.seq : 0;
     }
     first = 0;
-    all.splice(0, all.length - WINDOW);
+    all.splice(0, Math.max(0, all.length - WINDOW));
     update();
   });
   room.on("$gap", () => (all.length = 0));
   room.join().catch(() => {});
 }
 
+const clock = (s) => new Date(s * 1000).toLocaleTimeString("en-GB");
 const colour = (name) => () => getComputedStyle(document.body).getPropertyValue(name);
 
 /** Makes the figure of a chart, or makes it anew with other lines. */
 function draw(chart, box) {
   chart.u?.destroy();
-  const id = `chart-${charts.indexOf(chart)}`;
   chart.figure ??= box.appendChild(element("figure"));
   chart.place = element("div", "plot");
   chart.values = Object.keys(chart.lines).map(() => element("b", "", "–"));
   const legend = Object.keys(chart.lines).map((name, i) => element("span", `line line-${i + 1}`, name, " ", chart.values[i]));
   const caption = element("figcaption", "", element("span", "title", chart.title), ...legend);
-  caption.id = id;
+  caption.id = `chart-${charts.indexOf(chart)}`;
   chart.place.setAttribute("role", "img");
-  chart.place.setAttribute("aria-labelledby", id);
+  chart.place.setAttribute("aria-labelledby", caption.id);
   chart.figure.replaceChildren(caption, chart.place);
   const lines = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
   const size = () => ({ width: chart.place.clientWidth || 300, height: chart.place.clientHeight || 150 });
   chart.u = new uPlot({
-    ...size(), legend: { show: false },
+    ...size(), legend: { show: false }, padding: [8, 8, 0, 0],
     cursor: { sync: { key: "console" }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
-    scales: { x: { range: (_, from, to) => [to - WINDOW, to] }, y: { range: (_, from, to) => [0, (to || 1) * 1.1] } },
+    scales: { x: { range: (_, from, to) => [Math.min(from, to - 60), to] }, y: { range: (_, from, to) => [0, (to || 1) * 1.1] } },
     axes: [
-      { ...lines, space: 70, size: 26, values: (_, at) => at.map((s) => new Date(s * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-      { ...lines, space: 32, size: 66, values: (_, at) => at.map((n) => chart.text(n)) },
+      { ...lines, space: 80, size: 26, values: (_, at) => at.map((s) => clock(s)) },
+      { ...lines, space: 32, size: 66, incrs: chart.text === bytes ? powers : undefined, values: (_, at) => at.map((n) => chart.text(n)) },
     ],
-    series: [{}, ...chart.values.map((_, i) => ({ width: 1.6, stroke: colour(`--line-${i + 1}`), dash: i % 2 ? [5, 3] : undefined, points: { show: false } }))],
+    series: [{}, ...chart.values.map((_, i) => ({ width: 1.6, stroke: colour(`--line-${i + 1}`), dash: i % 2 ? [5, 3] : undefined, spanGaps: chart.text === ms, points: { show: false } }))],
     hooks: { setCursor: [() => tell(chart)] },
   }, [[], ...chart.values.map(() => [])], chart.place);
   chart.observer?.disconnect();
@@ -107,12 +105,9 @@ function draw(chart, box) {
 function tell(chart) {
   const { data, cursor } = chart.u;
   const i = cursor.idx ?? data[0].length - 1;
-  chart.values.forEach((value, k) => {
-    const n = data[k + 1]?.[i];
-    value.textContent = n == null ? "–" : chart.text(n);
-  });
+  chart.values.forEach((value, k) => (value.textContent = data[k + 1]?.[i] == null ? "–" : chart.text(data[k + 1][i])));
   const at = data[0][i];
-  if (chart === charts[0] && at) find("#when").textContent = new Date(at * 1000).toLocaleTimeString("en-GB");
+  if (chart === charts[0] && at) find("#when").textContent = clock(at);
 }
 
 /** Draws what there is, unless nobody can see it. */
@@ -154,24 +149,21 @@ function hot(tw, { backoffMax }) {
   const body = find("#hot tbody");
   find("#backoff").textContent = span(backoffMax);
   for (let i = 0; i < 10; i++) {
-    const link = element("a");
-    body.append(element("tr", "", element("th", "", link), element("td"), element("td"), element("td")));
-    body.lastChild.firstChild.scope = "row";
+    const name = Object.assign(element("th", "", element("a")), { scope: "row" });
+    body.append(element("tr", "", name, element("td"), element("td"), element("td")));
   }
   const room = tw.room("hot");
   room.on("hot", (rooms) => {
     if (paused) return;
     [...body.rows].forEach((row, i) => {
-      const one = rooms[i];
-      const [name, members, rate, away] = row.cells;
-      const { text, short } = one ? horizon(one, backoffMax) : {};
-      Object.assign(name.firstChild, { textContent: one?.name ?? "", title: one?.name ?? "" });
-      one ? (name.firstChild.href = `#room=${encodeURIComponent(one.name)}`) : name.firstChild.removeAttribute("href");
-      members.textContent = one ? count(one.members) : "";
-      rate.textContent = one ? count(one.rate) : "";
-      away.textContent = one ? `${short ? "▲ " : ""}${text}` : "";
-      away.title = short ? `shorter than the longest backoff, ${span(backoffMax)}` : "";
-      away.className = short ? "short" : "";
+      row.querySelector("a").hidden = !rooms[i]; // and the row stays, so that nothing moves
+      if (!rooms[i]) return [...row.cells].slice(1).forEach((cell) => (cell.textContent = ""));
+      const { name, members, rate } = rooms[i];
+      const { text, short } = horizon(rooms[i], backoffMax);
+      const [first, ...cells] = row.cells;
+      Object.assign(first.firstChild, { textContent: name, title: name, href: `#room=${encodeURIComponent(name)}` });
+      [count(members), count(rate), text].forEach((value, k) => (cells[k].textContent = value));
+      cells[2].className = short ? "short" : "";
     });
   });
   room.join().catch(() => {});

@@ -38,10 +38,7 @@ async function lookFor(tw) {
   refuse("This server has no console. It takes: tidewire serve --console-key-file FILE");
 }
 
-function refuse(text) {
-  refusal.textContent = text;
-  door.hidden = false;
-}
+const refuse = (text) => ((refusal.textContent = text), (door.hidden = false));
 
 /** Forgets the key, and begins anew. */
 function leave(why, opened) {
@@ -63,12 +60,9 @@ async function begin(tw) {
   const route = () => {
     const [, name, value] = /^#(\w+)=?(.*)$/.exec(location.hash) ?? [];
     const view = views[name] ? name : "charts";
-    for (const link of document.querySelectorAll("nav a")) {
-      const current = link.hash.startsWith(`#${view}`);
-      current ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
-    }
+    for (const link of document.querySelectorAll("nav a")) link.ariaCurrent = link.hash.startsWith(`#${view}`) ? "page" : null;
     for (const section of inside.querySelectorAll(":scope > section")) section.hidden = section.id !== `${view}-view`;
-    for (const one of Object.keys(views)) if (one !== view) views[one].hide();
+    Object.keys(views).forEach((one) => one === view || views[one].hide());
     charts.shown(view === "charts");
     views[view]?.show(decodeURIComponent(value ?? ""));
     if (here !== location.hash) scrollTo(0, 0);
@@ -85,8 +79,7 @@ function warn({ degraded, draining, healing }) {
     degraded && "Degraded: messages cannot be stored.",
     healing && `${healing} room${healing > 1 ? "s are" : " is"} reading what may have been missed.`,
   ].filter(Boolean).join(" ");
-  if (alarm.textContent !== text) alarm.textContent = text;
-  alarm.hidden = !text;
+  if (alarm.textContent !== text) Object.assign(alarm, { textContent: text, hidden: !text });
 }
 
 door.addEventListener("submit", (event) => {

@@ -12,14 +12,14 @@ export const count = (n) => (n >= 1e6 ? scaled(n, 1000, ["", "k", "M", "G"]) : r
 export const bytes = (n) => scaled(n, 1024, [" B", " KiB", " MiB", " GiB"]);
 export const ms = (n) => (n >= 1000 ? `${round(n / 1000)} s` : n >= 1 ? `${round(n)} ms` : `${Math.round(n * 1000)} µs`);
 
-/** A time of some length, in its two greatest units. */
+/** A time of some length, in its greatest unit, and the next one where that says something. */
 export function span(ms) {
   const units = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
   const s = ms / 1000;
   if (s < 10) return `${s.toFixed(1)} s`;
   const i = Math.max(units.findIndex(([, size]) => s >= size), 0);
   const [unit, size] = units[i];
-  const rest = units[i + 1] && Math.floor((s % size) / units[i + 1][1]);
+  const rest = s < 10 * size && units[i + 1] && Math.floor((s % size) / units[i + 1][1]);
   return `${Math.floor(s / size)} ${unit}${rest ? ` ${rest} ${units[i + 1][0]}` : ""}`;
 }
 

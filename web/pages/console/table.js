@@ -7,17 +7,13 @@ const PAGE = 50;
 let tables = 0;
 
 export class Table {
-  /**
-   * columns: [{ key, name, text: (row) => …, sort, wide, link: (row) => hash, act: (row) => …, mark: (row) => class }]; act makes the cell a button that
-   * needs asking; link makes it a link. sorted: the key to begin with, "-key" for descending.
-   */
+  /** columns: { key, name, text, sort, wide, link, act, mark } each: link and act make a cell a link or a button. sorted: "key", or "-key" for descending. */
   constructor(root, tw, call, { label, columns, sorted, more = {} }) {
     Object.assign(this, { tw, call, columns, more });
     this.query = { text: "", sort: sorted.replace("-", ""), descending: sorted[0] === "-", offset: 0, limit: PAGE };
     this.search = element("input");
-    Object.assign(this.search, { id: `search-${++tables}`, type: "search", maxLength: 128, spellcheck: false });
-    const name = element("label", "", label);
-    name.htmlFor = this.search.id;
+    Object.assign(this.search, { id: `search-${++tables}`, type: "search", maxLength: 128, spellcheck: false, autocomplete: "off" });
+    const name = Object.assign(element("label", "", label), { htmlFor: this.search.id });
     this.found = element("output", "found");
     this.back = element("button", "small", "Previous");
     this.next = element("button", "small", "Next");
@@ -26,8 +22,7 @@ export class Table {
     this.body = element("tbody");
     this.heads = columns.map((column) => this.head(column));
     const table = element("table", "rows", element("caption", "unseen", label), element("thead", "", element("tr", "", ...this.heads)), this.body);
-    const box = element("div", "wide", table);
-    root.append(element("div", "search", name, this.search, this.found, this.back, this.next), this.why, box);
+    root.append(element("div", "search", name, this.search, this.found, this.back, this.next), this.why, element("div", "wide", table));
     this.search.addEventListener("input", () => this.ask({ text: this.search.value.slice(0, 120), offset: 0 }));
     this.back.addEventListener("click", () => this.ask({ offset: Math.max(0, this.query.offset - PAGE) }));
     this.next.addEventListener("click", () => this.ask({ offset: this.query.offset + PAGE }));
@@ -52,9 +47,7 @@ export class Table {
     return this.ask({});
   }
 
-  hide() {
-    clearInterval(this.timer);
-  }
+  hide = () => clearInterval(this.timer);
 
   /** Asks for a page: one question at a time, and at last for what is wanted then. */
   async ask(change) {
@@ -113,6 +106,6 @@ export class Table {
     if (place.textContent !== value) place.textContent = value;
     if (wide) cell.title = value;
     if (link) cell.firstChild.href = link(row);
-    if (mark) cell.className = mark(row);
+    if (mark) cell.className = mark(row) || "";
   }
 }

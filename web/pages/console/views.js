@@ -15,11 +15,7 @@ export function showViews(tw, about) {
       { key: "name", name: "Room", sort: "up", wide: true, text: (r) => r.name, link: (r) => roomLink(r.name) },
       { key: "members", name: "Members", sort: "down", text: (r) => count(r.members) },
       { key: "rate", name: "Messages/s", sort: "down", text: (r) => count(r.rate) },
-      {
-        key: "horizon", name: "Recoverable", sort: "up",
-        text: (r) => (({ short, text }) => `${short ? "▲ " : ""}${text}`)(horizon(r, about.backoffMax)),
-        mark: (r) => (horizon(r, about.backoffMax).short ? "short" : ""),
-      },
+      { key: "horizon", name: "Recoverable", sort: "up", text: (r) => horizon(r, about.backoffMax).text, mark: (r) => horizon(r, about.backoffMax).short && "short" },
     ],
   });
   const columns = [
@@ -31,35 +27,26 @@ export function showViews(tw, about) {
     { key: "rooms", name: "Rooms", sort: "down", text: (s) => count(s.rooms) },
     { name: "Disconnect", act: (s) => changes.session(s) },
   ];
-  const sessions = new Table(find("#sessions-view"), tw, "console.sessions", { label: "Search users, ids, addresses, rooms", sorted: "-age", columns });
-  const members = new Table(find("#room-sessions"), tw, "console.sessions", { label: "Search its sessions", sorted: "user", columns });
+  const table = (place, label, sorted) => new Table(find(place), tw, "console.sessions", { label, sorted, columns });
+  const sessions = table("#sessions-view", "Search users, ids, addresses, rooms", "-age");
+  const members = table("#room-sessions", "Search its sessions", "user");
   return { rooms, sessions, room: roomView(tw, about, members, changes), session: sessionView(tw, changes) };
 }
 
 /** What can be changed, each behind a question. */
 function changer(tw) {
-  const call = (type, data) => tw.call(`console.${type}`, data);
+  const change = (type, data, withReason, title, word, done, what) =>
+    ask({ title, what, word, withReason, done, act: (reason) => tw.call(`console.${type}`, withReason ? { ...data, reason } : data) });
   return {
-    session: ({ id, user, address, rooms }) => ask({
-      title: "Disconnect a session?", word: "Disconnect it", withReason: true, done: `Session ${id} was disconnected.`,
-      what: `Session ${id} of ${userName(user)}, from ${address}, in ${rooms} rooms, is closed with 4403. Its client does not come back by itself.`,
-      act: (reason) => call("disconnect", { session: id, reason }),
-    }),
-    user: (user) => ask({
-      title: "Disconnect a user?", word: "Disconnect the user", withReason: true, done: `The user ${user} was disconnected.`,
-      what: `All sessions of ${user}, on all nodes, are closed with 4403. Their clients do not come back by themselves.`,
-      act: (reason) => call("disconnect", { user, reason }),
-    }),
-    remove: (room, user) => ask({
-      title: "Remove a user from a room?", word: "Remove the user", done: `${user} was removed from ${room}.`,
-      what: `All sessions of ${user}, on all nodes, leave ${room} and are told so. They may join again, if the application lets them.`,
-      act: () => call("remove", { room, user }),
-    }),
-    publish: (message, members) => ask({
-      title: "Publish a message?", word: "Publish it", done: `${message.type} was published to ${message.room}.`,
-      what: `A message of type ${message.type}, with ${message.data.length} characters of data, goes to ${message.room}: to ${members} sessions on this node, and those on others. ${message.volatile ? "It is not stored." : "It is stored, where the room has a history, and cannot be taken back."}`,
-      act: () => call("publish", message),
-    }),
+    session: ({ id, user, address, rooms }) => change("disconnect", { session: id }, true, "Disconnect a session?", "Disconnect it", `Session ${id} was disconnected.`,
+      `Session ${id} of ${userName(user)}, from ${address}, in ${count(rooms)} rooms, is closed with 4403. Its client does not come back by itself.`),
+    user: (user) => change("disconnect", { user }, true, "Disconnect a user?", "Disconnect the user", `The user ${user} was disconnected.`,
+      `All sessions of ${user}, on all nodes, are closed with 4403. Their clients do not come back by themselves.`),
+    remove: (room, user) => change("remove", { room, user }, false, "Remove a user from a room?", "Remove the user", `${user} was removed from ${room}.`,
+      `All sessions of ${user}, on all nodes, leave ${room} and are told so. They may join again, if the application lets them.`),
+    publish: (message, members) => change("publish", message, false, "Publish a message?", "Publish it", `${message.type} was published to ${message.room}.`,
+      `A message of type ${message.type}, with ${message.data.length} characters of data, goes to ${message.room}: to ${members} sessions on this node, and those on others. `
+      + (message.volatile ? "It is not stored." : "It is stored, where the room has a history, and cannot be taken back.")),
   };
 }
 
@@ -83,7 +70,6 @@ function roomView(tw, about, members, changes) {
     while (list.childElementCount > 200) list.firstChild.remove();
     if (low) list.scrollTop = list.scrollHeight;
   };
-
   const look = async (first) => {
     const asked = name;
     const room = await tw.call("console.room", { room: name }).catch((error) => ({ error }));
@@ -91,7 +77,7 @@ function roomView(tw, about, members, changes) {
     if (room.error) return facts(find("#room-facts"), [["Not shown", room.error.message]]);
     const { text, short } = horizon(room, about.backoffMax);
     here = room.members;
-    facts(find("#room-facts"), [["Members on this node", count(room.members)], ["Messages a second", count(room.rate)], ["Recoverable", `${short ? "▲ " : ""}${text}`, short ? "short" : ""]]);
+    facts(find("#room-facts"), [["Members on this node", count(room.members)], ["Messages a second", count(room.rate)], ["Recoverable", text, short ? "short" : ""]]);
     people(room.presence);
     if (!first) return;
     list.replaceChildren();
@@ -107,7 +93,6 @@ function roomView(tw, about, members, changes) {
     feed.on("$left", () => asked === name && begin());
     feed.join().catch(() => {});
   };
-
   const people = (presence) => {
     find("#crowd-count").textContent = presence ? `${count(presence.users)} users, ${count(presence.sessions)} sessions, on all nodes` : "This room has no presence; its sessions are below.";
     const rows = (presence?.members ?? []).map(({ user, session, info }) => {
@@ -115,18 +100,14 @@ function roomView(tw, about, members, changes) {
       out.hidden = !user;
       out.setAttribute("aria-label", `Remove ${user} from the room…`);
       out.addEventListener("click", () => changes.remove(name, user));
-      const link = element("a", "", userName(user));
-      link.href = `#session=${session}`;
+      const link = Object.assign(element("a", "", userName(user)), { href: `#session=${session}` });
       return element("li", "", link, element("span", "about", info ?? ""), out);
     });
-    if (!crowd.contains(document.activeElement)) crowd.replaceChildren(...rows);
+    const held = crowd.contains(document.activeElement) && document.activeElement.closest("li")?.firstChild.hash; // who has the focus keeps it
+    crowd.replaceChildren(...rows);
+    if (held) (rows.find((row) => row.firstChild.hash === held)?.lastChild ?? crowd).focus();
   };
-
-  const end = () => {
-    clearInterval(timer);
-    feed?.leave();
-    feed = undefined;
-  };
+  const end = () => (clearInterval(timer), feed?.leave(), (feed = undefined));
   const begin = () => {
     end();
     timer = setInterval(() => document.hidden || look(false), 5000);
@@ -134,17 +115,15 @@ function roomView(tw, about, members, changes) {
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const data = find("#data");
-    try {
-      JSON.parse(data.value);
-      data.setCustomValidity("");
-    } catch (error) {
-      data.setCustomValidity(`No JSON: ${error.message}`);
-      return data.reportValidity();
-    }
-    changes.publish({ room: name, type: find("#type").value, data: data.value, volatile: find("#volatile").checked }, here);
+    changes.publish({ room: name, type: find("#type").value, data: find("#data").value, volatile: find("#volatile").checked }, here);
   });
-  find("#data").addEventListener("input", ({ target }) => target.setCustomValidity(""));
+  find("#data").addEventListener("input", ({ target }) => {
+    try {
+      target.setCustomValidity([JSON.parse(target.value)] && "");
+    } catch (error) {
+      target.setCustomValidity(`No JSON: ${error.message}`);
+    }
+  });
   return {
     show(room) {
       name = room;
@@ -152,11 +131,7 @@ function roomView(tw, about, members, changes) {
       members.show({ room });
       begin();
     },
-    hide() {
-      name = undefined;
-      members.hide();
-      end();
-    },
+    hide: () => ((name = undefined), members.hide(), end()),
   };
 }
 
@@ -172,11 +147,7 @@ function sessionView(tw, changes) {
     if (s.error) return facts(list, [["Not shown", s.error.message]]);
     facts(list, [["User", userName(s.user)], ["Address", s.address], ["Age", span(s.age)], ["Queued", bytes(s.queued)], ["Messages that wait", count(s.waiting)], ["Rooms", count(s.rooms)]]);
     if (rooms.contains(document.activeElement)) return;
-    rooms.replaceChildren(...(s.names ?? []).map((name) => {
-      const link = element("a", "", name);
-      link.href = roomLink(name);
-      return element("li", "", link);
-    }));
+    rooms.replaceChildren(...(s.names ?? []).map((name) => element("li", "", Object.assign(element("a", "", name), { href: roomLink(name) }))));
   };
   find("#end-session").addEventListener("click", () => one && changes.session(one));
   find("#end-user").addEventListener("click", () => one && changes.user(one.user));
