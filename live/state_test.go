@@ -150,3 +150,26 @@ func TestStatesAfter(t *testing.T) {
 		}
 	})
 }
+
+func TestWaiting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		k := newKit(t, nil, func(h *live.Hub) {
+			live.On(h, "slow", func(context.Context, *live.Session, any) error { <-release; return nil })
+		})
+		a := k.dial()
+		for range 3 {
+			a.send(`{"type":"slow"}`)
+		}
+		synctest.Wait()
+		s := k.hub.Sessions()[0]
+		if n := s.Waiting(); n != 2 { // and one is being handled
+			t.Errorf("%d messages wait", n)
+		}
+		close(release)
+		synctest.Wait()
+		if n := s.Waiting(); n != 0 {
+			t.Errorf("%d messages wait behind nobody", n)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/web"
 )
 
 // observing notes what takes long in a page, and what moves without being asked to.
@@ -89,7 +91,7 @@ func TestConsolePage(t *testing.T) {
 	p.until(`document.querySelectorAll("#charts canvas").length === 8 && document.querySelector("#hot a").textContent === "chat:7"`)
 	p.until(`document.querySelector("#charts b").textContent === "10,000" && document.querySelector("#hot .short")`)
 	p.until(`document.querySelector("#chart-3 b").textContent !== "–" && document.querySelector("#chart-7").textContent.includes("unknown-type")`)
-	p.until(`uPlot.sync("console").plots[0].data[0].length > 8`)
+	p.until(`uPlot.sync("console").plots[0].data[0].length > 4`)
 	p.run(`document.querySelector("#charts").focus(); window.moved.length = 0`)
 	p.do(chromedp.SendKeys(chromedp.CSS("#charts"), kb.ArrowLeft), chromedp.SendKeys(chromedp.CSS("#charts"), kb.ArrowLeft))
 	p.until(`(() => {
@@ -128,6 +130,11 @@ func TestConsolePage(t *testing.T) {
 
 	// Nothing is changed without being asked first.
 	p.searches("sessions-view", "user-00050", "1–1 of 1 found")
+	p.do(chromedp.Click(chromedp.CSS("#sessions-view td a")))
+	p.until(`document.querySelector("#session-facts").textContent.includes("user-00050") && document.querySelector("#session-rooms").textContent === "chat:50own:50"`)
+	p.look("session")
+	p.goes("#sessions")
+	p.until(`!document.querySelector("#sessions-view").hidden`)
 	p.do(chromedp.Click(chromedp.CSS("#sessions-view tbody button")), chromedp.Click(chromedp.CSS("#ask-no")))
 	p.until(`!document.querySelector("#ask").open`)
 	p.do(chromedp.Click(chromedp.CSS("#sessions-view tbody button")))
@@ -153,7 +160,7 @@ func TestConsolePage(t *testing.T) {
 
 	// Who comes back in this tab needs no key, and has the charts of before at once. Another tab needs one.
 	p.do(chromedp.Navigate(b.url + "?again"))
-	p.until(inside + ` && uPlot.sync("console").plots[0]?.data[0].length > 10`)
+	p.until(inside + ` && uPlot.sync("console").plots[0]?.data[0].length > 5`)
 	q := open(t, chromium, "who looks", b.url)
 	q.enter(consoleReadKey)
 	q.until(inside + ` && getComputedStyle(document.querySelector("#publish")).display === "none"`)
@@ -167,4 +174,13 @@ func TestConsolePage(t *testing.T) {
 	p.until(`document.querySelector("#door")?.hidden === false && !sessionStorage.consoleKey`)
 	p.fine()
 	q.fine()
+}
+
+// A server may have the page and no console.
+func TestConsolePageAlone(t *testing.T) {
+	server := httptest.NewServer(web.Handler())
+	t.Cleanup(server.Close)
+	p := open(t, browser(t), "the page", server.URL+"/console/")
+	p.enter(consoleKey)
+	p.until(`document.querySelector("#refusal").textContent.startsWith("This server has no console.")`)
 }

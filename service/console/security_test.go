@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,34 @@ func TestOrigin(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The same holds behind net/http.
+func TestHandler(t *testing.T) {
+	hub := live.NewHub(nil)
+	c, err := console.New(console.Options{Hub: hub, Keys: []string{key}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(c)
+	t.Cleanup(func() { hub.Close(); c.Close(); server.Close() })
+	for origin, want := range map[string]int{"": 101, server.URL: 101, "http://evil.example": 403} {
+		header := http.Header{}
+		if origin != "" {
+			header.Set("Origin", origin)
+		}
+		conn, r, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), &ws.DialOptions{Header: header})
+		if r == nil || r.StatusCode != want {
+			t.Fatalf("%q: %v, want %d", origin, err, want)
+		}
+		if want != 101 {
+			continue
+		}
+		p := &peer{t, conn}
+		p.send(`{"type":"$hello","id":1,"data":{"token":%q}}`, key)
+		p.want(`{"type":"$ok","data":{"user":"key 1"}}`)
+		conn.CloseNow()
+	}
 }
 
 // A read key looks, and changes nothing.
