@@ -80,6 +80,9 @@ func (s *Session) panicked(v any) {
 	s.conn.Close(ws.StatusInternalError, "a handler failed")
 }
 
+// errPanicked is what hooks are told of a handler that did not return.
+var errPanicked error = protocol.Errorf(protocol.CodeInternal, "the handler did not return")
+
 // serve handles one message.
 func (s *Session) serve(m *Message) {
 	ctx := s.conn.Context()
@@ -87,7 +90,14 @@ func (s *Session) serve(m *Message) {
 	if f := s.hub.set.Hooks.Message; f != nil {
 		ctx, done = f(ctx, s, m)
 	}
+	returned := false
+	defer func() {
+		if !returned { // a panic or runtime.Goexit
+			done(errPanicked)
+		}
+	}()
 	err := s.handle(ctx, m)
+	returned = true
 	if m.Type == protocol.TypeJoin {
 		s.joins("")
 	}

@@ -159,29 +159,3 @@ type Identity struct {
 	// and be nested 26 deep.
 	Info any
 }
-
-// Hooks hear of what happens, for metrics and traces. They are called where it
-// happens and must not block. nil fields are left out.
-type Hooks struct {
-	// Connected and Disconnected are called for each session; err says how it ended.
-	Connected    func(s *Session)
-	Disconnected func(s *Session, err error)
-
-	// Message is called when a handler, a publish or a join of a client begins; what
-	// it returns is called when it is over. The context is the handler's.
-	Message func(ctx context.Context, s *Session, m *Message) (context.Context, func(err error))
-
-	// Published is called for each message that is brought to the members of a room
-	// on this node.
-	Published func(m *Message, members int)
-
-	// Slow is called when a session has no room for a message of a room.
-	Slow func(s *Session, room string, p Policy)
-
-	// Gap is called when members of a room on this node are told of a gap.
-	Gap func(room string, reason string)
-
-	// Healed is called when a room on this node had missed messages, or may have, and
-	// has read them from the history: how many.
-	Healed func(room string, messages int)
-}

@@ -250,6 +250,9 @@ func (s *Session) fail(m *Message, e *Error) {
 	if len(e.Message) > 512 {
 		e = &Error{Code: e.Code, Message: strings.ToValidUTF8(e.Message[:500], "") + "…", Retryable: e.Retryable, RetryAfter: e.RetryAfter}
 	}
+	if f := s.hub.set.Hooks.Refused; f != nil {
+		f(s, m, e)
+	}
 	s.sendControl(&Message{Type: protocol.TypeError, Re: m.ID, Room: m.Room, Mid: m.Mid}, e)
 }
 

@@ -80,6 +80,7 @@ func refusalOf(err error) *Refusal {
 
 // answer sends the Refusal through net/http.
 func (r *Refusal) answer(w http.ResponseWriter) {
+	count.refused.Add(1)
 	h := w.Header()
 	h.Del("Content-Length") // a middleware may have meant them for another body
 	h.Del("Content-Encoding")

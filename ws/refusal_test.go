@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -49,10 +50,20 @@ func TestRefusalOnTheWire(t *testing.T) {
 			t.Errorf("%s: headers were injected: %q", name, raw)
 		}
 
+		client, server := net.Pipe()
+		before := Stats().Refused
+		go c.ref.send(server)
+		if sent, err := io.ReadAll(client); !bytes.Equal(sent, raw) || Stats().Refused == before {
+			t.Errorf("%s: sent %q, %v; counted %d", name, sent, err, Stats().Refused-before)
+		}
+		before = Stats().Refused
 		w := httptest.NewRecorder()
 		w.Header().Set("Content-Length", "12345")
 		c.ref.Header = http.Header{"X-Good": {"a", "b"}}
 		c.ref.answer(w)
+		if n := Stats().Refused - before; n < 1 {
+			t.Errorf("%s: Stats counted %d refusals more", name, n)
+		}
 		if w.Code != c.status || w.Body.String() != c.body || len(w.Header()["X-Good"]) != 2 || w.Header().Get("Content-Length") != "" {
 			t.Errorf("%s through net/http: %d, %q, %v", name, w.Code, w.Body, w.Header())
 		}

@@ -12,6 +12,8 @@ type Counters struct {
 	Opened int64 // connections made
 	Open   int64 // streams still open
 
+	Refused int64 // handshakes answered with a Refusal; no connection was made
+
 	ByUs      int64
 	ByPeer    int64
 	ByNetwork int64
@@ -31,7 +33,7 @@ type Counters struct {
 
 // count holds the live counters behind Stats.
 var count struct {
-	opened, open                                     atomic.Int64
+	opened, open, refused                            atomic.Int64
 	by                                               [Policy + 1]atomic.Int64
 	silent, writeStuck, messageStuck, tooBig         atomic.Int64
 	protocol, utf8, slowPeer, flood, budget, panicks atomic.Int64
@@ -42,6 +44,7 @@ func Stats() Counters {
 	return Counters{
 		Opened:       count.opened.Load(),
 		Open:         count.open.Load(),
+		Refused:      count.refused.Load(),
 		ByUs:         count.by[Us].Load(),
 		ByPeer:       count.by[Peer].Load(),
 		ByNetwork:    count.by[Network].Load(),

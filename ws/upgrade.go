@@ -223,6 +223,7 @@ func failHead(nc net.Conn, err error, received int, options string) error {
 // send answers on a raw connection and closes it.
 func (r *Refusal) send(nc net.Conn) {
 	defer nc.Close()
+	count.refused.Add(1)
 	b := getBuffer(smallBuffer)
 	defer putBuffer(b)
 	*b = r.append(*b)
