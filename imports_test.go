@@ -60,6 +60,7 @@ var table = []row{
 	{"service/token", []string{"live", "live/protocol", "service/internal/object", "github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"}},
 	{"service/webhook", slices.Concat(belowWS, []string{"live", "live/protocol", "service/token", "service/internal/object", "github.com/sony/gobreaker/v2"})},
 	{"web/...", []string{"anything"}},
+	{"service/metrics", []string{"ws", "live", "live/protocol", "github.com/prometheus/client_golang/..."}},
 	{"service/api", []string{"live", "live/protocol"}},
 	{"service/console", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},

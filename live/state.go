@@ -56,9 +56,11 @@ func (h *Hub) State() State {
 
 // Sessions returns those that are connected to this node, in no order.
 func (h *Hub) Sessions() []*Session {
+	n := h.Len()
+	all := make([]*Session, 0, n+n/16+16) // before the lock: memory may have to be made free first
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Collect(maps.Keys(h.sessions))
+	return slices.AppendSeq(all, maps.Keys(h.sessions))
 }
 
 // RoomState is a room as this node has it.
