@@ -26,6 +26,8 @@ type Claims struct {
 	Room    string          // of "room": the only one that a room token is for
 	Can     []Permission    // of "can": what a room token allows there
 	Raw     json.RawMessage // all of them, for claims of your own; nil from NewClaims
+
+	standing bool // Rooms is Options.Rooms
 }
 
 // ClaimsOf returns what the token of a session said; never nil. Without a token it has Options.Rooms alone, and before
@@ -45,11 +47,11 @@ func (c *Claims) MayPublish(room string) bool { return c.may(Publish, room) }
 
 // MayWatch reports whether "rooms" lets the session join a wildcard: whether one grant covers all of it.
 func (c *Claims) MayWatch(wildcard string) bool {
-	return protocol.CheckRoom(wildcard) == nil && lets(c.Rooms, Watch, wildcard)
+	return protocol.CheckRoom(wildcard) == nil && c.lets(Watch, wildcard)
 }
 
 func (c *Claims) may(p Permission, room string) bool {
-	return protocol.CheckRoom(room) == nil && !protocol.IsWildcard(room) && lets(c.Rooms, p, room)
+	return protocol.CheckRoom(room) == nil && !protocol.IsWildcard(room) && c.lets(p, room)
 }
 
 // claims reads what a token says, whose signature was checked, and checks it for a session, or for a room.
@@ -111,7 +113,7 @@ func (v *Verifier) claims(raw []byte, forRoom bool) (*Claims, error) {
 		return bad(err)
 	}
 	if c.Rooms == nil {
-		c.Rooms = v.rooms
+		c.Rooms, c.standing = v.rooms, true
 	}
 	return c, nil
 }

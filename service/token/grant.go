@@ -32,11 +32,16 @@ const maxGrants = 100
 
 // check returns what is wrong with a grant, or nil.
 func (g *Grant) check() error {
-	if protocol.CheckRoom(g.Room) != nil {
-		return errors.New("rooms has a room that is neither a name nor a wildcard")
-	}
 	if len(g.Can) == 0 {
 		return errors.New("rooms has a room without can")
+	}
+	return g.checkStanding()
+}
+
+// checkStanding is check for Options.Rooms, where a grant may allow nothing.
+func (g *Grant) checkStanding() error {
+	if protocol.CheckRoom(g.Room) != nil {
+		return errors.New("rooms has a room that is neither a name nor a wildcard")
 	}
 	for _, p := range g.Can {
 		if p != Join && p != Publish && p != Watch {
@@ -96,9 +101,17 @@ func permissionsOf(o object.Object) ([]Permission, error) {
 	return can, err
 }
 
-// lets reports whether one of the grants has the permission for a room, or for all that a wildcard matches.
-func lets(grants []Grant, p Permission, room string) bool {
-	return slices.ContainsFunc(grants, func(g Grant) bool {
-		return slices.Contains(g.Can, p) && protocol.Covers(g.Room, room)
-	})
+// lets reports whether the grants allow something in a room or a wildcard: one of those that cover it does. Of Options.Rooms the one that covers
+// least decides alone, as with live.Hub.ConfigureRooms.
+func (c *Claims) lets(p Permission, room string) bool {
+	if !c.standing {
+		return slices.ContainsFunc(c.Rooms, func(g Grant) bool { return slices.Contains(g.Can, p) && protocol.Covers(g.Room, room) })
+	}
+	var least *Grant
+	for i := range c.Rooms {
+		if g := &c.Rooms[i]; protocol.Covers(g.Room, room) && (least == nil || protocol.Covers(least.Room, g.Room)) {
+			least = g
+		}
+	}
+	return least != nil && slices.Contains(least.Can, p)
 }

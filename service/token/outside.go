@@ -30,10 +30,11 @@ func (v *Verifier) NewClaims(user string, expires time.Time, info json.RawMessag
 			return nil, fmt.Errorf("token: NewClaims: %w", err)
 		}
 	}
-	if rooms = slices.Clone(rooms); rooms == nil {
-		rooms = v.rooms
+	c := &Claims{User: user, Expires: expires, Info: info, Rooms: slices.Clone(rooms)}
+	if rooms == nil {
+		c.Rooms, c.standing = v.rooms, true
 	}
-	return &Claims{User: user, Expires: expires, Info: info, Rooms: rooms}, nil
+	return c, nil
 }
 
 // ParseGrants reads a JSON array of the form that the claim "rooms" has, as strictly. The error repeats nothing of data. An

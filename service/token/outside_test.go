@@ -89,3 +89,36 @@ func TestWithoutKeys(t *testing.T) {
 		p.want("forbidden: not allowed to join chat:1", "$join", "chat:1", `{"token":"`+hs(roomClaims(nil))+`"}`)
 	})
 }
+
+// Of Options.Rooms the one that covers least decides alone; of a token's own each one counts.
+func TestStandingRoomsTheLeastCounts(t *testing.T) {
+	all := []token.Permission{token.Join, token.Publish, token.Watch}
+	rooms := []token.Grant{{Room: ">", Can: all}, {Room: "chat:>", Can: []token.Permission{token.Join}}, {Room: "chat:secret:*"}}
+	v := newVerifier(t, token.Options{Rooms: rooms})
+	standing, err := v.NewClaims("ann", time.Time{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := v.NewClaims("ann", time.Time{}, nil, rooms[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		room                           string
+		join, publish, watch, ownJoins bool
+	}{
+		{"news", true, true, true, true},
+		{"chat:7", true, false, false, true},
+		{"chat:secret:7", false, false, false, true},
+		{"news:*", false, false, true, false},
+		{"chat:*", false, false, false, false},
+		{"chat:secret:*", false, false, false, false},
+	} {
+		if standing.MayJoin(tc.room) != tc.join || standing.MayPublish(tc.room) != tc.publish || standing.MayWatch(tc.room) != tc.watch {
+			t.Errorf("%s: join %v, publish %v, watch %v", tc.room, standing.MayJoin(tc.room), standing.MayPublish(tc.room), standing.MayWatch(tc.room))
+		}
+		if own.MayJoin(tc.room) != tc.ownJoins {
+			t.Errorf("%s by a token's own rooms: join %v", tc.room, own.MayJoin(tc.room))
+		}
+	}
+}

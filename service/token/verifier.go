@@ -54,6 +54,7 @@ type Options struct {
 	MaxToken int
 
 	// Rooms is what a token without "rooms" allows, and what strangers may, and those of NewClaims without rooms. nil means nothing.
+	// Where several cover a room, the one that covers least decides alone: one that allows nothing takes away what a wider one allows.
 	Rooms []Grant
 
 	// Strangers lets sessions without a token in, as nobody. A token that is not good is refused all the same.
@@ -102,7 +103,7 @@ func New(o Options) (*Verifier, error) {
 		v.fixed = append(v.fixed, checks...)
 	}
 	for i := range v.rooms {
-		if err := v.rooms[i].check(); err != nil {
+		if err := v.rooms[i].checkStanding(); err != nil {
 			return nil, fmt.Errorf("token: Options.Rooms: %w", err)
 		}
 	}
@@ -171,7 +172,7 @@ func (v *Verifier) Authenticate(ctx context.Context, c live.Credentials) (live.I
 	}
 	if raw == "" {
 		if v.strangers {
-			return live.Identity{Claims: &Claims{Rooms: v.rooms}}, nil
+			return live.Identity{Claims: &Claims{Rooms: v.rooms, standing: true}}, nil
 		}
 		return live.Identity{}, refuse(Missing, "")
 	}
