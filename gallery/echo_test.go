@@ -162,7 +162,7 @@ type console struct {
 
 func newConsole(t *testing.T) *console {
 	t.Helper()
-	g := New(nil, nil, mute)
+	g := New(Options{Logger: mute})
 	c := &console{t: t, frames: g.Frames, told: make(chan passage, 100)}
 	hub := httptest.NewServer(g.Hub)
 	server := &ws.Server{Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
@@ -287,7 +287,7 @@ func (f *Frames) count() int {
 
 // Who does not ask, or not rightly, gets the handler and the options as they are.
 func TestFramesOfNobody(t *testing.T) {
-	f := New(nil, nil, mute).Frames
+	f := New(Options{Logger: mute}).Frames
 	defer f.hub.Close()
 	h, o := ws.HandlerFunc(nil), &ws.AcceptOptions{AnyOrigin: true}
 	for _, query := range []string{
@@ -339,7 +339,7 @@ func TestFramesRoom(t *testing.T) {
 
 // No more than maxWatched are watched. The others work as well.
 func TestFramesOfTooMany(t *testing.T) {
-	f := New(nil, nil, mute).Frames
+	f := New(Options{Logger: mute}).Frames
 	defer f.hub.Close()
 	values, _ := url.ParseQuery("frames=" + pageID + "&connection=1")
 	var taps []net.Conn
@@ -366,7 +366,7 @@ func TestFramesOfTooMany(t *testing.T) {
 
 // A tap changes nothing, also where a stream takes or gives less than all, or fails.
 func TestTapIsTransparent(t *testing.T) {
-	f := New(nil, nil, mute).Frames
+	f := New(Options{Logger: mute}).Frames
 	defer f.hub.Close()
 	stream, _ := wire()
 	a, b := wstest.Pipe()

@@ -21,6 +21,9 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
+// BackoffMax is for how long guests wait at most before they come back.
+const BackoffMax = 5 * time.Second
+
 // Everything that a guest can make grow has a limit.
 const (
 	maxGuests = 10_000
@@ -40,11 +43,18 @@ type Gallery struct {
 	runs   []func(ctx context.Context)
 }
 
-// New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked. The broker
-// keeps the rooms, but for those of ownRooms; nil means the process's memory. The address is whose limits a connection counts
-// against; nil means the remote one.
-func New(broker live.Broker, address func(*ws.Request) netip.Addr, log *slog.Logger) *Gallery {
+// Options are of a Gallery's Hub. nil fields mean live's defaults.
+type Options struct {
+	Broker  live.Broker // keeps the rooms, but for those of ownRooms; nil means the process's memory
+	Address func(*ws.Request) netip.Addr
+	Hooks   *live.Hooks
+	Logger  *slog.Logger
+}
+
+// New makes a gallery, whose Hub wants its Shutdown or Close. Other sites' pages stay outside: Origin is checked.
+func New(o Options) *Gallery {
 	own := live.NewMemory(nil)
+	broker := o.Broker
 	if broker != nil {
 		broker = split{broker, own}
 	}
@@ -53,11 +63,12 @@ func New(broker live.Broker, address func(*ws.Request) netip.Addr, log *slog.Log
 		Broker:       broker,
 		Accept:       ws.AcceptOptions{ConnOptions: ws.ConnOptions{MaxMessage: 16 << 10}},
 		Limits:       live.Limits{Sessions: maxGuests, Rate: 60, Burst: 200},
-		BackoffMax:   5 * time.Second,
+		BackoffMax:   BackoffMax,
 		DrainWindow:  time.Second,
 		RecentBytes:  1, // so that a room gives out what its History says, and nothing that is just still there: see recovery
-		Address:      address,
-		Logger:       log,
+		Address:      o.Address,
+		Hooks:        o.Hooks,
+		Logger:       o.Logger,
 	})}
 	g.Frames = newFrames(g.Hub)
 	for _, d := range demos {

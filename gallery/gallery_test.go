@@ -43,7 +43,7 @@ func inHall(t *testing.T, test func(t *testing.T, h *hall)) {
 // openHall opens a gallery until the test ends.
 func openHall(t *testing.T, broker live.Broker) *hall {
 	log := slog.New(slog.DiscardHandler)
-	h := &hall{gallery.New(broker, nil, log), t, wstest.Listen(), ws.NewEngine()}
+	h := &hall{gallery.New(gallery.Options{Broker: broker, Logger: log}), t, wstest.Listen(), ws.NewEngine()}
 	server := &ws.Server{Accept: h.Hub.Accept, HTTP: h.Hub, Engine: h.engine, Logger: log}
 	ctx, stop := context.WithCancel(context.Background())
 	served, ran := make(chan error, 1), make(chan struct{})

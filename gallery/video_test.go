@@ -104,7 +104,7 @@ func codeOf(err error) string {
 }
 
 func TestVideo(t *testing.T) {
-	connect := phone(t, New(nil, nil, mute).Hub)
+	connect := phone(t, New(Options{Logger: mute}).Hub)
 	ada, grace := connect("Ada", "video:tea"), connect("Grace", "video:tea")
 	ada.join()
 	grace.join()
@@ -162,7 +162,7 @@ func TestVideo(t *testing.T) {
 }
 
 func TestVideoRefuses(t *testing.T) {
-	connect := phone(t, New(nil, nil, mute).Hub)
+	connect := phone(t, New(Options{Logger: mute}).Hub)
 	ada, grace := connect("Ada", "video:tea"), connect("Grace", "video:tea")
 	ada.join()
 	grace.join()

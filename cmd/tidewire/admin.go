@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An admin is the address for those who run the server: health, readiness and profiles.
+// An admin is the address for those who run the server: health, readiness, metrics and profiles.
 type admin struct {
 	server *http.Server
 	addr   net.Addr
@@ -17,12 +17,12 @@ type admin struct {
 }
 
 // startAdmin listens on the socket that was handed over, or on addr, and serves until close.
-func startAdmin(handed sockets, addr string, ready http.Handler, log *slog.Logger) (*admin, error) {
+func startAdmin(handed sockets, addr string, ready, numbers http.Handler, log *slog.Logger) (*admin, error) {
 	listener, err := handed.listen(adminSocket, addr, "--admin-addr")
 	if err != nil {
 		return nil, err
 	}
-	a := &admin{server: newAdmin(ready, log), addr: listener.Addr(), ended: make(chan struct{})}
+	a := &admin{server: newAdmin(ready, numbers, log), addr: listener.Addr(), ended: make(chan struct{})}
 	if tcp, ok := a.addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("the admin address is no loopback address: whoever reaches it sees profiles of this process", "addr", a.addr.String())
 	}
@@ -42,10 +42,11 @@ func (a *admin) close() {
 }
 
 // newAdmin makes the server. Its times hold for whoever sends or reads slowly; a profile over some seconds gets these as well.
-func newAdmin(ready http.Handler, log *slog.Logger) *http.Server {
+func newAdmin(ready, numbers http.Handler, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready)
+	mux.Handle("GET /metrics", numbers)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)

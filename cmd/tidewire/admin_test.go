@@ -95,7 +95,7 @@ func TestAdminWhileDraining(t *testing.T) {
 
 // Before there is a store, a server is healthy and not ready.
 func TestAdminWhileStarting(t *testing.T) {
-	a, err := startAdmin(nil, "127.0.0.1:0", &readiness{}, slog.New(slog.DiscardHandler))
+	a, err := startAdmin(nil, "127.0.0.1:0", &readiness{}, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAdminWhileStarting(t *testing.T) {
 func TestAdminElsewhere(t *testing.T) {
 	for addr, warns := range map[string]bool{"127.0.0.1:0": false, "[::1]:0": false, "0.0.0.0:0": true} {
 		var log bytes.Buffer
-		a, err := startAdmin(nil, addr, &readiness{}, slog.New(slog.NewTextHandler(&log, nil)))
+		a, err := startAdmin(nil, addr, &readiness{}, http.NotFoundHandler(), slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestAdminCutsOffTheSlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ln := wstest.Listen(wstest.PipeOptions{Buffer: 1 << 10})
-				server := newAdmin(&readiness{}, slog.New(slog.DiscardHandler))
+				server := newAdmin(&readiness{}, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 				gone := make(chan time.Time, 1)
 				server.ConnState = connGone(gone)
 				served := make(chan error, 1)

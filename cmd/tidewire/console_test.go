@@ -82,23 +82,23 @@ func newBureau(t *testing.T) *bureau {
 	return b
 }
 
-// member is a session that reads and does nothing by itself.
-type member struct{ *ws.Conn }
+// guest is a session that reads and does nothing by itself.
+type guest struct{ *ws.Conn }
 
-func (member) Opened(*ws.Conn)                          {}
-func (member) Message(*ws.Conn, ws.MessageType, []byte) {}
-func (member) Closed(*ws.Conn, error)                   {}
+func (guest) Opened(*ws.Conn)                          {}
+func (guest) Message(*ws.Conn, ws.MessageType, []byte) {}
+func (guest) Closed(*ws.Conn, error)                   {}
 
-func (b *bureau) member(user string, rooms ...string) member {
+func (b *bureau) seat(user string, rooms ...string) guest {
 	c, _, err := ws.Dial(context.Background(), "ws://hub/", &ws.DialOptions{
 		NetDial: b.ln.DialContext, ConnOptions: ws.ConnOptions{Engine: b.engine},
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
 	if err != nil {
 		b.t.Error(err)
-		return member{}
+		return guest{}
 	}
-	m := member{c}
+	m := guest{c}
 	c.Attach(m)
 	m.say(b.t, `{"type":"$hello","data":{"token":%q}}`, user)
 	for _, room := range rooms {
@@ -107,21 +107,21 @@ func (b *bureau) member(user string, rooms ...string) member {
 	return m
 }
 
-func (m member) say(t *testing.T, format string, args ...any) {
+func (m guest) say(t *testing.T, format string, args ...any) {
 	if err := m.Write(context.Background(), ws.Text, fmt.Appendf(nil, format, args...)); err != nil {
 		t.Error(err)
 	}
 }
 
 // crowd has so many sessions come, each into a room of its own and one of a hundred others.
-func (b *bureau) crowd(n int) (members []member) {
+func (b *bureau) crowd(n int) (members []guest) {
 	b.t.Helper()
-	members = make([]member, n)
+	members = make([]guest, n)
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {
 			for i := g; i < n; i += 8 {
-				members[i] = b.member(fmt.Sprintf("user-%05d", i), fmt.Sprintf("own:%d", i), fmt.Sprintf("chat:%d", i%100))
+				members[i] = b.seat(fmt.Sprintf("user-%05d", i), fmt.Sprintf("own:%d", i), fmt.Sprintf("chat:%d", i%100))
 			}
 		})
 	}

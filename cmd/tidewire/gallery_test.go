@@ -62,10 +62,11 @@ func newShow(t *testing.T, addr string) *show {
 		return err
 	})
 	log := slog.New(slog.DiscardHandler)
-	s := &show{Gallery: gallery.New(nil, nil, log), t: t, url: "http://" + ln.Addr().String() + "/"}
+	s := &show{Gallery: gallery.New(gallery.Options{Logger: log}), t: t, url: "http://" + ln.Addr().String() + "/"}
 	ready := &readiness{}
-	ready.store.Store(&store{})
-	server := newServer(s.Gallery, ready, log)
+	app := &application{hub: s.Hub, demos: s.Gallery}
+	ready.open(&store{}, app)
+	server := newServer(app, ready, log)
 	accept := server.Accept
 	server.Accept = func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
 		h, o, err := accept(r)

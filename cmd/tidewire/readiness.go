@@ -9,7 +9,14 @@ import (
 // readiness answers a load balancer that asks whether to send anybody here.
 type readiness struct {
 	store    atomic.Pointer[store] // nil until it is open
+	app      atomic.Pointer[application]
 	draining atomic.Bool
+}
+
+// open says that clients may come.
+func (r *readiness) open(s *store, app *application) {
+	r.app.Store(app)
+	r.store.Store(s)
 }
 
 func (r *readiness) drain() { r.draining.Store(true) }
@@ -24,6 +31,8 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		why = "draining"
 	case store == nil:
 		why = "starting"
+	case r.app.Load().ready() != nil:
+		why = "starting: " + r.app.Load().ready().Error()
 	case !store.available():
 		why = "degraded: messages cannot be stored"
 	default:

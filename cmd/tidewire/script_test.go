@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,7 +21,7 @@ import (
 //	fails STATUS REGEXP ARGS...  runs it, which must print nothing and say that in one line on stderr
 //	pair NAME                    makes NAME.pem and NAME-key.pem
 //
-// and $TAKEN is an address on which somebody listens.
+// and $TAKEN is an address on which somebody listens. Everybody can write the file open.
 func TestScripts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,6 +34,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
+			if _, err := os.Stat(filepath.Join(e.WorkDir, "open")); err == nil {
+				return os.Chmod(filepath.Join(e.WorkDir, "open"), 0o666)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "pair": pair},

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -17,8 +17,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/configfile"
-	"github.com/tidewire/tidewire/gallery"
-	"github.com/tidewire/tidewire/web"
+	"github.com/tidewire/tidewire/live"
+	"github.com/tidewire/tidewire/service/metrics"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -27,9 +27,10 @@ type serveCommand struct {
 	PrintConfig bool   `help:"Print the configuration that would be used, as --config takes it, with secrets masked, and exit." env:"-" config:"-"`
 
 	Addr      string        `help:"Address to listen on: host:port. An empty host means every interface; port 0 means any free one." default:"127.0.0.1:8080"`
-	AdminAddr string        `help:"Serve /healthz, /readyz and /debug/pprof/ on this address, too: host:port. Let it be one that only those reach who run the server, such as 127.0.0.1:9090." placeholder:"ADDR"`
+	AdminAddr string        `help:"Serve /metrics, /healthz, /readyz and /debug/pprof/ on this address, too: host:port. Let it be one that only those reach who run the server, such as 127.0.0.1:9090." placeholder:"ADDR"`
 	Drain     time.Duration `help:"How long to wait for connections to close after Ctrl-C or SIGTERM." default:"10s"`
 
+	applicationFlags
 	proxyFlags
 	tlsFlags
 	storeFlags
@@ -44,8 +45,15 @@ const serveHelp = `Examples:
   tidewire serve --tls-self-signed
   tidewire serve --config /etc/tidewire.yaml --log-format json
   tidewire serve --config /etc/tidewire.yaml --print-config
+  tidewire serve --rooms 'chat:* history=100 presence allow=join,publish' --jwt-public-key public.pem --api-key-file api.keys
 
-The file has the flags' names as keys, and "cluster: {name: x}" is --cluster-name x.`
+The file has the flags' names as keys, and "cluster: {name: x}" is --cluster-name x.
+
+A rule of --rooms is a pattern, in which * stands for one segment and a last > for one or more, and options: history=N messages are kept,
+history-age=24h at most; presence, and presence-max=N who are told one by one; allow=join,publish,watch is what clients may do whose token does
+not say otherwise, nothing unless given; slow=catch-up, disconnect, drop-oldest or latest is what becomes of slow readers, with
+max-keys=N for latest; rate=N messages a second from clients, burst=N at once; max-members=N sessions. The pattern that covers
+least counts.`
 
 // Help is kong's hook.
 func (*serveCommand) Help() string { return serveHelp }
@@ -76,13 +84,7 @@ func (s *serveCommand) Validate() error {
 	if s.Drain < 0 {
 		return fmt.Errorf("--drain is %v; it must not be negative", s.Drain)
 	}
-	if err := s.proxyFlags.validate(); err != nil {
-		return err
-	}
-	if err := s.tlsFlags.validate(); err != nil {
-		return err
-	}
-	return s.storeFlags.validate()
+	return cmp.Or(s.applicationFlags.validate(), s.proxyFlags.validate(), s.tlsFlags.validate(), s.storeFlags.validate())
 }
 
 // Run serves until ctx ends, then drains.
@@ -115,8 +117,10 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	}
 	ready := &readiness{}
 	var desk *admin
+	var numbers *metrics.Metrics // nil without an admin address
 	if s.AdminAddr != "" || handed.has(adminSocket) {
-		if desk, err = startAdmin(handed, s.AdminAddr, ready, log); err != nil {
+		numbers = metrics.New(metrics.Options{Version: version(), Logger: log})
+		if desk, err = startAdmin(handed, s.AdminAddr, ready, numbers.Handler(), log); err != nil {
 			listener.Close()
 			return err
 		}
@@ -128,11 +132,15 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		return err
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
-	ready.store.Store(store)
-	s.greet(std.out, visible(listener.Addr()), pair, desk)
+	app, err := s.applicationFlags.open(&live.Options{Broker: store.broker(), Address: s.proxyFlags.address(), Logger: log}, numbers)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	ready.open(store, app)
+	s.greet(std.out, visible(listener.Addr()), pair, desk, app)
 
-	demos := gallery.New(store.broker(), s.proxyFlags.address(), log)
-	server := newServer(demos, ready, log)
+	server := newServer(app, ready, log)
 	failed := make(chan error, 1)
 	running, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -145,14 +153,14 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	if s.TLSCert != "" {
 		group.Go(func() { pair.watch(running, renew) })
 	}
-	group.Go(func() { demos.Run(running) })
+	app.run()
 	defer group.Wait()
 	defer stop()
-	systemd.ready(func() { demos.Hub.Len() }) // which needs its mutex
+	systemd.ready(func() { app.hub.Len() }) // which needs its mutex
 
 	select {
 	case err := <-failed:
-		demos.Hub.Close()
+		app.close(running)
 		server.Close()
 		return err
 	case <-ctx.Done():
@@ -164,7 +172,8 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	defer cancel()
 	settle(bound, server, s.Drain)
 	// First the hub, whose guests are told when to come back.
-	err = errors.Join(demos.Hub.Shutdown(bound), server.Shutdown(bound))
+	err = errors.Join(app.shutdown(bound), server.Shutdown(bound))
+	app.close(bound)
 	<-failed
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errCut
@@ -174,13 +183,22 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 }
 
 // greet says where it serves.
-func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair, desk *admin) {
+func (s *serveCommand) greet(w io.Writer, host string, pair *keyPair, desk *admin, app *application) {
 	secure := ""
 	if pair != nil {
 		secure = "s"
 	}
 	fmt.Fprintf(w, "Tidewire is serving on http%s://%s/\n", secure, host)
-	fmt.Fprintf(w, "  echo: ws%[1]s://%[2]s/echo\n  live: ws%[1]s://%[2]s/live\n", secure, host)
+	if app.demos != nil {
+		fmt.Fprintf(w, "  echo: ws%s://%s/echo\n", secure, host)
+	}
+	fmt.Fprintf(w, "  live: ws%s://%s/live\n", secure, host)
+	if app.api != nil {
+		fmt.Fprintf(w, "  API: http%s://%s/api/\n", secure, host)
+	}
+	if app.console != nil {
+		fmt.Fprintf(w, "  console: http%s://%s/console/\n", secure, host)
+	}
 	if s.TLSSelfSigned {
 		fmt.Fprintf(w, "  self-signed certificate, SHA-256: %s\n", pair.fingerprint())
 	}
@@ -197,41 +215,4 @@ func visible(addr net.Addr) string {
 		return fmt.Sprintf("localhost:%d", tcp.Port)
 	}
 	return addr.String()
-}
-
-// newServer makes everything that serve offers: the sockets, and the pages on the
-// same port.
-func newServer(demos *gallery.Gallery, ready http.Handler, log *slog.Logger) *ws.Server {
-	hub := demos.Hub
-	pages := http.NewServeMux()
-	pages.Handle("/", web.Handler())
-	pages.HandleFunc("GET /healthz", healthy)
-	pages.Handle("GET /readyz", ready)
-	pages.HandleFunc("GET /live", noSocket)
-	pages.Handle("/live", hub) // posts, where no WebSocket passes
-	return &ws.Server{
-		HTTP:   pages,
-		Logger: log,
-		Accept: func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {
-			switch r.Path() {
-			case "/echo":
-				return echoTo(demos, r)
-			case "/live":
-				return hub.Accept(r)
-			}
-			return nil, nil, nil // 404
-		},
-	}
-}
-
-// noSocket answers who comes to an endpoint with a browser's address bar.
-func noSocket(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Upgrade", "websocket")
-	w.Header().Set("Connection", "Upgrade")
-	scheme := "ws"
-	if r.TLS != nil {
-		scheme = "wss"
-	}
-	text := fmt.Sprintf("This is a WebSocket endpoint: %s://%s%s\nThe pages at / use it.", scheme, r.Host, r.URL.Path)
-	http.Error(w, text, http.StatusUpgradeRequired)
 }

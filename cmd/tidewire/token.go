@@ -23,6 +23,7 @@ import (
 
 	"github.com/tidewire/tidewire/live/protocol"
 	"github.com/tidewire/tidewire/service/token"
+	"github.com/tidewire/tidewire/service/webhook"
 )
 
 // tokenCommand makes tokens, and keys for them.
@@ -224,7 +225,7 @@ func privateKey(text []byte) any {
 }
 
 type generateKeyCommand struct {
-	Alg string `help:"For which algorithm: ${enum}." enum:"HS256,RS256,ES256,ES384,ES512,EdDSA" default:"ES256" env:"-"`
+	Alg string `help:"For which algorithm: ${enum}; webhook is a secret for --webhook-secret-file." enum:"HS256,RS256,ES256,ES384,ES512,EdDSA,webhook" default:"ES256" env:"-"`
 	Out string `help:"The file to write the secret or the private key to, for its owner alone. It must not be there yet." placeholder:"FILE" required:"" env:"-"`
 }
 
@@ -240,6 +241,8 @@ func (c *generateKeyCommand) Run(std stdio) error {
 	switch c.Alg {
 	case "HS256":
 		return c.write([]byte(rand.Text() + rand.Text() + "\n"))
+	case "webhook":
+		return c.write([]byte(webhook.NewSecret() + "\n"))
 	case "RS256":
 		private, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "ES256":
