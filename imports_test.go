@@ -57,10 +57,13 @@ var table = []row{
 	{"live/natsbroker/internal/exportfile", nil},
 	{"live/natsbroker", []string{"live", "live/protocol", "live/natsbroker/internal/exportfile", "github.com/nats-io/nats.go/...", "github.com/nats-io/nats-server/v2/..."}},
 	{"service/internal/object", nil},
+	{"service/internal/handled", []string{"live", "live/protocol"}},
 	{"service/token", []string{"live", "live/protocol", "service/internal/object", "github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"}},
 	{"service/webhook", slices.Concat(belowWS, []string{"live", "live/protocol", "service/token", "service/internal/object", "github.com/sony/gobreaker/v2"})},
 	{"web/...", []string{"anything"}},
-	{"service/metrics", []string{"ws", "live", "live/protocol", "github.com/prometheus/client_golang/..."}},
+	{"service/metrics", []string{"ws", "live", "live/protocol", "service/internal/handled", "github.com/prometheus/client_golang/..."}},
+	{"service/trace", []string{"live", "service/internal/handled", "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/attribute", "go.opentelemetry.io/otel/codes"}},
+	{"service/trace/otlp", []string{"live", "service/trace", "go.opentelemetry.io/otel/..."}},
 	{"service/api", []string{"live", "live/protocol"}},
 	{"service/console", slices.Concat(belowWS, []string{"live", "live/protocol"})},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
@@ -75,6 +78,7 @@ var testAids = []string{
 	"live/protocol", "client", // a hub's guarantees are its clients' too
 	"ws", "ws/frame", "ws/deflate", "ws/engine", "ws/wstest", "ws/tunnel", "conformance",
 	"go.uber.org/goleak",
+	"go.opentelemetry.io/otel/sdk/...", // what a package that knows the API alone makes of spans
 	"golang.org/x/net/nettest",
 	"golang.org/x/sys/unix", // what system calls were made
 	"github.com/chromedp/...",

@@ -1,11 +1,11 @@
 package metrics
 
 import (
-	"errors"
+	"cmp"
 	"strings"
 
-	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/handled"
 )
 
 // codes are the protocol's own.
@@ -24,23 +24,8 @@ const (
 // outcomes are what becomes of a message.
 var outcomes = append([]string{ok, application, other}, codes...)
 
-// outcomeOf is what a client is told of an error of a handler: see live.Error.
-func outcomeOf(err error) string {
-	if err == nil {
-		return ok
-	}
-	if e, is := err.(*live.Error); is && e != nil { // most are, and this allocates nothing
-		return e.Code
-	}
-	var e *live.Error
-	switch {
-	case errors.As(err, &e) && e != nil:
-		return e.Code
-	case errors.Is(err, live.ErrUnavailable):
-		return protocol.CodeUnavailable
-	}
-	return protocol.CodeInternal
-}
+// outcomeOf is ok, or the code of what a client is told of a handler's error.
+func outcomeOf(err error) string { return cmp.Or(handled.CodeOf(err), ok) }
 
 // fold is the label of a code of which nothing is counted by itself.
 func fold(code string) string {

@@ -11,14 +11,15 @@ import (
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/service/internal/handled"
 	"github.com/tidewire/tidewire/ws"
 )
 
 // recorder counts what a hub's hooks hear. What is called for each message looks its counters up by index or in a map that does not
 // change, and allocates nothing.
 type recorder struct {
-	handled  [kinds]map[string]prometheus.Counter
-	duration [kinds]prometheus.Observer
+	handled  [handled.Kinds]map[string]prometheus.Counter
+	duration [handled.Kinds]prometheus.Observer
 	types    map[string]prometheus.Counter // nil: they are not counted
 
 	refused map[string]prometheus.Counter
@@ -55,16 +56,16 @@ func newRecorder(reg prometheus.Registerer, types []string) *recorder {
 		return h
 	}
 
-	handled := counters("tidewire_handled_messages_total", "Messages of clients that a handler was called for, by what they want and what became of them.", "kind", "outcome")
+	messages := counters("tidewire_handled_messages_total", "Messages of clients that a handler was called for, by what they want and what became of them.", "kind", "outcome")
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "tidewire_handling_duration_seconds", Help: "How long a message of a client was handled, without its wait for those before it and without the storing.", Buckets: latencies,
 	}, []string{"kind"})
 	reg.MustRegister(duration)
-	for k := range kinds {
-		r.duration[k] = duration.WithLabelValues(kindNames[k])
+	for k := range handled.Kinds {
+		r.duration[k] = duration.WithLabelValues(k.String())
 		r.handled[k] = map[string]prometheus.Counter{}
 		for _, o := range outcomes {
-			r.handled[k][o] = handled.WithLabelValues(kindNames[k], o)
+			r.handled[k][o] = messages.WithLabelValues(k.String(), o)
 		}
 	}
 	if len(types) > 0 {
@@ -133,7 +134,7 @@ func toOther(string) string { return other }
 // timing is a message that is being handled.
 type timing struct {
 	r     *recorder
-	kind  kind
+	kind  handled.Kind
 	began time.Time
 	done  func(err error) // its own over
 }
@@ -146,7 +147,7 @@ func (r *recorder) newTiming() *timing {
 
 func (r *recorder) message(ctx context.Context, _ *live.Session, m *live.Message) (context.Context, func(err error)) {
 	t := r.timings.Get().(*timing)
-	t.kind, t.began = kindOf(m), time.Now()
+	t.kind, t.began = handled.KindOf(m), time.Now()
 	if r.types != nil && m.Type[0] != '$' {
 		count(r.types, m.Type, toOther)
 	}

@@ -1,14 +1,11 @@
 package metrics
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/live"
-	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // Where reading takes long, it is done seldom.
@@ -49,19 +46,5 @@ func TestHottest(t *testing.T) {
 	}
 	if got != "cab" {
 		t.Errorf("the hottest are %q", got)
-	}
-}
-
-func TestOutcomes(t *testing.T) {
-	for want, err := range map[string]error{
-		"ok":          nil,
-		"no-room":     &live.Error{Code: "no-room"},
-		"forbidden":   fmt.Errorf("wrapped: %w", protocol.Errorf("forbidden", "no")),
-		"unavailable": fmt.Errorf("wrapped: %w", live.ErrUnavailable),
-		"internal":    errors.New("anything"),
-	} {
-		if got := outcomeOf(err); got != want {
-			t.Errorf("%v: %q, want %q", err, got, want)
-		}
 	}
 }
