@@ -85,6 +85,7 @@ var testAids = []string{
 	"github.com/rogpeppe/go-internal/testscript",
 	"github.com/fxamacker/cbor/v2",
 	"github.com/getkin/kin-openapi/...",
+	"github.com/goccy/go-yaml",
 }
 
 func TestImports(t *testing.T) {
