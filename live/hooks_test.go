@@ -12,6 +12,9 @@ import (
 	"github.com/tidewire/tidewire/live/protocol"
 )
 
+// heardBy is a key in contexts: whose hook made them.
+type heardBy string
+
 // Each hook of both is called, in order, whichever of the two have it.
 func TestHooksAnd(t *testing.T) {
 	var heard []string
@@ -25,7 +28,7 @@ func TestHooksAnd(t *testing.T) {
 				if field.Name != "Message" {
 					return nil
 				}
-				ctx := context.WithValue(args[0].Interface().(context.Context), name, len(heard))
+				ctx := context.WithValue(args[0].Interface().(context.Context), heardBy(name), true)
 				return []reflect.Value{reflect.ValueOf(&ctx).Elem(), reflect.ValueOf(func(error) { heard = append(heard, name+" done") })}
 			}))
 		}
@@ -61,7 +64,7 @@ func TestHooksAnd(t *testing.T) {
 				args[0] = reflect.ValueOf(context.Background())
 				results := v.Field(i).Call(args)
 				for _, one := range tc.names {
-					if results[0].Interface().(context.Context).Value(one) == nil {
+					if results[0].Interface().(context.Context).Value(heardBy(one)) == nil {
 						t.Errorf("%v: the context of %s is lost", tc.names, one)
 					}
 				}
