@@ -28,11 +28,18 @@ func (s *served) adminHost(t *testing.T) string {
 	return m[1]
 }
 
-// get returns the status and the text of an answer.
-func get(t *testing.T, url string) (int, string) {
+// get returns the status and the text of an answer, to one who has a key if that is given.
+func get(t *testing.T, url string, key ...string) (int, string) {
 	t.Helper()
 	defer http.DefaultClient.CloseIdleConnections()
-	r, err := http.Get(url)
+	ask, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range key {
+		ask.Header.Set("Authorization", "Bearer "+k)
+	}
+	r, err := http.DefaultClient.Do(ask)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type applicationFlags struct {
 	entryFlags
 	webhookFlags
 	limitFlags
+	traceFlags
 
 	APIKeyFile         string  `name:"api-key-file" help:"Serve the HTTP API below /api/ for who has one of the keys in this file, one in each line: 16 bytes at least." placeholder:"FILE"`
 	ConsoleKeyFile     string  `help:"Serve the console at /console/ for who has one of the keys in this file." placeholder:"FILE"`
@@ -40,7 +41,7 @@ func (f *applicationFlags) validate() (err error) {
 		return errors.New("--access-log must be from 0 to 1")
 	}
 	rooms := len(f.rules) > 0
-	return cmp.Or(f.webhookFlags.validate(rooms), f.entryFlags.validate(rooms, f.asks(webhook.Connect)), f.limitFlags.validate(rooms))
+	return cmp.Or(f.traceFlags.validate(), f.webhookFlags.validate(rooms), f.entryFlags.validate(rooms, f.asks(webhook.Connect)), f.limitFlags.validate(rooms))
 }
 
 // An application is what a hub needs to be of use, and who looks at it.
@@ -52,6 +53,8 @@ type application struct {
 	api      *api.Handler     // nil without keys
 	console  *console.Console // nil without keys
 	access   *accessLog       // nil if nothing is logged
+
+	endTraces func(context.Context)
 
 	stop  context.CancelFunc
 	group sync.WaitGroup
@@ -81,8 +84,13 @@ func (f *applicationFlags) open(o *live.Options, m *metrics.Metrics) (_ *applica
 			return nil, err
 		}
 	}
+	traced, endTraces, err := f.traceFlags.open(o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	a.endTraces = endTraces
 	var meter *console.Meter
-	hooks := a.access.hooks()
+	hooks := traced.And(a.access.hooks())
 	if a.asks != nil {
 		hooks = hooks.And(&live.Hooks{Disconnected: a.asks.Disconnected})
 	}
@@ -178,7 +186,7 @@ func (a *application) shutdown(ctx context.Context) error {
 	return err
 }
 
-// close ends everything at once but for what the asked application is still to be told, which has until ctx ends.
+// close ends everything at once but for what the asked application is still to be told and the spans that wait, which have until ctx ends.
 func (a *application) close(ctx context.Context) {
 	if a.stop != nil {
 		a.stop()
@@ -195,5 +203,8 @@ func (a *application) close(ctx context.Context) {
 	}
 	if a.verifier != nil {
 		a.verifier.Close()
+	}
+	if a.endTraces != nil {
+		a.endTraces(ctx)
 	}
 }

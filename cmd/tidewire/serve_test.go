@@ -58,7 +58,11 @@ func serve(t *testing.T, args ...string) *served {
 	for s.lines.Scan() && s.lines.Text() != "Press Ctrl-C to stop." {
 		s.out += s.lines.Text() + "\n"
 	}
-	for _, path := range []string{"echo", "live"} {
+	paths := []string{"echo", "live"}
+	if slices.Contains(args, "--rooms") {
+		paths = paths[1:]
+	}
+	for _, path := range paths {
 		if line := "  " + path + ": ws" + m[1] + "://" + s.host + "/" + path + "\n"; !strings.Contains(s.out, line) {
 			t.Errorf("it printed %q, without %q", s.out, line)
 		}
