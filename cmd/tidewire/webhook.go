@@ -14,7 +14,7 @@ import (
 // webhookFlags say which application is asked about clients, and what.
 type webhookFlags struct {
 	WebhookURL        string        `name:"webhook-url" help:"Ask and tell an application about clients by signed POSTs to this URL: https, or http on a loopback address." placeholder:"URL" secret:"urls"`
-	WebhookSecretFile string        `help:"The secrets that sign these, one in each line, each as tidewire token generate-webhook-secret makes it." placeholder:"FILE"`
+	WebhookSecretFile string        `help:"The secrets that sign these, one in each line, each as tidewire token generate-key --alg webhook makes it." placeholder:"FILE"`
 	WebhookEvents     []string      `help:"What the application is asked and told: connect (who is it?), join, publish, disconnect." placeholder:"EVENT"`
 	WebhookHeaders    []string      `help:"Which headers of a client's handshake it is told." default:"Cookie,Authorization" placeholder:"NAME"`
 	WebhookTimeout    time.Duration `help:"How long a question may take, with all attempts." default:"5s"`
