@@ -36,6 +36,8 @@ type Broker struct {
 	stop    context.CancelFunc
 	working sync.WaitGroup
 
+	importing sync.Mutex // held while streams are restored: a server that restores two at once reads a map that it writes
+
 	mu     sync.RWMutex // guards what follows
 	groups map[string]*group
 	names  map[string]*stream

@@ -42,6 +42,8 @@ func (b *Broker) Import(ctx context.Context, r io.ReadSeeker) error {
 
 // restoreAll stores what is in an export.
 func (b *Broker) restoreAll(ctx context.Context, r io.ReadSeeker, c *exportfile.Contents) (err error) {
+	b.importing.Lock()
+	defer b.importing.Unlock()
 	if c.Name != b.set.Name {
 		return fmt.Errorf("the export is of the name %q, and this is %q", c.Name, b.set.Name)
 	}
