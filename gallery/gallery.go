@@ -26,9 +26,10 @@ const BackoffMax = 5 * time.Second
 
 // Everything that a guest can make grow has a limit.
 const (
-	maxGuests = 10_000
 	maxName   = 32 // characters
 )
+
+var maxGuests = 10_000
 
 // A demo prepares the hub for itself, and returns what publishes by itself until ctx ends, or nil.
 type demo func(hub *live.Hub) (run func(ctx context.Context))

@@ -1,0 +1,4 @@
+package gallery
+
+// MaxGuests is for tests to lower.
+var MaxGuests = &maxGuests
