@@ -26,7 +26,7 @@ const BackoffMax = 5 * time.Second
 
 // Everything that a guest can make grow has a limit.
 const (
-	maxName   = 32 // characters
+	maxName = 32 // characters
 )
 
 var maxGuests = 10_000
