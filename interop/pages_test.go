@@ -24,6 +24,9 @@ import (
 	"github.com/tidewire/tidewire/interop/npmws"
 )
 
+// consoleKey opens the console of the server.
+const consoleKey = "the-key-of-the-console-that-axe-looks-at"
+
 // lively brings pages into states that have more to look at than the first one. What it returns must become true.
 var lively = map[string]func(p *galleryPage) (done string){
 	"chat": func(p *galleryPage) string {
@@ -39,6 +42,10 @@ var lively = map[string]func(p *galleryPage) (done string){
 			const [x, y] = ["--x", "--y"].map((axis) => document.querySelector("#fish").style.getPropertyValue(axis));
 			sea.dispatchEvent(new PointerEvent("pointerdown", { clientX: left + x * width, clientY: top + y * height }))`)
 		return `document.querySelector("#points .me b")?.textContent === "1" && !document.querySelector("#splash").getAnimations().length`
+	},
+	"console": func(p *galleryPage) string {
+		p.run(`document.querySelector("#key").value = "` + consoleKey + `"; document.querySelector("#door").requestSubmit()`)
+		return `!document.querySelector("#inside").hidden && document.querySelectorAll("#charts canvas").length === 8`
 	},
 	"recovery": func(p *galleryPage) string {
 		p.until(`document.querySelector("#long li") && !document.querySelector("#hang-up").disabled`)
@@ -108,7 +115,9 @@ func serveTidewire(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(binary, "serve", "--addr", "127.0.0.1:0", "--log-level", "warn")
+	key := filepath.Join(t.TempDir(), "console.key")
+	must(t, os.WriteFile(key, []byte(consoleKey), 0o600))
+	cmd := exec.Command(binary, "serve", "--addr", "127.0.0.1:0", "--log-level", "warn", "--console-key-file", key)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	must(t, err)
@@ -168,7 +177,7 @@ func openPage(t *testing.T, chromium context.Context, url, name string) *gallery
 	return p
 }
 
-// load loads the page, and waits until it is connected.
+// load loads the page, and waits until it is connected, or asks for a key.
 func (p *galleryPage) load() {
 	p.t.Helper()
 	path := p.name
@@ -176,7 +185,7 @@ func (p *galleryPage) load() {
 		path += "/"
 	}
 	must(p.t, chromedp.Do(p.ctx, chromedp.Navigate(p.url+path)))
-	p.until(`!document.querySelector("#state") || document.querySelector("#state.open")`)
+	p.until(`!document.querySelector("#state") || document.querySelector("#state.open") || document.querySelector("#door")?.hidden === false`)
 	p.run(p.axe)
 }
 

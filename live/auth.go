@@ -115,7 +115,7 @@ func (s *Session) ask(ctx context.Context, c Credentials) (*identity, error) {
 			return nil, err
 		}
 	}
-	c.RemoteAddr = s.conn.RemoteAddr().String()
+	c.RemoteAddr, c.Address = s.conn.RemoteAddr().String(), s.addr
 	who, err := s.hub.set.Authenticate(ctx, c)
 	if err == nil && !who.Expires.IsZero() && !who.Expires.After(time.Now()) {
 		err = protocol.Errorf(protocol.CodeUnauthorized, "the token has expired")

@@ -145,7 +145,8 @@ type Credentials struct {
 	Token      string      // of $hello or $refresh; "" if there is none
 	Refresh    bool        // it comes with a $refresh
 	Header     http.Header // of the handshake: Cookie, Authorization and the like; nil for a $refresh
-	RemoteAddr string      // of the connection
+	RemoteAddr string      // of the connection, whose other end may be a proxy
+	Address    netip.Addr  // the client's, as Session.Address has it
 }
 
 // Identity is who a session is.

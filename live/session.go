@@ -93,6 +93,10 @@ func (s *Session) Context() context.Context { return s.conn.Context() }
 // message of the protocol.
 func (s *Session) Conn() *ws.Conn { return s.conn }
 
+// Address returns whose limits the session counts against: what Options.Address said, or the connection's remote address, of IPv6 the
+// network of 64 bits. It is the zero Addr where there is none.
+func (s *Session) Address() netip.Addr { return s.addr }
+
 // Began returns when the session began.
 func (s *Session) Began() time.Time { return s.began }
 

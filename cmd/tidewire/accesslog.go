@@ -42,12 +42,12 @@ func (a *accessLog) hooks() *live.Hooks {
 	return &live.Hooks{
 		Connected: func(s *live.Session) {
 			if a.has(s.ID()) {
-				a.log.Info("session began", "session", s.ID(), "remote", s.Conn().RemoteAddr().String())
+				a.log.Info("session began", "session", s.ID(), "remote", s.Conn().RemoteAddr().String(), "address", s.Address())
 			}
 		},
 		Disconnected: func(s *live.Session, err error) {
 			if a.has(s.ID()) {
-				a.log.Info("session ended", "session", s.ID(), "user", s.User(), "remote", s.Conn().RemoteAddr().String(),
+				a.log.Info("session ended", "session", s.ID(), "user", s.User(), "remote", s.Conn().RemoteAddr().String(), "address", s.Address(),
 					"after", time.Since(s.Began()).Round(time.Millisecond).String(), "code", int(ws.CloseStatus(err)))
 			}
 		},

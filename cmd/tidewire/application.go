@@ -119,7 +119,7 @@ func (f *applicationFlags) open(o *live.Options, m *metrics.Metrics) (_ *applica
 	}
 	if meter != nil {
 		a.console, err = console.New(console.Options{
-			Hub: a.hub, Keys: keys["--console-key-file"], ReadKeys: keys["--console-read-key-file"], Meter: meter, BackoffMax: o.BackoffMax, Logger: o.Logger,
+			Hub: a.hub, Keys: keys["--console-key-file"], ReadKeys: keys["--console-read-key-file"], Meter: meter, BackoffMax: o.BackoffMax, Address: o.Address, Logger: o.Logger,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("--console-key-file: %w", err)

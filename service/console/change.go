@@ -12,7 +12,7 @@ import (
 func change[Req interface{ attributes() []any }](c *Console, what string, f func(*Console, context.Context, Req) error) func(context.Context, *live.Session, Req) (struct{}, error) {
 	return func(ctx context.Context, s *live.Session, req Req) (struct{}, error) {
 		v := viewerOf(s)
-		about := append([]any{"by", v.name, "remote", s.Conn().RemoteAddr().String()}, req.attributes()...)
+		about := append([]any{"by", v.name, "remote", s.Conn().RemoteAddr().String(), "address", s.Address()}, req.attributes()...)
 		if v.readOnly {
 			c.log.Info("console: a read key was refused a change", append(about, "change", what)...)
 			return struct{}{}, protocol.Errorf(protocol.CodeForbidden, "this key is only for looking")

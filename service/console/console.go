@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -48,6 +49,10 @@ type Options struct {
 
 	// BackoffMax is the Hub's Options.BackoffMax: clients may be away for that long by themselves. 0 means its default, 20 s.
 	BackoffMax time.Duration
+
+	// Address tells whose wrong keys and whose limits a connection counts against, as in [live.Options]: give it where a proxy stands in
+	// front, or all who come through it are one. nil means the connection's remote address.
+	Address func(r *ws.Request) netip.Addr
 
 	// Accept configures the console's own connections, as in [live.Options]. The page's origin is checked unless that is
 	// switched off here.
@@ -95,6 +100,7 @@ func New(o Options) (*Console, error) {
 	c.feeds.meter = c.meter
 	c.hub = live.NewHub(&live.Options{
 		Authenticate: c.authenticate,
+		Address:      o.Address,
 		Accept:       o.Accept,
 		Limits: live.Limits{
 			Sessions: maxViewers, UserSessions: maxPerKey, Rate: keyRate, Burst: 2 * keyRate, UserRate: keyRate, UserBurst: 2 * keyRate,

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -111,8 +110,8 @@ func (d *door) note(addr netip.Addr, now time.Time) {
 
 // authenticate lets in who has a key.
 func (c *Console) authenticate(_ context.Context, cr live.Credentials) (live.Identity, error) {
-	now, addr := time.Now(), addressOf(cr.RemoteAddr)
-	if wait := c.door.locked(addr, now); wait > 0 {
+	now := time.Now()
+	if wait := c.door.locked(cr.Address, now); wait > 0 {
 		e := protocol.Errorf(protocol.CodeRate, "too many wrong keys came from this address: try again in %d s", int(wait.Seconds())+1)
 		e.RetryAfter = wait.Milliseconds() + 1
 		return live.Identity{}, e
@@ -122,27 +121,9 @@ func (c *Console) authenticate(_ context.Context, cr live.Credentials) (live.Ide
 	}
 	v, ok := c.door.find(cr.Token)
 	if !ok {
-		c.door.note(addr, now)
-		c.log.Info("console: a wrong key", "remote", cr.RemoteAddr)
+		c.door.note(cr.Address, now)
+		c.log.Info("console: a wrong key", "remote", cr.RemoteAddr, "address", cr.Address)
 		return live.Identity{}, protocol.Errorf(protocol.CodeUnauthorized, "this is not a key of this console")
 	}
 	return live.Identity{User: v.name, Claims: v}, nil
-}
-
-// addressOf is what wrong keys are counted by: an IPv6 client has a whole network of 64 bits to itself.
-func addressOf(remote string) netip.Addr {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return ip
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"testing"
@@ -57,6 +58,12 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
+// saidAddress believes whoever says where he is.
+func saidAddress(r *ws.Request) netip.Addr {
+	addr, _ := netip.ParseAddr(r.Header("X-Client"))
+	return addr
+}
+
 // inOffice runs a test under virtual time, beside a hub and its console. change may change the console's options.
 func inOffice(t *testing.T, change func(*console.Options), test func(t *testing.T, o *office)) {
 	t.Helper()
@@ -71,8 +78,9 @@ func openOffice(t *testing.T, change func(*console.Options)) *office {
 		Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
 			return live.Identity{User: c.Token, Info: map[string]string{"name": "<b>" + c.Token}}, nil
 		},
-		Hooks:  meter.Hooks(nil),
-		Limits: live.Limits{AddressSessions: -1},
+		Hooks:   meter.Hooks(nil),
+		Address: saidAddress,
+		Limits:  live.Limits{AddressSessions: -1},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	o.hub.ConfigureRooms("room:*", live.RoomOptions{History: 60, Presence: true})

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -109,6 +110,53 @@ func TestWrongKeys(t *testing.T) {
 		p.check(p.until("$error"), `{"data":{"code":"forbidden"}}`)
 		p.send(`{"type":"$refresh","id":5,"data":{"token":%q}}`, readKey)
 		p.until("$ok")
+	})
+}
+
+// Behind a proxy one who tries keys does not lock all out, and it is he whom the log names.
+func TestWrongKeysBehindAProxy(t *testing.T) {
+	change := func(c *console.Options) { c.Address = saidAddress }
+	inOffice(t, change, func(t *testing.T, o *office) {
+		try := func(client, key string) *peer {
+			p, _ := o.dial("/console/live", http.Header{"X-Client": {client}})
+			p.send(`{"type":"$hello","id":1,"data":{"token":%q}}`, key)
+			return p
+		}
+		for range 6 {
+			p := try("192.0.2.66", "guess")
+			p.until("$error")
+			p.c.CloseNow()
+		}
+		p := try("192.0.2.66", key)
+		p.check(p.next(), `{"type":"$error","data":{"code":"rate"}}`)
+		p = try("192.0.2.7", key)
+		p.until("$ok")
+		p.send(`{"type":"console.publish","id":2,"data":{"room":"room:1","type":"news","data":"1"}}`)
+		p.until("$ok")
+		for _, want := range []string{`msg="console: a wrong key" remote=`, "address=192.0.2.66\n", "address=192.0.2.7 "} {
+			if log := o.log.String(); !strings.Contains(log, want) {
+				t.Errorf("%q is not in the log:\n%s", want, log)
+			}
+		}
+	})
+}
+
+// Sessions are shown with where they come from, and who says so.
+func TestPlaces(t *testing.T) {
+	inOffice(t, nil, func(t *testing.T, o *office) {
+		for _, client := range []string{"", "192.0.2.66", "2001:db8::"} {
+			p, _ := o.dial("/live", http.Header{"X-Client": {client}})
+			p.send(`{"type":"$hello","id":1,"data":{"token":"ann"}}`)
+			p.until("$ok")
+		}
+		p := o.visit(readKey)
+		p.send(`{"type":"console.sessions","id":2,"data":{}}`)
+		text, _ := json.Marshal(p.until("$ok"))
+		for _, want := range []string{`"address":"192.0.2.66 by `, `"address":"2001:db8:: by `, `"address":"client:`} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("no %s in %s", want, text)
+			}
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,24 @@ func (c *Console) listSessions() []sessionRow {
 }
 
 func rowOf(s *live.Session) sessionRow {
-	return sessionRow{s.ID(), s.User(), s.Conn().RemoteAddr().String(), s.Began(), s.Queued(), s.Waiting(), s.Rooms()}
+	return sessionRow{s.ID(), s.User(), placeOf(s), s.Began(), s.Queued(), s.Waiting(), s.Rooms()}
+}
+
+// placeOf returns where a session's connection comes from, and behind a proxy also where the proxy says that the client is.
+func placeOf(s *live.Session) string {
+	remote, addr := s.Conn().RemoteAddr().String(), s.Address()
+	if !addr.IsValid() {
+		return remote
+	}
+	bits := 32
+	if addr.Is6() {
+		bits = 64 // what limits count
+	}
+	at, err := netip.ParseAddrPort(remote)
+	if net := netip.PrefixFrom(addr, bits); err == nil && net.Contains(at.Addr().Unmap().WithZone("")) {
+		return remote
+	}
+	return addr.String() + " by " + remote
 }
 
 // shownSession is a session in a table, and alone with its rooms.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type connectQuestion struct {
 	Token   string            `json:"token,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"` // by names in small letters
 	Remote  string            `json:"remote"`
+	Address netip.Addr        `json:"address"`
 	Refresh bool              `json:"refresh"`
 	User    string            `json:"user,omitempty"` // whom next has named
 }
@@ -47,7 +49,7 @@ func (w *Webhook) Authenticate(next func(context.Context, live.Credentials) (liv
 				return live.Identity{}, err
 			}
 		}
-		a, err := w.ask(ctx, &connectQuestion{head: newHead(Connect), Token: c.Token, Headers: w.chosen(c.Header), Remote: c.RemoteAddr, Refresh: c.Refresh, User: id.User})
+		a, err := w.ask(ctx, &connectQuestion{head: newHead(Connect), Token: c.Token, Headers: w.chosen(c.Header), Remote: c.RemoteAddr, Address: c.Address, Refresh: c.Refresh, User: id.User})
 		switch {
 		case err != nil && id.User != "" && w.allows(err):
 			return id, nil

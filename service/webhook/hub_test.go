@@ -59,7 +59,7 @@ func TestEvents(t *testing.T) {
 
 		ann := k.client("again", client.Options{DialOptions: k.header("Cookie", "id=7", "X-Other", "x")})
 		q := a.asked("connect")[0]
-		if want := (m{"cookie": "id=7"}); !reflect.DeepEqual(q["headers"], want) || q["refresh"] != false || q["remote"] == "" || q["token"] != "again" || q["user"] != nil {
+		if want := (m{"cookie": "id=7"}); !reflect.DeepEqual(q["headers"], want) || q["refresh"] != false || q["remote"] == "" || q["address"] == nil || q["token"] != "again" || q["user"] != nil {
 			t.Errorf("asked %v", q)
 		}
 		if at, err := time.Parse(time.RFC3339, q["at"].(string)); err != nil || at.Before(began.Add(-time.Second)) || time.Since(at) > time.Minute {
@@ -133,7 +133,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("told %v", q)
 		}
 		for event, want := range map[string]string{
-			"connect": "at attempt event headers id refresh remote token", "join": "at attempt event id room session user",
+			"connect": "address at attempt event headers id refresh remote token", "join": "at attempt event id room session user",
 			"publish": "at attempt data event id mid room session type user", "disconnect": "at attempt code event id session user",
 		} {
 			if got := strings.Join(names(a.asked(event)[0]), " "); got != want {
