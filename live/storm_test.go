@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -200,23 +199,6 @@ func (w *town) publishing(tb testing.TB, n int) (allocs float64, took time.Durat
 	run()
 	runtime.ReadMemStats(&behind)
 	return float64(behind.Mallocs-before.Mallocs) / float64(n), took / time.Duration(n)
-}
-
-// A room costs little, a membership less, no goroutine each, and to publish takes the
-// same however many rooms there are.
-func TestManyRooms(t *testing.T) {
-	few := newTown(t, 10, 10, 10)
-	fewAllocs, fewTook := few.publishing(t, 2000)
-	many := newTown(t, 200, 100, 2000)
-	manyAllocs, manyTook := many.publishing(t, 2000)
-	t.Logf("2000 rooms, 20,000 memberships: %.0f B for each room, %.0f B for each membership, joined in %v", many.perRoom, many.perMember, many.took)
-	t.Logf("a publish with 10 rooms: %.2f allocations, %v; with 2000: %.2f, %v", fewAllocs, fewTook, manyAllocs, manyTook)
-	if many.perRoom > 4<<10 || many.perMember > 512 {
-		t.Error("that is too much")
-	}
-	if math.Abs(fewAllocs-manyAllocs) > 1 {
-		t.Error("publishing to a room depends on the others")
-	}
 }
 
 // BenchmarkRooms reports what rooms and memberships cost: 10,000 and 100,000.

@@ -169,7 +169,7 @@ func TestHandlerThatPanics(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			leakCheck(t)
 			var out lockedBuffer
-			client, srv := pair(t, kind, ws.ConnOptions{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+			client, srv := pair(t, kind, ws.ConnOptions{CloseTimeout: soon, Logger: slog.New(slog.NewTextHandler(&out, nil))})
 			closed := make(chan error, 1)
 			srv.Attach(&events{
 				message: func(*ws.Conn, ws.MessageType, []byte) { panic("the handler broke") },
@@ -443,7 +443,7 @@ func TestCloseReadAnswersAndRefuses(t *testing.T) {
 	for kind := range streams {
 		t.Run(kind, func(t *testing.T) {
 			leakCheck(t)
-			client, srv := pair(t, kind, ws.ConnOptions{})
+			client, srv := pair(t, kind, ws.ConnOptions{CloseTimeout: soon})
 			ctx := srv.CloseRead(testContext(t))
 			reading := make(chan error, 1)
 			go func() {

@@ -483,7 +483,7 @@ func TestCloseNowLeavesTheAnswer(t *testing.T) {
 				t.Errorf("Close: %v", err)
 			}
 			<-over
-			client, srv = pair(t, kind, ws.ConnOptions{MaxMessage: 100})
+			client, srv = pair(t, kind, ws.ConnOptions{MaxMessage: 100, CloseTimeout: soon})
 			go func() {
 				srv.Read(context.Background())
 				srv.CloseNow()

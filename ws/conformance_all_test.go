@@ -4,8 +4,5 @@ package ws_test
 
 // Norace: TestServerConformance TestClientConformance
 
-// sweptBy is "": every door plays the sweeps.
-const sweptBy = ""
-
-// conformanceGroups selects the cases that every door must pass: all.
+// conformanceGroups selects the cases that are played: all.
 var conformanceGroups []string

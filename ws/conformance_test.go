@@ -5,6 +5,7 @@ package ws_test
 import (
 	"context"
 	"crypto/tls"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -53,6 +54,12 @@ func judge(t *testing.T, results []conformance.Result, err error, expected map[s
 		t.Errorf("%s: %s\n%s", r.ID, r.Verdict, s)
 	}
 }
+
+// wholeConformance has every door play all cases. The doors share what is behind them, so two do otherwise.
+var wholeConformance = flag.Bool("conformance.whole", false, "whether every door plays the sweeps and the largest messages, too")
+
+// largest takes out the cases with the largest messages, and with the most.
+var largest = []string{"-9.*", "-12.*", "-13.*"}
 
 // sweeps takes out the cases that go through all sizes of a compressed message. They cost three times what all others do
 // together, and what they are about does not depend on the stream.
@@ -257,12 +264,18 @@ func TestServerConformance(t *testing.T) {
 					r.Dial = ln.DialContext
 					serve(t, ln)
 				}
-				groups := conformanceGroups
-				if kind != "tcp" || sweptBy != "" && door != "Accept and Read" && door != sweptBy {
+				groups, chosen := conformanceGroups, *wholeConformance
+				switch door {
+				case "Accept and Read", "Server and Attach":
+					chosen = chosen || kind == "tcp"
+				case "ServeTLS and Attach":
+					chosen = true
+				}
+				if kind != "tcp" || !chosen {
 					groups = slices.Concat(groups, sweeps)
 				}
-				if kind == "unix" || kind == "memory" {
-					groups = slices.Concat(groups, []string{"-9.*", "-12.*", "-13.*"}) // the largest messages, and the most
+				if kind == "unix" || kind == "memory" || !chosen {
+					groups = slices.Concat(groups, largest)
 				}
 				if door == "NewConn and Read" {
 					// Whoever does the handshake must know its rules.
@@ -296,8 +309,8 @@ func TestClientConformance(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			leakCheck(t)
 			groups := conformanceGroups
-			if sweptBy != "" && way == "Stream" {
-				groups = slices.Concat(groups, sweeps)
+			if way != "Read" && !*wholeConformance {
+				groups = slices.Concat(groups, sweeps, largest)
 			}
 			judgeClient(t, runner(), talk, &deflate.Options{}, void, groups...)
 		})
@@ -309,7 +322,7 @@ func TestClientConformance(t *testing.T) {
 		leakCheck(t)
 		r := runner()
 		r.TLS = &tls.Config{Certificates: []tls.Certificate{certificate().cert}}
-		judgeClient(t, r, ways["Attach"], &deflate.Options{}, void, slices.Concat(conformanceGroups, sweeps)...)
+		judgeClient(t, r, ways["Attach"], &deflate.Options{}, void, slices.Concat(conformanceGroups, sweeps, largest)...)
 	})
 }
 

@@ -34,6 +34,9 @@ import (
 // slow; nothing waits it out but a failure.
 const patience = 30 * time.Second
 
+// soon is the CloseTimeout of a connection whose peer is known not to answer.
+const soon = 300 * time.Millisecond
+
 // streams are the kinds of stream that a Conn runs over, each with a reading and
 // writing path of its own.
 var streams = map[string]func(t testing.TB) (client, server io.ReadWriteCloser){

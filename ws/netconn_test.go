@@ -21,7 +21,11 @@ import (
 )
 
 func netConns(t testing.TB, typ ws.MessageType) (client, srv net.Conn, c, s *ws.Conn) {
-	c, s = pair(t, "tcp", ws.ConnOptions{MaxMessage: 64 << 20})
+	return netConnsOf(t, typ, ws.ConnOptions{MaxMessage: 64 << 20})
+}
+
+func netConnsOf(t testing.TB, typ ws.MessageType, o ws.ConnOptions) (client, srv net.Conn, c, s *ws.Conn) {
+	c, s = pair(t, "tcp", o)
 	return ws.NetConn(context.Background(), c, typ), ws.NetConn(context.Background(), s, typ), c, s
 }
 
@@ -113,7 +117,7 @@ func TestNetConnEndsWithEOF(t *testing.T) {
 }
 
 func TestNetConnRefusesTheOtherType(t *testing.T) {
-	_, srv, c, _ := netConns(t, ws.Binary)
+	_, srv, c, _ := netConnsOf(t, ws.Binary, ws.ConnOptions{CloseTimeout: soon})
 	go c.Write(context.Background(), ws.Text, []byte("text"))
 	if _, err := srv.Read(make([]byte, 10)); err == nil || err == io.EOF {
 		t.Errorf("Read: %v", err)

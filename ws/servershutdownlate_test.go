@@ -21,7 +21,7 @@ const inPieces = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection:
 // completes, until that is closed.
 func TestShutdownWaitsForWhatComesOfAHandshake(t *testing.T) {
 	leakCheck(t)
-	for range 20 {
+	for range 8 {
 		e := newWitness()
 		inside, release := make(chan struct{}), make(chan struct{})
 		s, addr := serve(t, &ws.Server{Accept: func(*ws.Request) (ws.Handler, *ws.AcceptOptions, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	ports "math/rand/v2"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -77,6 +79,8 @@ func (f *front) start(t *testing.T, tidewire, site, timeout string) string {
 	if err := os.WriteFile(both, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	own := x509.NewCertPool() // who answers with another certificate is another one, which was faster to bind
+	own.AppendCertsFromPEM(pem)
 	config := string(text)
 	pairs := append([]string{"127.0.0.1:3000", site, "60s", timeout}, f.from...)
 	if timeout != "60s" {
@@ -92,9 +96,9 @@ func (f *front) start(t *testing.T, tidewire, site, timeout string) string {
 	for end := time.Now().Add(patience); ; {
 		// None that a system gives to who asks for any.
 		addr := fmt.Sprint("127.0.0.1:", 10_000+ports.IntN(20_000))
-		own := strings.NewReplacer("ADDR", addr, "CERT", cert, "KEY", key, "BOTH", both, "DIR", dir).Replace(config)
+		whole := strings.NewReplacer("ADDR", addr, "CERT", cert, "KEY", key, "BOTH", both, "DIR", dir).Replace(config)
 		path := filepath.Join(dir, f.config)
-		if err := os.WriteFile(path, []byte(own), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		args := f.args(dir, path)
@@ -117,7 +121,7 @@ func (f *front) start(t *testing.T, tidewire, site, timeout string) string {
 					return false
 				case <-time.After(20 * time.Millisecond):
 				}
-				if c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}); err == nil {
+				if c, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: own}); err == nil {
 					c.Close()
 					return true
 				}
@@ -145,6 +149,24 @@ func (f *front) start(t *testing.T, tidewire, site, timeout string) string {
 			t.Fatalf("%s does not start:\n%s", f.name, log.String())
 		}
 	}
+}
+
+// nobody returns an address at which nobody listens, and which nobody else can take until the test ends.
+func nobody(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("127.0.0.1:", at.(*syscall.SockaddrInet4).Port)
 }
 
 // each runs f for each proxy.

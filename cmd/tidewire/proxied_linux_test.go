@@ -111,11 +111,6 @@ func TestTimesBehindProxies(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer mute.Close()
-		gone, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		gone.Close()
 		upgrade := func(addr string) (*ws.Conn, int) {
 			t.Helper()
 			c, r, err := ws.Dial(t.Context(), "wss://"+addr+"/live", &ws.DialOptions{
@@ -125,7 +120,7 @@ func TestTimesBehindProxies(t *testing.T) {
 			}
 			return c, r.StatusCode
 		}
-		if _, status := upgrade(by.start(t, gone.Addr().String(), mute.Addr().String(), "1s")); status != by.broken {
+		if _, status := upgrade(by.start(t, nobody(t), mute.Addr().String(), "1s")); status != by.broken {
 			t.Errorf("nobody listens: %d, want %d", status, by.broken)
 		}
 		if _, status := upgrade(by.start(t, mute.Addr().String(), mute.Addr().String(), "1s")); status != by.slow {
