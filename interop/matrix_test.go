@@ -60,7 +60,7 @@ func TestOurClient(t *testing.T) {
 	}
 }
 
-// large reports whether messages of 16 MiB belong to a mode of lib's: without
+// large reports whether messages of 6 MiB belong to a mode of lib's: without
 // compression, and with the best that it has.
 func large(lib library, z compression) bool {
 	best := lib.modes[len(lib.modes)-1]
@@ -273,8 +273,8 @@ func text(n int) []byte {
 
 // 16 MiB of each.
 var (
-	largeText  = sync.OnceValue(func() []byte { return text(16 << 20) })
-	largeNoise = sync.OnceValue(func() []byte { return noise(16 << 20) })
+	largeText  = sync.OnceValue(func() []byte { return text(6 << 20) })
+	largeNoise = sync.OnceValue(func() []byte { return noise(6 << 20) })
 )
 
 // noise returns n bytes that do not compress.

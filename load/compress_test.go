@@ -65,7 +65,7 @@ func TestCompressed(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/from %d", name, c, threshold), func(t *testing.T) {
 					ctx, stop := context.WithCancel(context.Background())
 					var n atomic.Int64
-					enough := int64(800) // several windows of the shortest, and more than are in flight
+					enough := int64(400) // several windows of the shortest, and more than are in flight
 					if name == "large" || name == "fanout" {
 						enough = 150
 					}
