@@ -271,7 +271,7 @@ func text(n int) []byte {
 	return p
 }
 
-// 16 MiB of each.
+// 6 MiB of each.
 var (
 	largeText  = sync.OnceValue(func() []byte { return text(6 << 20) })
 	largeNoise = sync.OnceValue(func() []byte { return noise(6 << 20) })

@@ -186,7 +186,7 @@ func TestApplication(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, code, want)
 		}
 	}
-	if code, text := get(t, "http://"+s.adminHost(t)+"/metrics"); code != 200 || !strings.Contains(text, "\ntidewire_sessions 2\n") || strings.Contains(text, testKey) {
+	if code, text := get(t, "http://"+s.adminHost(t)+"/metrics"); code != 200 || !strings.Contains(text, "\ntidewire_sessions 2\n") || !strings.Contains(text, "\n"+`tidewire_webhook_refusals_total{event="publish"} 1`+"\n") || strings.Contains(text, testKey) {
 		t.Errorf("%d %.2000s", code, text)
 	}
 

@@ -137,6 +137,9 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		listener.Close()
 		return err
 	}
+	if numbers != nil {
+		numbers.Registerer().MustRegister(figures{app.asks, pair})
+	}
 	ready.open(store, app)
 	s.greet(std.out, visible(listener.Addr()), pair, desk, app)
 
