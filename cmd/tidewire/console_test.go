@@ -27,18 +27,31 @@ const consoleKey, consoleReadKey = "a-key-for-the-tests", "another-one-to-look"
 type bureau struct {
 	t      *testing.T
 	hub    *live.Hub
+	broker *moody
 	url    string
 	ln     *wstest.Listener
 	engine *ws.Engine
 	stop   func() // what the hub and the console serve
 }
 
+// moody is a broker of which a test says whether it can store messages.
+type moody struct {
+	live.Broker
+	tell func(available bool)
+}
+
+func (m *moody) Watch(f func(available bool)) (cancel func()) {
+	m.tell = f
+	return func() {}
+}
+
 func newBureau(t *testing.T) *bureau {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	b := &bureau{t: t, ln: wstest.Listen(wstest.PipeOptions{Buffer: 4096}), engine: ws.NewEngine()}
+	b := &bureau{t: t, ln: wstest.Listen(wstest.PipeOptions{Buffer: 4096}), engine: ws.NewEngine(), broker: &moody{Broker: live.NewMemory(nil)}}
 	meter := &console.Meter{}
 	b.hub = live.NewHub(&live.Options{
+		Broker: b.broker,
 		Authenticate: func(_ context.Context, c live.Credentials) (live.Identity, error) {
 			return live.Identity{User: c.Token, Info: map[string]string{"name": "<b>" + c.Token}}, nil
 		},

@@ -171,7 +171,12 @@ func TestConsolePage(t *testing.T) {
 	q.until(inside + ` && getComputedStyle(document.querySelector("#publish")).display === "none"`)
 	q.until(`Object.keys(localStorage).length === 0 && document.cookie === ""`)
 
-	// What ends is said.
+	// What is wrong is said, and what ends.
+	b.broker.tell(false)
+	p.until(`!document.querySelector("#alarm").hidden && document.querySelector("#alarm").textContent === "Degraded: messages cannot be stored."`)
+	p.look("degraded")
+	b.broker.tell(true)
+	p.until(`document.querySelector("#alarm").hidden`)
 	go b.hub.Close()
 	p.until(`!document.querySelector("#alarm").hidden && document.querySelector("#alarm").textContent.startsWith("Draining")`)
 	p.shot("console-draining")
