@@ -18,6 +18,11 @@ soak:
 	go test ./live -run TestPromise -promise.runs 20000 -promise.real 500 -timeout 1h
 	go test -tags mutants ./live -run TestMutants -timeout 20m
 	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -v
+	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -drain.rooms -v
+	go test ./cmd/tidewire -run 'TestConsolePage$$' -console.sessions 10000 -v
+	go test ./conformance -run TestEveryCaseCanFail -every.case
+	go test ./ws -run TestServerConformance -conformance.whole
+	go test ./ws -run TestClientConformance -conformance.whole
 	go test ./live/natsbroker -run 'TestPromise|TestMinority' -promise.time 30m -minority.time 60s -timeout 45m -v
 	GOOS=windows CGO_ENABLED=0 go vet ./...
 	GOOS=darwin CGO_ENABLED=0 go vet ./...
