@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/tidewire/tidewire/client"
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/web"
 )
@@ -182,6 +183,40 @@ func TestConsolePage(t *testing.T) {
 	p.shot("console-draining")
 	p.do(chromedp.Click(chromedp.CSS("#forget")))
 	p.until(`document.querySelector("#door")?.hidden === false && !sessionStorage.consoleKey`)
+	p.fine()
+	q.fine()
+}
+
+// The console of a server whose rooms are --rooms: what it publishes is heard, and who only looks sees it.
+func TestConsolePageOfServe(t *testing.T) {
+	s := serve(t, "--rooms", "chat:* history=10 presence allow=join,publish", "--jwt-secret-file", secretFile(t, testSecret),
+		"--console-key-file", secretFile(t, consoleKey), "--console-read-key-file", secretFile(t, consoleReadKey))
+	ann, err := s.enter(t, pass(t, "ann", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	room, err := ann.Room("chat:7", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 10)
+	client.OnMessage(room, "news", func(_ context.Context, data string, m client.Meta) { heard <- data + " of " + m.From })
+	if err := room.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	chromium := browser(t)
+	p := open(t, chromium, "the console", "http://"+s.host+"/console/#room=chat%3A7")
+	p.enter(consoleKey)
+	p.until(inside + ` && document.querySelector("#crowd").textContent.includes("ann") && document.querySelector("#publish").checkVisibility()`)
+	p.do(chromedp.SendKeys(chromedp.CSS("#type"), "news"), selectAll("#data"), chromedp.SendKeys(chromedp.CSS("#data"), `"of the day"`), chromedp.Click(chromedp.CSS("#publish button")))
+	p.confirms("A message of type news", "news was published")
+	if got := <-heard; got != "of the day of " {
+		t.Errorf("heard %q", got)
+	}
+	q := open(t, chromium, "who looks", "http://"+s.host+"/console/#room=chat%3A7")
+	q.enter(consoleReadKey)
+	q.until(inside + ` && document.querySelector("#feed").textContent.includes("of the day") && getComputedStyle(document.querySelector("#publish")).display === "none"`)
+	q.look("serve")
 	p.fine()
 	q.fine()
 }
