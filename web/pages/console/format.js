@@ -8,6 +8,8 @@ function scaled(n, step, units) {
   return `${round(n)}${units[i]}`;
 }
 
+/** "1 user", "2 users". */
+export const many = (n, what) => `${count(n)} ${what}${n === 1 ? "" : "s"}`;
 export const count = (n) => (n >= 1e6 ? scaled(n, 1000, ["", "k", "M", "G"]) : round(n));
 export const bytes = (n) => scaled(n, 1024, [" B", " KiB", " MiB", " GiB"]);
 export const ms = (n) => (n >= 1000 ? `${round(n / 1000)} s` : n >= 1 ? `${round(n)} ms` : `${Math.round(n * 1000)} µs`);

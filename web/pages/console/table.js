@@ -29,7 +29,7 @@ export class Table {
   }
 
   head({ key, name, sort, wide, act }) {
-    const head = element("th", wide ? "long" : act ? "act" : "");
+    const head = element("th", wide ? "long" : act ? "act change" : "");
     head.scope = "col";
     if (!sort) return head.append(element("span", act ? "unseen" : "", name)), head;
     const button = element("button", "sort", name);

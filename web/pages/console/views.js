@@ -2,7 +2,7 @@
 
 import { element, find } from "/page.js";
 import { ask } from "/console/ask.js";
-import { bytes, count, horizon, span } from "/console/format.js";
+import { bytes, count, horizon, many, span } from "/console/format.js";
 import { Table } from "/console/table.js";
 
 const roomLink = (name) => `#room=${encodeURIComponent(name)}`;
@@ -94,7 +94,7 @@ function roomView(tw, about, members, changes) {
     feed.join().catch(() => {});
   };
   const people = (presence) => {
-    find("#crowd-count").textContent = presence ? `${count(presence.users)} users, ${count(presence.sessions)} sessions, on all nodes` : "This room has no presence; its sessions are below.";
+    find("#crowd-count").textContent = presence ? `${many(presence.users, "user")}, ${many(presence.sessions, "session")}, on all nodes` : "This room has no presence; its sessions are below.";
     const rows = (presence?.members ?? []).map(({ user, session, info }) => {
       const out = element("button", "small change", "Remove…");
       out.hidden = !user;
