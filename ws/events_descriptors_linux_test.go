@@ -1,6 +1,7 @@
 package ws_test
 
 import (
+	"maps"
 	"net"
 	"syscall"
 	"testing"
@@ -18,12 +19,14 @@ func TestAttachWithoutDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
-	for spare := range 5 { // for the copy, the set, the wake-up
+	for spare, voids := 0, 0; spare < 5; spare++ { // for the copy, the set, the wake-up
 		e := ws.NewEngine()
 		client, srv := pair(t, "tcp", ws.ConnOptions{Engine: e})
 		next, nextSrv := pair(t, "tcp", ws.ConnOptions{Engine: e})
 		low := limit
-		low.Cur = uint64(lowestFree(t) + spare)
+		free := lowestFree(t)
+		low.Cur = uint64(free + spare)
+		taken := identities(free)
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +36,12 @@ func TestAttachWithoutDescriptors(t *testing.T) {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
-		if got := isEvented(srv); got != (spare >= 3) {
+		switch got := isEvented(srv); {
+		case got == (spare >= 3):
+		case !maps.Equal(taken, identities(free)) && voids < 20: // something of before was closed only now, and made room
+			spare--
+			voids++
+		default:
 			t.Errorf("with %d descriptors to spare the engine took it: %v", spare, got)
 		}
 		nextSrv.Attach(echoHandler)
@@ -47,6 +55,18 @@ func TestAttachWithoutDescriptors(t *testing.T) {
 		}
 		waitFor(t, func() bool { return e.Open() == 0 })
 	}
+}
+
+// identities returns what the open descriptors below a number are.
+func identities(below int) map[int][2]uint64 {
+	open := map[int][2]uint64{}
+	for fd := range below {
+		var st syscall.Stat_t
+		if syscall.Fstat(fd, &st) == nil {
+			open[fd] = [2]uint64{uint64(st.Dev), uint64(st.Ino)}
+		}
+	}
+	return open
 }
 
 // lowestFree returns a number above those of all open descriptors, and makes sure
