@@ -71,33 +71,73 @@ func (p *process) kill() {
 	}
 }
 
-// browser starts Chromium, with more flags if there are any, and ends it with the test.
-func browser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
+// browser returns Chromium: with a profile of the test's own in the one that the tests share, or, with flags, one for this test alone.
+func browser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], // a fresh user-data-dir is its default
-		chromedp.NoSandbox,
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-	)
-	options = append(options, more...)
-	if path, err := exec.LookPath("chromium"); err == nil {
-		options = append(options, chromedp.ExecPath(path))
+	if len(flags) > 0 {
+		own := &chromium{}
+		t.Cleanup(func() {
+			if err := own.end(); err != nil {
+				t.Errorf("chromium does not end: %v", err)
+			}
+		})
+		return own.start(t, flags...)
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	first, _ := chromedp.NewContext(ctx)
-	if err := chromedp.Do(first); err != nil {
-		t.Fatalf("chromium does not start: %v", err)
+	ctx, _ := chromedp.NewContext(everybodys.start(t), chromedp.WithNewBrowserContext())
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		bound, cancel := context.WithTimeout(first, patience)
-		defer cancel()
-		if err := chromedp.Cancel(bound); err != nil {
-			t.Errorf("chromium does not end: %v", err)
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("its profile does not end: %v", err)
 		}
 	})
-	return first
+	return ctx
+}
+
+// everybodys is the Chromium that the tests share. It begins with the first that wants it, and TestMain ends it.
+var everybodys chromium
+
+// chromium is a process of Chromium.
+type chromium struct {
+	once  sync.Once
+	first context.Context // nil until it runs
+	err   error
+	kill  context.CancelFunc
+}
+
+func (c *chromium) start(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	c.once.Do(func() {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], // a fresh user-data-dir is its default
+			chromedp.NoSandbox,
+			chromedp.DisableGPU,
+			chromedp.Flag("disable-quic", true),
+			chromedp.Flag("disable-component-update", true),
+		)
+		options = append(options, flags...)
+		if path, err := exec.LookPath("chromium"); err == nil {
+			options = append(options, chromedp.ExecPath(path))
+		}
+		var ctx context.Context
+		ctx, c.kill = chromedp.NewExecAllocator(context.Background(), options...)
+		c.first, _ = chromedp.NewContext(ctx)
+		c.err = chromedp.Do(c.first)
+	})
+	if c.err != nil {
+		t.Fatalf("chromium does not start: %v", c.err)
+	}
+	return c.first
+}
+
+func (c *chromium) end() error {
+	if c.first == nil {
+		return nil
+	}
+	defer c.kill()
+	bound, cancel := context.WithTimeout(c.first, patience)
+	defer cancel()
+	return chromedp.Cancel(bound)
 }
 
 // tab is one page, and what it complained about.

@@ -37,7 +37,12 @@ func (m tests) Run() int {
 			os.Unsetenv(name)
 		}
 	}
-	return m.M.Run()
+	code := m.M.Run()
+	if err := everybodys.end(); err != nil {
+		fmt.Fprintln(os.Stderr, "chromium does not end:", err)
+		return max(code, 1)
+	}
+	return code
 }
 
 // TestTranscripts runs command lines that end by themselves and want something of this process. The others are in
