@@ -34,17 +34,17 @@ func TestRoomsPage(t *testing.T) {
 
 func TestSessionsPage(t *testing.T) {
 	inOffice(t, nil, func(t *testing.T, o *office) {
-		o.client("ann", "room:1", "room:2")
+		o.client("ann-lee", "room:1", "room:2")
 		time.Sleep(time.Minute)
 		o.client("bob", "room:2", "loose:1", "loose:2")
 		o.client("")
 		p := o.visit(readKey)
-		p.ask("console.sessions", `{"sort":"user","descending":true}`, `{"found":3,"all":3,"rows":[{"user":"bob","rooms":3},{"user":"ann","rooms":2},{"rooms":0}]}`)
-		p.ask("console.sessions", `{"sort":"age","descending":true,"limit":1}`, `{"rows":[{"user":"ann","age":60000,"queued":0,"waiting":0}]}`)
+		p.ask("console.sessions", `{"sort":"user","descending":true}`, `{"found":3,"all":3,"rows":[{"user":"bob","rooms":3},{"user":"ann-lee","rooms":2},{"rooms":0}]}`)
+		p.ask("console.sessions", `{"sort":"age","descending":true,"limit":1}`, `{"rows":[{"user":"ann-lee","age":60000,"queued":0,"waiting":0}]}`)
 		p.ask("console.sessions", `{"sort":"rooms","limit":1}`, `{"rows":[{"rooms":0}]}`)
 		p.ask("console.sessions", `{"text":"Loose:"}`, `{"found":1,"rows":[{"user":"bob"}]}`)
-		p.ask("console.sessions", `{"text":"an"}`, `{"found":1,"rows":[{"user":"ann"}]}`)
-		p.ask("console.sessions", `{"room":"room:2","sort":"user"}`, `{"found":2,"rows":[{"user":"ann"},{"user":"bob"}]}`)
+		p.ask("console.sessions", `{"text":"N-L"}`, `{"found":1,"rows":[{"user":"ann-lee"}]}`)
+		p.ask("console.sessions", `{"room":"room:2","sort":"user"}`, `{"found":2,"rows":[{"user":"ann-lee"},{"user":"bob"}]}`)
 		p.ask("console.sessions", `{"text":"CLIENT:"}`, `{"found":3}`) // the address
 		row := p.ask("console.sessions", `{"room":"loose:1"}`, `{"found":1}`)["rows"].([]any)[0].(map[string]any)
 		p.ask("console.session", fmt.Sprintf(`{"id":%q}`, row["id"]), `{"user":"bob","names":["loose:1","loose:2","room:2"]}`)
