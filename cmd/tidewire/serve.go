@@ -92,6 +92,8 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	if s.PrintConfig {
 		return configfile.Print(std.out, line)
 	}
+	// Who reads the log may go before: Ctrl-C ends all of a pipeline at once. What is written then is lost, and the process goes on.
+	signal.Ignore(syscall.SIGPIPE)
 	pair, err := s.tlsFlags.open(s.Addr, log)
 	if err != nil {
 		return err
