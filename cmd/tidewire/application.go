@@ -61,7 +61,7 @@ type application struct {
 }
 
 // open makes the hub of an application. What of it was begun has ended when there is an error.
-func (f *applicationFlags) open(o *live.Options, m *metrics.Metrics) (_ *application, err error) {
+func (f *applicationFlags) open(ctx context.Context, o *live.Options, m *metrics.Metrics) (_ *application, err error) {
 	a := &application{access: newAccessLog(f.AccessLog, o.Logger)}
 	defer func() {
 		if err != nil {
@@ -71,16 +71,16 @@ func (f *applicationFlags) open(o *live.Options, m *metrics.Metrics) (_ *applica
 	keys := map[string][]string{}
 	for flag, name := range map[string]string{"--api-key-file": f.APIKeyFile, "--console-key-file": f.ConsoleKeyFile, "--console-read-key-file": f.ConsoleReadKeyFile} {
 		if name != "" {
-			if keys[flag], err = readKeys(flag, name); err != nil {
+			if keys[flag], err = readKeys(ctx, flag, name); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if len(f.rules) > 0 {
-		if a.verifier, err = f.entryFlags.open(f.rules, o.Logger); err != nil {
+		if a.verifier, err = f.entryFlags.open(ctx, f.rules, o.Logger); err != nil {
 			return nil, err
 		}
-		if a.asks, err = f.webhookFlags.open(a.verifier, o.Logger); err != nil {
+		if a.asks, err = f.webhookFlags.open(ctx, a.verifier, o.Logger); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 func parse(t testing.TB, args ...string) (*commandLine, *kong.Context) {
 	t.Helper()
 	var cli commandLine
-	parser, err := kong.New(&cli, kong.Name("tidewire"), kong.Vars{"version": ""}, kong.DefaultEnvars("TIDEWIRE"))
+	parser, err := kong.New(&cli, kong.Name("tidewire"), kong.Vars{"version": ""}, kong.DefaultEnvars("TIDEWIRE"), kong.BindTo(t.Context(), (*context.Context)(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,7 @@ func (e *entryFlags) validate(rooms, asks bool) error {
 }
 
 // open returns what checks tokens. What the rules allow holds for all whose token does not say otherwise.
-func (e *entryFlags) open(rules []roomRule, log *slog.Logger) (*token.Verifier, error) {
+func (e *entryFlags) open(ctx context.Context, rules []roomRule, log *slog.Logger) (*token.Verifier, error) {
 	o := token.Options{
 		JWKS: e.JWTJWKS, Issuer: e.JWTIssuer, Audience: e.JWTAudience, Leeway: e.JWTLeeway, Strangers: e.Anonymous, Logger: log,
 	}
@@ -51,7 +52,7 @@ func (e *entryFlags) open(rules []roomRule, log *slog.Logger) (*token.Verifier, 
 		o.Rooms = append(o.Rooms, token.Grant{Room: rule.pattern, Can: rule.allow})
 	}
 	for _, name := range e.JWTSecretFile {
-		secret, err := readSecret("--jwt-secret-file", name)
+		secret, err := readSecret(ctx, "--jwt-secret-file", name)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ func (e *entryFlags) open(rules []roomRule, log *slog.Logger) (*token.Verifier, 
 		o.Keys = append(o.Keys, token.Key{Secret: secret})
 	}
 	for _, name := range e.JWTPublicKey {
-		pem, err := readBounded(name)
+		pem, err := readBounded(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("--jwt-public-key: %w", err)
 		}

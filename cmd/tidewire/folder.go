@@ -36,7 +36,7 @@ func (s *storeFlags) startServer(ctx context.Context, set natsbroker.ServerOptio
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("stopped while waiting for --data: %w", err)
+			return nil, fmt.Errorf("%w: it waited for --data: %w", errStopped, err)
 		}
 	}
 }

@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
 )
 
 // readKeys reads the keys in a file, one in each line. Empty lines and those that begin with # are left out.
-func readKeys(flag, name string) ([]string, error) {
-	text, err := readSecret(flag, name)
+func readKeys(ctx context.Context, flag, name string) ([]string, error) {
+	text, err := readSecret(ctx, flag, name)
 	if err != nil {
 		return nil, err
 	}
@@ -26,11 +27,11 @@ func readKeys(flag, name string) ([]string, error) {
 }
 
 // readSecret reads a file with a secret, whose last line break does not count. One that everybody on this machine can write is none.
-func readSecret(flag, name string) ([]byte, error) {
+func readSecret(ctx context.Context, flag, name string) ([]byte, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o002 != 0 {
 		return nil, fmt.Errorf("%s: everybody on this machine can write %s: chmod 600 it", flag, name)
 	}
-	data, err := readBounded(name)
+	data, err := readBounded(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}

@@ -41,7 +41,7 @@ func (f *tlsFlags) validate() error {
 }
 
 // open returns the pair for a server on addr, or nil for one without TLS.
-func (f *tlsFlags) open(addr string, log *slog.Logger) (*keyPair, error) {
+func (f *tlsFlags) open(ctx context.Context, addr string, log *slog.Logger) (*keyPair, error) {
 	k := &keyPair{cert: f.TLSCert, key: f.TLSKey, log: log}
 	switch {
 	case f.TLSSelfSigned:
@@ -55,7 +55,7 @@ func (f *tlsFlags) open(addr string, log *slog.Logger) (*keyPair, error) {
 		}
 		k.current.Store(pair)
 	case f.TLSCert != "":
-		if _, err := k.look(); err != nil {
+		if _, err := k.look(ctx); err != nil {
 			return nil, err
 		}
 		k.warn(time.Now())
@@ -108,7 +108,9 @@ func (k *keyPair) watch(ctx context.Context, now <-chan os.Signal) {
 		case <-now:
 		case <-ticker.C:
 		}
-		switch changed, err := k.look(); {
+		switch changed, err := k.look(ctx); {
+		case ctx.Err() != nil:
+			return
 		case err != nil && (changed || err.Error() != k.failed):
 			k.log.Error("the certificate cannot be renewed; the one before goes on", "error", err)
 			k.failed = err.Error()
@@ -122,12 +124,19 @@ func (k *keyPair) watch(ctx context.Context, now <-chan os.Signal) {
 }
 
 // look reads the files and, where they have changed, takes what is in them if it is good.
-func (k *keyPair) look() (changed bool, err error) {
-	cert, err := readBounded(k.cert)
+func (k *keyPair) look(ctx context.Context) (changed bool, err error) {
+	if k.current.Load() != nil {
+		for _, name := range []string{k.cert, k.key} {
+			if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+				return false, fmt.Errorf("%s is no regular file: only such a one is read again", name)
+			}
+		}
+	}
+	cert, err := readBounded(ctx, k.cert)
 	if err != nil {
 		return false, fmt.Errorf("--tls-cert: %w", err)
 	}
-	key, err := readBounded(k.key)
+	key, err := readBounded(ctx, k.key)
 	if err != nil {
 		return false, fmt.Errorf("--tls-key: %w", err)
 	}

@@ -151,7 +151,7 @@ func TestKeyPairWatch(t *testing.T) {
 		}
 		write(time.Now())
 		var log logged
-		k, err := (&tlsFlags{TLSCert: name + ".pem", TLSKey: name + "-key.pem"}).open("127.0.0.1:0", slog.New(slog.NewTextHandler(&log, nil)))
+		k, err := (&tlsFlags{TLSCert: name + ".pem", TLSKey: name + "-key.pem"}).open(t.Context(), "127.0.0.1:0", slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -88,6 +88,10 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 		return fmt.Errorf("command line: %w", err) // a mistake in commandLine
 	}
 	command, err := parser.Parse(args)
+	if errors.Is(err, errStopped) {
+		fmt.Fprintf(io.err, "tidewire: %s\n", oneLine(err))
+		return nil
+	}
 	if err != nil {
 		fmt.Fprintf(io.err, "tidewire: %s%s\n", oneLine(err), whereTo(err, cli.Serve.file))
 		return usageError{err}
@@ -95,6 +99,9 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 	log := newLogger(io.err, cli.LogLevel, cli.LogFormat)
 	if err := command.Run(log); err != nil {
 		fmt.Fprintf(io.err, "tidewire: %s\n", oneLine(err))
+		if errors.Is(err, errStopped) {
+			return nil
+		}
 		return err
 	}
 	return nil

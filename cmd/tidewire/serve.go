@@ -59,13 +59,15 @@ least counts.`
 func (*serveCommand) Help() string { return serveHelp }
 
 // BeforeResolve is kong's hook: the environment has been read, and the command line.
-func (s *serveCommand) BeforeResolve(ctx *kong.Context) (err error) {
-	for _, flag := range configfile.Flags(ctx) {
-		if name, _ := ctx.FlagValue(flag).(string); flag.Name == "config" && name != "" {
-			if s.file, err = configfile.Read(name, ctx); err != nil {
+func (s *serveCommand) BeforeResolve(ctx context.Context, line *kong.Context) error {
+	for _, flag := range configfile.Flags(line) {
+		if name, _ := line.FlagValue(flag).(string); flag.Name == "config" && name != "" {
+			var file *configfile.File
+			if err := untilStopped(ctx, name, func() (err error) { file, err = configfile.Read(name, line); return err }); err != nil {
 				return err
 			}
-			ctx.AddResolver(s.file)
+			s.file = file
+			line.AddResolver(s.file)
 		}
 	}
 	return nil
@@ -94,7 +96,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	}
 	// Who reads the log may go before: Ctrl-C ends all of a pipeline at once. What is written then is lost, and the process goes on.
 	signal.Ignore(syscall.SIGPIPE)
-	pair, err := s.tlsFlags.open(s.Addr, log)
+	pair, err := s.tlsFlags.open(ctx, s.Addr, log)
 	if err != nil {
 		return err
 	}
@@ -134,7 +136,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		return err
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
-	app, err := s.applicationFlags.open(&live.Options{Broker: store.broker(), Address: s.proxyFlags.address(), Logger: log}, numbers)
+	app, err := s.applicationFlags.open(ctx, &live.Options{Broker: store.broker(), Address: s.proxyFlags.address(), Logger: log}, numbers)
 	if err != nil {
 		listener.Close()
 		return err

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -39,6 +42,118 @@ func TestOutputsThatNobodyReads(t *testing.T) {
 		t.Errorf("%q, %v", buf[:n], err)
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// pipe makes a named pipe.
+func pipe(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// writer waits until somebody reads the pipe.
+func writer(t *testing.T, name string) *os.File {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		w, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			return w
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody reads it: %v", err)
+		}
+	}
+}
+
+// begin starts the command, and returns what it prints and what it logs, line by line.
+func begin(t *testing.T, args ...string) (cmd *exec.Cmd, out, log *bufio.Scanner) {
+	t.Helper()
+	cmd = command(append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	pipes := make([]io.Reader, 2)
+	var err [2]error
+	pipes[0], err[0] = cmd.StdoutPipe()
+	pipes[1], err[1] = cmd.StderrPipe()
+	if err[0] != nil || err[1] != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	t.Cleanup(func() {
+		late.Stop()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd, bufio.NewScanner(pipes[0]), bufio.NewScanner(pipes[1])
+}
+
+// until reads lines up to one with the text.
+func until(t *testing.T, lines *bufio.Scanner, text string) {
+	t.Helper()
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), text) {
+			return
+		}
+	}
+	t.Errorf("it ended without a line with %q", text)
+}
+
+// What it waits for before it serves does not come; a signal ends it, and that is no failure.
+func TestStopsBeforeItServes(t *testing.T) {
+	stops := func(t *testing.T, cmd *exec.Cmd, log *bufio.Scanner, waited string) {
+		t.Helper()
+		cmd.Process.Signal(syscall.SIGTERM)
+		until(t, log, "stopped before it served: it waited for "+waited)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, args := range []string{"--config PIPE", "--tls-cert PIPE --tls-key PIPE", "--rooms a --anonymous --api-key-file PIPE", "--rooms a --jwt-public-key PIPE"} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			name := pipe(t)
+			cmd, _, log := begin(t, strings.Fields(strings.ReplaceAll(args, "PIPE", name))...)
+			defer writer(t, name).Close()
+			stops(t, cmd, log, name)
+		})
+	}
+	t.Run("a folder", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		serve(t, "--data", dir)
+		cmd, _, log := begin(t, "--data", dir)
+		until(t, log, "another process uses the folder")
+		stops(t, cmd, log, "--data")
+	})
+}
+
+// A key that came through a pipe is there once: looking for another one says so, and does not wait.
+func TestRenewFromAPipe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	if err := writePair(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(dir + "-key.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := pipe(t)
+	cmd, out, log := begin(t, "--tls-cert", dir+".pem", "--tls-key", name)
+	w := writer(t, name)
+	w.Write(key)
+	w.Close()
+	until(t, out, "Press Ctrl-C")
+	cmd.Process.Signal(syscall.SIGHUP)
+	until(t, log, "is no regular file")
+	cmd.Process.Signal(syscall.SIGTERM)
+	until(t, log, "msg=stopped")
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

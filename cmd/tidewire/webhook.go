@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,11 +53,11 @@ func (w *webhookFlags) validate(rooms bool) error {
 }
 
 // open returns what asks, or nil where nobody is asked.
-func (w *webhookFlags) open(v *token.Verifier, log *slog.Logger) (*webhook.Webhook, error) {
+func (w *webhookFlags) open(ctx context.Context, v *token.Verifier, log *slog.Logger) (*webhook.Webhook, error) {
 	if w.WebhookURL == "" {
 		return nil, nil
 	}
-	secrets, err := readKeys("--webhook-secret-file", w.WebhookSecretFile)
+	secrets, err := readKeys(ctx, "--webhook-secret-file", w.WebhookSecretFile)
 	if err != nil {
 		return nil, err
 	}
