@@ -199,12 +199,13 @@ func (a *application) close(ctx context.Context) {
 	}
 	a.group.Wait()
 	if a.asks != nil {
-		a.asks.Close(ctx)
+		a.group.Go(func() { a.asks.Close(ctx) })
 	}
+	if a.endTraces != nil { // beside: who is to be told may hang
+		a.group.Go(func() { a.endTraces(ctx) })
+	}
+	a.group.Wait()
 	if a.verifier != nil {
 		a.verifier.Close()
-	}
-	if a.endTraces != nil {
-		a.endTraces(ctx)
 	}
 }

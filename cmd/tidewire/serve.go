@@ -172,6 +172,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		return err
 	case <-ctx.Done():
 	}
+	draining := time.Now()
 	ready.drain()
 	systemd.say("STOPPING=1\nSTATUS=draining")
 	log.Info("draining", "open", ws.Stats().Open, "within", s.Drain.String())
@@ -180,7 +181,9 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	settle(bound, server, s.Drain)
 	// First the hub, whose guests are told when to come back.
 	err = errors.Join(app.shutdown(bound), server.Shutdown(bound))
-	app.close(bound)
+	last, done := context.WithTimeout(context.Background(), max(lastWords, s.Drain-time.Since(draining)))
+	defer done()
+	app.close(last)
 	<-failed
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errCut
