@@ -88,8 +88,9 @@ func (t *Tunnel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(t.timeout()))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	control.SetReadDeadline(time.Time{})
 	if err != nil {
+		// The deadline stays: the server reads what is left of the body before it answers, and would wait for that for ever.
+		w.Header().Set("Connection", "close")
 		status := http.StatusRequestTimeout
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
@@ -97,6 +98,7 @@ func (t *Tunnel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request's body: "+err.Error(), status)
 		return
 	}
+	control.SetReadDeadline(time.Time{})
 	line, rest, ok := bytes.Cut(body, []byte("\n"))
 	what, more, _ := strings.Cut(string(line), " ")
 	secret, n, two := strings.Cut(more, " ")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -306,6 +307,24 @@ func TestServerDeadlines(t *testing.T) {
 	c.Write(t.Context(), ws.Text, []byte("still here"))
 	if _, got, err := c.Read(t.Context()); err != nil || string(got) != "still here" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// A body that does not come is waited for as long as Timeout, and then the connection is closed, whatever length the head said.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	tun, server := echo(t, nil, nil)
+	tun.Timeout = 50 * time.Millisecond
+	for _, head := range []string{"Content-Length: 1000\r\n\r\nopen", "Content-Length: 200000\r\n\r\nopen", "Transfer-Encoding: chunked\r\n\r\n9\r\nopen"} {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\n%s", head)
+		if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
+			t.Errorf("%q: %q, %v", head, answer, err)
+		}
 	}
 }
 
