@@ -42,6 +42,27 @@ func TestPublish(t *testing.T) {
 	d.want(200, "GET", "/api/history?room=room:9", "", `{"more":false,"messages":[]}`)
 }
 
+// An answer has 4 MiB of messages at most, so that many who ask at once do not take all memory; what is before is asked for.
+func TestHistoryOfLargeMessages(t *testing.T) {
+	d := open(t)
+	for i := range 10 {
+		d.want(200, "POST", "/api/publish", fmt.Sprintf(`{"room":"room:7","type":"n%d","data":%q}`, i, strings.Repeat("x", 500<<10)), `{}`)
+	}
+	types := func(query string) (all string, more any) {
+		answer := d.want(200, "GET", "/api/history?room=room:7"+query, "", `{}`)
+		for _, m := range answer["messages"].([]any) {
+			all += m.(map[string]any)["type"].(string)
+		}
+		return all, answer["more"]
+	}
+	if all, more := types(""); all != "n2n3n4n5n6n7n8n9" || more != true {
+		t.Error(all, more)
+	}
+	if all, more := types("&before=3"); all != "n0n1" || more != false {
+		t.Error(all, more)
+	}
+}
+
 func TestBroadcast(t *testing.T) {
 	d := open(t)
 	c, came := d.join("ann", "room:7")

@@ -102,7 +102,10 @@ func (h *Handler) presence(ctx context.Context, in input) (any, error) {
 	return answer, nil
 }
 
-// history returns the newest messages of a room, or those before one.
+// maxHistory bounds the bytes of an answer's messages: many who ask at once would otherwise have 100 MiB each.
+const maxHistory = 4 << 20
+
+// history returns the newest messages of a room, or those before one: as many as fit, and one at least.
 func (h *Handler) history(ctx context.Context, in input) (any, error) {
 	q, err := in.parameters("room", "before", "limit")
 	if err != nil {
@@ -131,7 +134,12 @@ func (h *Handler) history(ctx context.Context, in input) (any, error) {
 		More     bool          `json:"more"`     // there are some before them
 		Head     live.Position `json:"head"`     // where the room stands
 	}{Messages: []message{}, More: page.More, Head: page.Head}
-	for _, m := range page.Messages {
+	size := 0
+	for _, m := range slices.Backward(page.Messages) {
+		if size += len(m.Data); size > maxHistory && len(answer.Messages) > 0 {
+			answer.More = true
+			break
+		}
 		data := m.Data
 		if m.Codec != protocol.JSON {
 			if data, err = protocol.Convert(data, m.Codec, protocol.JSON); err != nil {
@@ -140,5 +148,6 @@ func (h *Handler) history(ctx context.Context, in input) (any, error) {
 		}
 		answer.Messages = append(answer.Messages, message{m.Pos, m.Type, m.From, json.RawMessage(data)})
 	}
+	slices.Reverse(answer.Messages)
 	return answer, nil
 }
