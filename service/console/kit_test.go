@@ -81,7 +81,7 @@ func openOffice(t *testing.T, change func(*console.Options)) *office {
 		Hooks:   meter.Hooks(nil),
 		Address: saidAddress,
 		Limits:  live.Limits{AddressSessions: -1},
-		Logger: slog.New(slog.DiscardHandler),
+		Logger:  slog.New(slog.DiscardHandler),
 	})
 	o.hub.ConfigureRooms("room:*", live.RoomOptions{History: 60, Presence: true})
 	o.hub.ConfigureRooms("loose:*", live.RoomOptions{CanWatch: func(context.Context, *live.Session, string) error { return nil }})

@@ -34,6 +34,7 @@ type shownMember struct {
 // shownStored is a message of a room, with its data as JSON.
 type shownStored struct {
 	Seq      uint64 `json:"seq,omitempty"`
+	Mid      string `json:"mid,omitempty"` // a feed may bring what was stored before it was opened: by this it is known
 	Type     string `json:"type"`
 	From     string `json:"from,omitempty"`
 	Key      string `json:"key,omitempty"`
@@ -47,7 +48,7 @@ func showMessage(m *live.Message) shownStored {
 	if err != nil {
 		data = []byte("data that JSON cannot say")
 	}
-	return shownStored{m.Pos.Seq, m.Type, m.From, m.Key, m.Volatile, cut(string(data)), len(m.Data)}
+	return shownStored{m.Pos.Seq, m.Mid, m.Type, m.From, m.Key, m.Volatile, cut(string(data)), len(m.Data)}
 }
 
 func cut(s string) string {

@@ -62,7 +62,7 @@ function messageRow({ seq, type, from, volatile, data, size }) {
 /** A room: who is there, and what is said, as it comes. */
 function roomView(tw, about, members, changes) {
   const [list, crowd, form] = ["#feed", "#crowd", "#publish"].map(find);
-  let name, feed, timer, here = 0;
+  let name, feed, timer, here = 0, turn = 0;
 
   const add = (rows) => {
     const low = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
@@ -70,28 +70,41 @@ function roomView(tw, about, members, changes) {
     while (list.childElementCount > 200) list.firstChild.remove();
     if (low) list.scrollTop = list.scrollHeight;
   };
-  const look = async (first) => {
-    const asked = name;
+  const look = async () => {
+    const asked = turn;
     const room = await tw.call("console.room", { room: name }).catch((error) => ({ error }));
-    if (asked !== name) return;
+    if (asked !== turn) return;
     if (room.error) return facts(find("#room-facts"), [["Not shown", room.error.message]]);
     const { text, short } = horizon(room, about.backoffMax);
     here = room.members;
     facts(find("#room-facts"), [["Members on this node", count(room.members)], ["Messages a second", count(room.rate)], ["Recoverable", text, short ? "short" : ""]]);
     people(room.presence);
-    if (!first) return;
+    return room;
+  };
+  const begin = async () => {
+    end();
+    const mine = turn;
+    timer = setInterval(() => document.hidden || look(), 5000);
+    const first = await look();
+    if (mine !== turn) return;
     list.replaceChildren();
-    add(room.messages.map(messageRow));
-    if (!room.feed) return add([element("li", "note", "Messages do not come by themselves here.")]);
-    feed = tw.room(room.feed);
-    feed.on("batch", ({ messages, skipped }) => {
-      if (find("#pause").getAttribute("aria-pressed") === "true") return;
-      const rows = messages.map(messageRow);
+    if (!first?.feed) return first && add([...first.messages.map(messageRow), element("li", "note", "Messages do not come by themselves here.")]);
+    feed = tw.room(first.feed);
+    let early = [], drawn;
+    const show = ({ messages, skipped }) => {
+      const rows = messages.filter(({ mid }) => !mid || !drawn.has(mid)).map(messageRow);
       if (skipped) rows.unshift(element("li", "note", `${count(skipped)} more came here than can be shown`));
-      add(rows);
-    });
-    feed.on("$left", () => asked === name && begin());
-    feed.join().catch(() => {});
+      if (find("#pause").getAttribute("aria-pressed") !== "true") add(rows);
+    };
+    feed.on("batch", (batch) => early ? early.push(batch) : show(batch));
+    feed.on("$left", () => mine === turn && begin());
+    await feed.join().catch(() => {});
+    const { messages } = await look() ?? first; // asked for once more: what was stored before the feed comes would be missed
+    if (mine !== turn) return;
+    drawn = new Set(messages.map(({ mid }) => mid));
+    add(messages.map(messageRow));
+    early.forEach(show);
+    early = undefined;
   };
   const people = (presence) => {
     find("#crowd-count").textContent = presence ? `${many(presence.users, "user")}, ${many(presence.sessions, "session")}, on all nodes` : "This room has no presence; its sessions are below.";
@@ -107,12 +120,7 @@ function roomView(tw, about, members, changes) {
     crowd.replaceChildren(...rows);
     if (held) (rows.find((row) => row.firstChild.hash === held)?.lastChild ?? crowd).focus();
   };
-  const end = () => (clearInterval(timer), feed?.leave(), (feed = undefined));
-  const begin = () => {
-    end();
-    timer = setInterval(() => document.hidden || look(false), 5000);
-    look(true);
-  };
+  const end = () => (turn++, clearInterval(timer), feed?.leave(), (feed = undefined));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     changes.publish({ room: name, type: find("#type").value, data: find("#data").value, volatile: find("#volatile").checked }, here);
