@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,19 +22,35 @@ import (
 	"github.com/tidewire/tidewire/service/webhook"
 )
 
-// The page for operators has each metric of serve's own.
+// The page for operators has each metric of serve's own, and the alerts have no other.
 func TestFiguresAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := os.ReadFile("../../deploy/prometheus/tidewire.rules.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := make(chan *prometheus.Desc, 100)
 	figures{}.Describe(all)
 	close(all)
+	var names []string
 	for d := range all {
 		name := regexp.MustCompile(`fqName: "(\w+)"`).FindStringSubmatch(d.String())[1]
+		names = append(names, name)
 		if !strings.Contains(string(page), "`"+name+"`") {
 			t.Errorf("docs/operations.md has no %s", name)
+		}
+	}
+	_, own, found := strings.Cut(string(rules), "name: tidewire-serve\n")
+	used := regexp.MustCompile(`\btidewire_\w+`).FindAllString(own, -1)
+	if !found || len(used) < 3 {
+		t.Errorf("the alerts use %q", used)
+	}
+	for _, name := range used {
+		if !slices.Contains(names, name) {
+			t.Errorf("there is no %s for an alert", name)
 		}
 	}
 }
