@@ -16,12 +16,12 @@ var errStopped = errors.New("stopped before it served")
 
 // readBounded is os.ReadFile for files of 1 MiB at most; no other is read to its end. A pipe that nobody writes to is waited for until
 // ctx ends, and what waits then stays until the process ends: the error is errStopped.
-func readBounded(ctx context.Context, name string) (data []byte, err error) {
-	err = untilStopped(ctx, name, func() (err error) { data, err = readFile(name); return err })
-	if errors.Is(err, errStopped) {
-		return nil, err // data may still come
+func readBounded(ctx context.Context, name string) ([]byte, error) {
+	var data []byte
+	if err := untilStopped(ctx, name, func() (err error) { data, err = readFile(name); return err }); err != nil {
+		return nil, err // and data may still come
 	}
-	return data, err
+	return data, nil
 }
 
 // untilStopped waits for read, which reads a file, or for ctx.
