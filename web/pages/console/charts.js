@@ -149,8 +149,7 @@ function hot(tw, { backoffMax }) {
   const body = find("#hot tbody");
   find("#backoff").textContent = span(backoffMax);
   for (let i = 0; i < 10; i++) {
-    const name = Object.assign(element("th", "", element("a")), { scope: "row" });
-    body.append(element("tr", "", name, element("td"), element("td"), element("td")));
+    body.append(element("tr", "", Object.assign(element("th", "", element("a")), { scope: "row" }), element("td"), element("td"), element("td")));
   }
   const room = tw.room("hot");
   room.on("hot", (rooms) => {

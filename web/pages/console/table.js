@@ -6,35 +6,36 @@ import { element } from "/page.js";
 const PAGE = 50;
 let tables = 0;
 
+/** A button that does something. */
+export function button(className, text, act) {
+  const one = element("button", className, text);
+  one.addEventListener("click", act);
+  return one;
+}
+
 export class Table {
   /** columns: { key, name, text, sort, wide, link, act, mark } each: link and act make a cell a link or a button. sorted: "key", or "-key" for descending. */
   constructor(root, tw, call, { label, columns, sorted, more = {} }) {
     Object.assign(this, { tw, call, columns, more });
     this.query = { text: "", sort: sorted.replace("-", ""), descending: sorted[0] === "-", offset: 0, limit: PAGE };
-    this.search = element("input");
-    Object.assign(this.search, { id: `search-${++tables}`, type: "search", maxLength: 128, spellcheck: false, autocomplete: "off" });
+    this.search = Object.assign(element("input"), { id: `search-${++tables}`, type: "search", maxLength: 128, spellcheck: false, autocomplete: "off" });
     const name = Object.assign(element("label", "", label), { htmlFor: this.search.id });
     this.found = element("output", "found");
-    this.back = element("button", "small", "Previous");
-    this.next = element("button", "small", "Next");
-    this.why = element("p", "why");
-    this.why.setAttribute("role", "alert");
+    this.back = button("small", "Previous", () => this.ask({ offset: Math.max(0, this.query.offset - PAGE) }));
+    this.next = button("small", "Next", () => this.ask({ offset: this.query.offset + PAGE }));
+    this.why = Object.assign(element("p", "why"), { role: "alert" });
     this.body = element("tbody");
     this.heads = columns.map((column) => this.head(column));
     const table = element("table", "rows", element("caption", "unseen", label), element("thead", "", element("tr", "", ...this.heads)), this.body);
     root.append(element("div", "search", name, this.search, this.found, this.back, this.next), this.why, element("div", "wide", table));
     this.search.addEventListener("input", () => this.ask({ text: this.search.value.slice(0, 120), offset: 0 }));
-    this.back.addEventListener("click", () => this.ask({ offset: Math.max(0, this.query.offset - PAGE) }));
-    this.next.addEventListener("click", () => this.ask({ offset: this.query.offset + PAGE }));
   }
 
   head({ key, name, sort, wide, act }) {
     const head = element("th", wide ? "long" : act ? "act change" : "");
     head.scope = "col";
     if (!sort) return head.append(element("span", act ? "unseen" : "", name)), head;
-    const button = element("button", "sort", name);
-    button.addEventListener("click", () => this.ask({ sort: key, descending: this.query.sort === key ? !this.query.descending : sort === "down", offset: 0 }));
-    head.append(button);
+    head.append(button("sort", name, () => this.ask({ sort: key, descending: this.query.sort === key ? !this.query.descending : sort === "down", offset: 0 })));
     return head;
   }
 
@@ -89,11 +90,7 @@ export class Table {
     for (const { link, act, wide, name } of this.columns) {
       const cell = element("td", wide ? "long" : act ? "act change" : "");
       if (link) cell.append(element("a"));
-      if (act) {
-        const button = element("button", "small", `${name}…`);
-        button.addEventListener("click", () => act(row.data));
-        cell.append(button);
-      }
+      if (act) cell.append(button("small", `${name}…`, () => act(row.data)));
       row.append(cell);
     }
     return row;

@@ -3,7 +3,7 @@
 import { element, find } from "/page.js";
 import { ask } from "/console/ask.js";
 import { bytes, count, horizon, many, span } from "/console/format.js";
-import { Table } from "/console/table.js";
+import { button, Table } from "/console/table.js";
 
 const roomLink = (name) => `#room=${encodeURIComponent(name)}`;
 const userName = (user) => user || "a stranger";
@@ -90,29 +90,24 @@ function roomView(tw, about, members, changes) {
     list.replaceChildren();
     if (!first?.feed) return first && add([...first.messages.map(messageRow), element("li", "note", "Messages do not come by themselves here.")]);
     feed = tw.room(first.feed);
-    let early = [], drawn;
-    const show = ({ messages, skipped }) => {
-      const rows = messages.filter(({ mid }) => !mid || !drawn.has(mid)).map(messageRow);
+    const drawn = feed.join().catch(() => {}).then(look).then(({ messages } = first) => { // looked again: what was stored before the feed comes would be missed
+      if (mine === turn) add(messages.map(messageRow));
+      return new Set(messages.map(({ mid }) => mid));
+    });
+    feed.on("batch", async ({ messages, skipped }) => {
+      const known = await drawn;
+      if (mine !== turn || find("#pause").getAttribute("aria-pressed") === "true") return;
+      const rows = messages.filter(({ mid }) => !mid || !known.has(mid)).map(messageRow);
       if (skipped) rows.unshift(element("li", "note", `${count(skipped)} more came here than can be shown`));
-      if (find("#pause").getAttribute("aria-pressed") !== "true") add(rows);
-    };
-    feed.on("batch", (batch) => early ? early.push(batch) : show(batch));
+      add(rows);
+    });
     feed.on("$left", () => mine === turn && begin());
-    await feed.join().catch(() => {});
-    const { messages } = await look() ?? first; // asked for once more: what was stored before the feed comes would be missed
-    if (mine !== turn) return;
-    drawn = new Set(messages.map(({ mid }) => mid));
-    add(messages.map(messageRow));
-    early.forEach(show);
-    early = undefined;
   };
   const people = (presence) => {
     find("#crowd-count").textContent = presence ? `${many(presence.users, "user")}, ${many(presence.sessions, "session")}, on all nodes` : "This room has no presence; its sessions are below.";
     const rows = (presence?.members ?? []).map(({ user, session, info }) => {
-      const out = element("button", "small change", "Remove…");
-      out.hidden = !user;
-      out.setAttribute("aria-label", `Remove ${user} from the room…`);
-      out.addEventListener("click", () => changes.remove(name, user));
+      const out = button("small change", "Remove…", () => changes.remove(name, user));
+      Object.assign(out, { hidden: !user, ariaLabel: `Remove ${user} from the room…` });
       const link = Object.assign(element("a", "", userName(user)), { href: `#session=${session}` });
       return element("li", "", link, element("span", "about", info ?? ""), out);
     });
@@ -139,7 +134,7 @@ function roomView(tw, about, members, changes) {
       members.show({ room });
       begin();
     },
-    hide: () => ((name = undefined), members.hide(), end()),
+    hide: () => (members.hide(), end()),
   };
 }
 
@@ -154,8 +149,7 @@ function sessionView(tw, changes) {
     find("#end-user").disabled = !one?.user;
     if (s.error) return facts(list, [["Not shown", s.error.message]]);
     facts(list, [["User", userName(s.user)], ["Address", s.address], ["Age", span(s.age)], ["Queued", bytes(s.queued)], ["Messages that wait", count(s.waiting)], ["Rooms", count(s.rooms)]]);
-    if (rooms.contains(document.activeElement)) return;
-    rooms.replaceChildren(...(s.names ?? []).map((name) => element("li", "", Object.assign(element("a", "", name), { href: roomLink(name) }))));
+    if (!rooms.contains(document.activeElement)) rooms.replaceChildren(...(s.names ?? []).map((name) => element("li", "", Object.assign(element("a", "", name), { href: roomLink(name) }))));
   };
   find("#end-session").addEventListener("click", () => one && changes.session(one));
   find("#end-user").addEventListener("click", () => one && changes.user(one.user));
