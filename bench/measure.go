@@ -143,7 +143,7 @@ func (b *bench) count(ctx context.Context, p *meter.Process, plan load.Plan, d t
 	if err := cmp.Or(err, failed, sound(r)); err != nil {
 		return err
 	}
-	n := float64(r.Sent)
+	n := float64(r.Sent + r.SentLate)
 	switch plan.Scenario {
 	case load.Upgrade:
 		n = float64(r.Received)

@@ -29,8 +29,9 @@ type Report struct {
 	Seconds  float64 `json:"seconds"` // measured
 	Opened   int64   `json:"opened"`  // connections, in all
 	Sent     int64   `json:"sent"`
-	Received int64   `json:"received"` // messages that came back right, in fan-outs and live once for each who got it; in the scenario upgrade, connections made
-	Bytes    int64   `json:"bytes"`    // that arrived
+	SentLate int64   `json:"sent_late,omitempty"` // beside Sent: those that still went when the measurement was over, which no other figure has
+	Received int64   `json:"received"`            // messages that came back right, in fan-outs and live once for each who got it; in the scenario upgrade, connections made
+	Bytes    int64   `json:"bytes"`               // that arrived
 	// SentCompressed and ReceivedCompressed are those of Sent and Received that went, and came back, compressed.
 	SentCompressed     Volume `json:"sent_compressed,omitzero"`
 	ReceivedCompressed Volume `json:"received_compressed,omitzero"`

@@ -155,6 +155,7 @@ func (r *run) hold(ctx context.Context, report *Report, clock *clock) error {
 		late := newTally()
 		s.take(late)
 		total.addFaults(late)
+		report.SentLate += late.sent
 	}
 	report.Errors = total.faults
 	if len(r.peers) == 0 {

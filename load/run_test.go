@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +66,28 @@ func clean(t testing.TB, r *load.Report) {
 	t.Helper()
 	if !r.OK() || r.Received == 0 && r.Scenario != load.Idle {
 		t.Errorf("%s: %d received, %d lost, errors %v", r.Scenario, r.Received, r.Lost, r.Errors)
+	}
+}
+
+// What a server was sent is in the report to the last message, also when the generator came late to the end of its time.
+func TestAllThatIsSentIsCounted(t *testing.T) {
+	var came atomic.Int64
+	url := serve(t, func(ctx context.Context, c *ws.Conn) error {
+		for m, err := range c.Messages(ctx) {
+			if err != nil {
+				return err
+			}
+			came.Add(1)
+			if err := c.Write(ctx, m.Type, m.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r := run(t, load.Plan{URL: url, Connections: 4, Duration: 20 * time.Millisecond, Progress: func(load.Window) { time.Sleep(20 * time.Millisecond) }})
+	clean(t, r)
+	if r.SentLate == 0 || r.Sent+r.SentLate != came.Load() {
+		t.Errorf("%d and %d late, and %d came", r.Sent, r.SentLate, came.Load())
 	}
 }
 
