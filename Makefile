@@ -24,8 +24,11 @@ soak:
 	go test ./ws -run TestServerConformance -conformance.whole
 	go test ./ws -run TestClientConformance -conformance.whole
 	go test ./live/natsbroker -run 'TestPromise|TestMinority' -promise.time 30m -minority.time 60s -timeout 45m -v
-	GOOS=windows CGO_ENABLED=0 go vet ./...
-	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	go test ./live -run TestPromiseManyfold -promise.manyfold 150 -timeout 1h
+	cd interop && go test . -run 'TestTheirClients|TestOurClient' -matrix.largest 16
+	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go vet ./... || exit; done
+	for os in freebsd/arm64 netbsd/amd64 linux/arm64; do GOOS=$${os%/*} GOARCH=$${os#*/} CGO_ENABLED=0 go vet ./ws/... || exit; done
+	GOOS=js GOARCH=wasm CGO_ENABLED=0 go vet ./ws/... ./client
 
 # Each fuzz target for FUZZTIME.
 FUZZTIME ?= 2m

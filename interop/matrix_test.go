@@ -3,6 +3,7 @@ package interop_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -60,7 +61,10 @@ func TestOurClient(t *testing.T) {
 	}
 }
 
-// large reports whether messages of 6 MiB belong to a mode of lib's: without
+// largest is how many MiB the largest messages have.
+var largest = flag.Int("matrix.largest", 6, "how many MiB the largest messages between the libraries have")
+
+// large reports whether the largest messages belong to a mode of lib's: without
 // compression, and with the best that it has.
 func large(lib library, z compression) bool {
 	best := lib.modes[len(lib.modes)-1]
@@ -271,10 +275,10 @@ func text(n int) []byte {
 	return p
 }
 
-// 6 MiB of each.
+// the largest of each.
 var (
-	largeText  = sync.OnceValue(func() []byte { return text(6 << 20) })
-	largeNoise = sync.OnceValue(func() []byte { return noise(6 << 20) })
+	largeText  = sync.OnceValue(func() []byte { return text(*largest << 20) })
+	largeNoise = sync.OnceValue(func() []byte { return noise(*largest << 20) })
 )
 
 // noise returns n bytes that do not compress.
