@@ -64,6 +64,21 @@ func (s *served) enter(t *testing.T, token string) (*client.Client, error) {
 	return c, err
 }
 
+// hear joins a room, and returns what it hears there of a type, with who said it.
+func hear(t *testing.T, c *client.Client, name, typ string) (*client.Room, <-chan string) {
+	t.Helper()
+	room, err := c.Room(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan string, 10)
+	client.OnMessage(room, typ, func(_ context.Context, data string, m client.Meta) { heard <- data + " of " + m.From })
+	if err := room.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return room, heard
+}
+
 func refusal(err error) string {
 	var e *protocol.Error
 	if errors.As(err, &e) {
@@ -128,15 +143,7 @@ func TestApplication(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room, err := ann.Room("chat:7", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard := make(chan string, 10)
-	client.OnMessage(room, "n", func(_ context.Context, data string, m client.Meta) { heard <- data + " of " + m.From })
-	if err := room.Join(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	room, heard := hear(t, ann, "chat:7", "n")
 	if _, err := room.Send(t.Context(), "n", "hi"); err != nil {
 		t.Error(err)
 	}
@@ -240,18 +247,7 @@ func TestApplicationAsksWhoItIs(t *testing.T) {
 
 // Spans go where the environment says, and what waits is sent before the end.
 func TestTraces(t *testing.T) {
-	var mu sync.Mutex
-	var got strings.Builder
-	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Fprintln(&got, r.URL.Path)
-		io.Copy(&got, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, "{}")
-	}))
-	t.Cleanup(collector.Close)
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	spans := collect(t)
 	s := serve(t, "--rooms", "chat:* allow=join", "--anonymous", "--traces", "1")
 	c, err := s.enter(t, "")
 	if err != nil {
@@ -269,9 +265,11 @@ func TestTraces(t *testing.T) {
 		t.Error(err)
 	}
 	s.done <- nil
-	mu.Lock()
-	defer mu.Unlock()
-	if text := got.String(); !strings.Contains(text, "/v1/traces\n") || !strings.Contains(text, "tidewire join") || strings.Contains(text, "chat:7") {
+	text := ""
+	for len(spans) > 0 {
+		text += <-spans
+	}
+	if !strings.Contains(text, "/v1/traces\n") || !strings.Contains(text, "tidewire join") || strings.Contains(text, "chat:7") {
 		t.Errorf("the collector got %s", text)
 	}
 }

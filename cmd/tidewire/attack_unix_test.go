@@ -118,31 +118,12 @@ func status(answer string) string {
 	return rest[:min(3, len(rest))]
 }
 
-// hello says that to an endpoint, and returns the answer's code, or "ok".
+// hello says that and leaves. It returns the answer's code, or "ok".
 func (a *victim) hello(t *testing.T, path, token string) string {
 	t.Helper()
-	c, _, err := ws.Dial(t.Context(), "ws://"+a.host+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.CloseNow()
-	text, _ := json.Marshal(map[string]any{"type": "$hello", "id": 1, "data": map[string]any{"token": token}})
-	if err := c.Write(t.Context(), ws.Text, text); err != nil {
-		return err.Error()
-	}
-	_, answer, err := c.Read(t.Context())
-	if err != nil {
-		return err.Error()
-	}
-	var m struct {
-		Type string
-		Data struct{ Code string }
-	}
-	json.Unmarshal(answer, &m)
-	if m.Type == "$ok" {
-		return "ok"
-	}
-	return m.Data.Code
+	c, code := greet(t, a.host, path, token)
+	c.CloseNow()
+	return code
 }
 
 // sign returns a token.
@@ -386,46 +367,36 @@ func TestAttacks(t *testing.T) {
 
 // Who has all descriptors has them only as long as he stays.
 func TestFewDescriptors(t *testing.T) {
-	a := &victim{}
-	cmd := command()
-	sh := exec.Command("sh", "-c", `ulimit -n 64; exec "$0" serve --addr 127.0.0.1:0 --rooms 'chat:* allow=join' --anonymous`, cmd.Path)
-	sh.Env = cmd.Env
-	out, err := sh.StdoutPipe()
-	if err != nil {
+	cmd := command("-c", `ulimit -n 64; exec "$0" serve --addr 127.0.0.1:0 --rooms 'chat:* allow=join' --anonymous`, os.Args[0])
+	var err error
+	if cmd.Path, err = exec.LookPath("sh"); err != nil {
 		t.Fatal(err)
 	}
-	if err := sh.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		sh.Process.Kill()
-		sh.Wait()
-	}()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "Press Ctrl-C to stop." {
-		if _, rest, ok := strings.Cut(lines.Text(), "serving on http://"); ok {
-			a.host = strings.TrimSuffix(rest, "/")
+	out, log := launch(t, cmd)
+	host := ""
+	for out.Scan() && out.Text() != "Press Ctrl-C to stop." {
+		if _, rest, ok := strings.Cut(out.Text(), "serving on http://"); ok {
+			host = strings.TrimSuffix(rest, "/")
 		}
 	}
-	for range 2 {
-		var all []net.Conn
-		for range 100 {
-			c, err := net.Dial("tcp", a.host)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, c)
+	var all []net.Conn
+	for range 100 {
+		c, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond) // it takes them until it has no descriptors
-		for _, c := range all {
-			c.Close()
-		}
-		if got := a.hello(t, "/live", ""); got != "ok" {
-			t.Errorf("afterwards: %s", got)
-		}
+		all = append(all, c)
 	}
-	sh.Process.Signal(syscall.SIGTERM)
-	if err := sh.Wait(); err != nil {
+	until(t, log, "too many open files")
+	for _, c := range all {
+		c.Close()
+	}
+	if _, got := greet(t, host, "/live", ""); got != "ok" {
+		t.Errorf("afterwards: %s", got)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	until(t, log, "msg=stopped")
+	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
 }

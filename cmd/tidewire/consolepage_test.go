@@ -13,7 +13,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/tidewire/tidewire/client"
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/web"
 )
@@ -195,15 +194,7 @@ func TestConsolePageOfServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room, err := ann.Room("chat:7", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard := make(chan string, 10)
-	client.OnMessage(room, "news", func(_ context.Context, data string, m client.Meta) { heard <- data + " of " + m.From })
-	if err := room.Join(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, heard := hear(t, ann, "chat:7", "news")
 	chromium := browser(t)
 	p := open(t, chromium, "the console", "http://"+s.host+"/console/#room=chat%3A7")
 	p.enter(consoleKey)

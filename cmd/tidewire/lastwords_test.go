@@ -14,12 +14,12 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
-// collect answers as a collector of spans, and sends what comes.
+// collect answers as a collector of spans, and sends the path and the body of what comes.
 func collect(t *testing.T) <-chan string {
 	got := make(chan string, 100)
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got <- string(body)
+		got <- r.URL.Path + "\n" + string(body)
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, "{}")
 	}))
@@ -28,17 +28,31 @@ func collect(t *testing.T) <-chan string {
 	return got
 }
 
-// silent is a client that says hello and does not answer a close.
-func (s *served) silent(t *testing.T, token string) {
+// greet says hello to an endpoint, and returns the code of its answer, or "ok". The connection stays until the test ends, and answers no close.
+func greet(t *testing.T, host, path, token string) (c *ws.Conn, code string) {
 	t.Helper()
-	c := s.dial(t, "/live", nil)
-	hello, _ := json.Marshal(map[string]any{"type": "$hello", "id": 1, "data": map[string]any{"token": token}})
-	if err := c.Write(t.Context(), ws.Text, hello); err != nil {
+	c, _, err := ws.Dial(t.Context(), "ws://"+host+path, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, text, err := c.Read(t.Context()); err != nil || !strings.Contains(string(text), `"$ok"`) {
-		t.Fatalf("%s, %v", text, err)
+	t.Cleanup(func() { c.CloseNow() })
+	hello, _ := json.Marshal(map[string]any{"type": "$hello", "id": 1, "data": map[string]any{"token": token}})
+	if err := c.Write(t.Context(), ws.Text, hello); err != nil {
+		return c, err.Error()
 	}
+	_, answer, err := c.Read(t.Context())
+	if err != nil {
+		return c, err.Error()
+	}
+	var m struct {
+		Type string
+		Data struct{ Code string }
+	}
+	json.Unmarshal(answer, &m)
+	if m.Type == "$ok" {
+		return c, "ok"
+	}
+	return c, m.Data.Code
 }
 
 // Who was cut off when the drain's time was over has gone: the application is told, and the spans are sent.
@@ -47,7 +61,9 @@ func TestTellsOfWhoWasCutOff(t *testing.T) {
 	b, spans := newBackend(t, secret), collect(t)
 	s := serve(t, "--rooms", "chat:*", "--jwt-secret-file", secretFile(t, testSecret), "--drain", "300ms", "--traces", "1",
 		"--webhook-url", b.URL, "--webhook-secret-file", secretFile(t, secret), "--webhook-events", "disconnect")
-	s.silent(t, pass(t, "ann", nil))
+	if _, got := greet(t, s.host, "/live", pass(t, "ann", nil)); got != "ok" {
+		t.Fatal(got)
+	}
 	s.stop()
 	if err := <-s.done; !errors.Is(err, errCut) {
 		t.Errorf("it ended with %v", err)

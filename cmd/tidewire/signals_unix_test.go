@@ -58,23 +58,26 @@ func pipe(t *testing.T) string {
 }
 
 // writer waits until somebody reads the pipe.
-func writer(t *testing.T, name string) *os.File {
+func writer(t *testing.T, name string) (w *os.File) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		w, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err == nil {
-			return w
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nobody reads it: %v", err)
-		}
-	}
+	eventually(t, "somebody reads it", func() (err error) {
+		w, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err
+	})
+	return w
 }
 
-// begin starts the command, and returns what it prints and what it logs, line by line.
+// begin starts a server, and returns what it prints and what it logs, line by line.
 func begin(t *testing.T, args ...string) (cmd *exec.Cmd, out, log *bufio.Scanner) {
 	t.Helper()
 	cmd = command(append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	out, log = launch(t, cmd)
+	return cmd, out, log
+}
+
+// launch starts a command, which ends with the test.
+func launch(t *testing.T, cmd *exec.Cmd) (out, log *bufio.Scanner) {
+	t.Helper()
 	pipes := make([]io.Reader, 2)
 	var err [2]error
 	pipes[0], err[0] = cmd.StdoutPipe()
@@ -91,7 +94,7 @@ func begin(t *testing.T, args ...string) (cmd *exec.Cmd, out, log *bufio.Scanner
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return cmd, bufio.NewScanner(pipes[0]), bufio.NewScanner(pipes[1])
+	return bufio.NewScanner(pipes[0]), bufio.NewScanner(pipes[1])
 }
 
 // until reads lines up to one with the text.

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -97,15 +98,12 @@ func (l *listener) hears(want ...string) {
 // await waits until f returns "".
 func await(t *testing.T, what string, f func() string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		why := f()
-		if why == "" {
-			return
+	eventually(t, what, func() error {
+		if why := f(); why != "" {
+			return errors.New(why)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: %s", what, why)
-		}
-	}
+		return nil
+	})
 }
 
 // ready returns what /readyz answers.
