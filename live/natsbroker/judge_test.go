@@ -191,6 +191,9 @@ func (c *crew) judgeShort(name string) {
 // unjust says what is wrong with what somebody was told who was there; first: who has just begun.
 func unjust(facts []fact, at client.Position, h heard, first bool) string {
 	now := h.where()
+	if first && h.gap != nil && h.gap.After > 0 { // it joined there, and was cut off before anything came
+		at, first = client.Position{Epoch: now.Epoch, Seq: h.gap.After}, false
+	}
 	var missing []fact // behind where it was, and up to where it is
 	newer := 0         // than the first of those, at that time, at the most
 	for _, f := range facts {
@@ -251,6 +254,16 @@ func TestUnjust(t *testing.T) {
 	} {
 		if why := unjust(facts, pos(x.at), x.h, false); (why == "") != x.just {
 			t.Errorf("%s: %q", what, why)
+		}
+	}
+	for after, want := range map[uint64]bool{0: false, 10: true, 20: false, 42: false} { // who has heard nothing yet is judged from where it joined
+		h := gap(20, late)
+		if after == 42 {
+			h = gap(44, late)
+		}
+		h.gap.After = after
+		if why := unjust(facts, client.Position{}, h, true); (why == "") != want {
+			t.Errorf("at first a gap behind %d: %q", after, why)
 		}
 	}
 }
