@@ -39,6 +39,14 @@ func TestBehindProxies(t *testing.T) {
 				url = "ws://" + addr + "/live"
 			}
 			guest, err := client.Dial(t.Context(), url, &client.Options{DialOptions: o})
+			if err != nil && name == "posts" && by.name == "caddy" {
+				// It still reads the end of the request's body when it passes on the answer, and when the one gets in the way of the other it closes the
+				// connection to Tidewire: docs/operations.md. Clients come back.
+				eventually(t, "to come in by posts", func() error {
+					guest, err = client.Dial(t.Context(), url, &client.Options{DialOptions: o})
+					return err
+				})
+			}
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
