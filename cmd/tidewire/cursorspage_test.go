@@ -86,6 +86,15 @@ func (p sailor) fish() (x, y float64) {
 	return at[0], at[1]
 }
 
+// water returns a place where the fish is out of reach.
+func (p sailor) water() (x, y float64) {
+	p.t.Helper()
+	if x, _ = p.fish(); x < 0.5 {
+		return 0.9, 0.5
+	}
+	return 0.1, 0.5
+}
+
 // sees waits until the page shows somebody's cursor there.
 func (p sailor) sees(name string, x, y float64) {
 	p.t.Helper()
@@ -148,8 +157,9 @@ func TestCursorsPage(t *testing.T) {
 		grace.sees("Ada", 0.35, 0.55)
 		ada.press("ArrowLeft", 37, 30)
 		grace.sees("Ada", 0, 0.55)
-		grace.tap(0.5, 0.5)
-		ada.sees("Grace", 0.5, 0.5)
+		x, y := grace.water()
+		grace.tap(x, y)
+		ada.sees("Grace", x, y)
 		grace.until(`document.querySelector("#news").textContent.startsWith("Missed:")`)
 		// However often a cursor moves, few messages tell so, and the last one says where it stays.
 		ada.run(`window.before = casts.length;
@@ -212,10 +222,11 @@ func TestCursorsPage(t *testing.T) {
 		grace.points("Augusta 2,Grace 2")
 		s.leave()
 		ada.until(`document.querySelector("#state").textContent === "Reconnecting…"`)
-		ada.mouse(0.1, 0.1, true)
+		x, y = ada.water()
+		ada.mouse(x, y, true)
 		ada.shot("cursors-cut")
 		s.comeBack(ada.tab, grace.tab)
-		grace.sees("Augusta", 0.1, 0.1)
+		grace.sees("Augusta", x, y)
 		grace.do(chromedp.Reload())
 		grace.points("Augusta 2,Grace 2")
 	})
