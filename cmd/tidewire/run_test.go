@@ -91,6 +91,8 @@ func TestTranscripts(t *testing.T) {
 		{name: "nobody listens", args: "check ws://" + closed + "/", code: 1, stderr: `^tidewire: conformance: ws://.*: no connection: .*refused\n$`},
 		{name: "not a WebSocket", args: "check ws://" + page + "/", code: 1, stderr: `it answered the handshake with "HTTP/1\.1 404 Not Found": is the path right\?\n$`},
 		{name: "no folder", args: "check ws://127.0.0.1/ --html /nowhere/r.html", code: 1, stderr: `^tidewire: open /nowhere/.*: no such file or directory\n$`},
+		{name: "half a client certificate", args: "check wss://127.0.0.1/ --client-cert c.pem", code: 2, stderr: `--client-cert and --client-key go together`},
+		{name: "no client certificate", args: "check wss://127.0.0.1/ --client-cert /dev/null --client-key /dev/null", code: 1, stderr: `--client-cert /dev/null with --client-key /dev/null: .*PEM`},
 		{name: "no certificates", args: "check wss://127.0.0.1/ --ca-file /dev/null", code: 1, stderr: `/dev/null holds no certificate in PEM`},
 		{name: "help of bench", args: "bench --help", stdout: `(?s)^Usage: tidewire bench .*tidewire bench compare a\.json b\.json.*exit status is 5`},
 		{name: "help of a bench's run", args: "bench run --help", stdout: `(?s)--scenario="echo".*--yes-i-own-this-server`},
