@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+)
+
+// datagrams is an end that is a connected UDP socket.
+type datagrams struct {
+	conn  *net.UDPConn
+	raw   syscall.RawConn
+	count *counters
+	buf   scratch
+}
+
+func newDatagrams(conn *net.UDPConn, count *counters) *datagrams {
+	raw, _ := conn.SyscallConn()
+	return &datagrams{conn: conn, raw: raw, count: count}
+}
+
+func (d *datagrams) next() ([]byte, error) {
+	for {
+		p, n, err := receive(d.conn, d.raw, &d.buf)
+		if errors.Is(err, syscall.ECONNREFUSED) { // what an earlier datagram met with
+			continue
+		}
+		return p[:n], err
+	}
+}
+
+func (d *datagrams) put(p []byte) error {
+	_, err := d.conn.Write(p)
+	return lost(err)
+}
+
+// lost is errDropped for a datagram that could not be sent where the next one may.
+func lost(err error) error {
+	if err == nil || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return errDropped
+}
+
+func (d *datagrams) finish() bool { return false }
+func (d *datagrams) gone() bool   { return false }
+func (d *datagrams) close(error)  { d.conn.Close() }
+
+const maxQueued = 256 << 10 // bytes that wait for a UDP client's target
+
+// A caller is an end that is one of the clients of a UDP socket that listens: those datagrams that come from its address.
+type caller struct {
+	conn *net.UDPConn
+	from netip.AddrPort
+
+	mu     sync.Mutex
+	queue  [][]byte
+	queued int // bytes, and a little for each
+	more   chan struct{}
+	ended  chan struct{}
+	once   sync.Once
+}
+
+func newCaller(conn *net.UDPConn, from netip.AddrPort) *caller {
+	return &caller{conn: conn, from: from, more: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+const queuedCost = 64 // of a datagram beside its bytes
+
+// offer gives it a datagram that has come, which is copied, and reports whether there was room.
+func (c *caller) offer(p []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued+len(p)+queuedCost > maxQueued {
+		return false
+	}
+	c.queue = append(c.queue, append([]byte(nil), p...))
+	c.queued += len(p) + queuedCost
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (c *caller) next() ([]byte, error) {
+	for {
+		c.mu.Lock()
+		if len(c.queue) > 0 {
+			p := c.queue[0]
+			c.queue[0] = nil
+			c.queue = c.queue[1:]
+			c.queued -= len(p) + queuedCost
+			c.mu.Unlock()
+			return p, nil
+		}
+		c.queue = nil
+		c.mu.Unlock()
+		select {
+		case <-c.more:
+		case <-c.ended:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+func (c *caller) put(p []byte) error {
+	_, err := c.conn.WriteToUDPAddrPort(p, c.from)
+	return lost(err)
+}
+
+func (c *caller) finish() bool { return false }
+func (c *caller) gone() bool   { return false }
+func (c *caller) close(error)  { c.once.Do(func() { close(c.ended) }) }

@@ -1,0 +1,115 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// A guest is who has come in through a door.
+type guest struct {
+	from, to net.Addr // the client's address, and the one of ours that it came to
+	// offered is what a WebSocket client has been promised to be spoken with: nil, or one subprotocol.
+	offered []string
+	web     bool
+}
+
+// dial connects to a target of the rule, for a guest.
+func (r *Rule) dial(ctx context.Context, target Endpoint, g *guest, count *counters) (end, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.DialTimeout)
+	defer cancel()
+	switch {
+	case target.web():
+		return r.dialWeb(ctx, target, g)
+	case target.packets():
+		conn, err := new(net.Dialer).DialContext(ctx, "udp", target.addr)
+		if err != nil {
+			return nil, err
+		}
+		return newDatagrams(conn.(*net.UDPConn), count), nil
+	}
+	conn, err := r.connect(ctx, target.network(), target.addr, g)
+	if err != nil {
+		return nil, err
+	}
+	if target.secure() {
+		config := &tls.Config{}
+		if r.TargetTLS != nil {
+			config = r.TargetTLS.Clone()
+		}
+		if config.ServerName == "" {
+			config.ServerName, _, _ = net.SplitHostPort(target.addr)
+			config.ServerName = cmp.Or(config.ServerName, "localhost")
+		}
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		conn = secure
+	}
+	return r.stream(conn), nil
+}
+
+// stream is an end for a connection that is neither WebSocket nor datagrams.
+func (r *Rule) stream(conn net.Conn) end {
+	s := newStream(conn)
+	if r.Framing == Length16 {
+		return &framed{stream: s}
+	}
+	return s
+}
+
+// connect opens a stream, and says who the guest is.
+func (r *Rule) connect(ctx context.Context, network, addr string, g *guest) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil || r.Proxy == 0 {
+		return conn, err
+	}
+	deadline, _ := ctx.Deadline()
+	conn.SetWriteDeadline(deadline)
+	if _, err := conn.Write(appendProxyHeader(nil, r.Proxy, g.from, g.to)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	conn.SetWriteDeadline(time.Time{})
+	return conn, nil
+}
+
+func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, error) {
+	o := ws.DialOptions{
+		ConnOptions: connOptions(r.Listen, r.Framing, false), Header: r.Header, TLSConfig: r.TargetTLS, HandshakeTimeout: -1,
+		Subprotocols: r.Subprotocols,
+		// The target is what the rule says, not what the environment makes of it.
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
+		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return r.connect(ctx, network, addr, g)
+		},
+	}
+	switch {
+	case g.web:
+		o.Subprotocols = g.offered
+	case o.Subprotocols == nil && !r.Listen.packets():
+		o.Subprotocols = []string{StreamProtocol}
+	}
+	address := target.scheme + "://" + target.addr + target.path
+	if target.scheme == schemeWSUnix {
+		o.UnixSocket, address = target.addr, "ws://localhost"+target.path
+	}
+	conn, _, err := ws.Dial(ctx, address, &o)
+	if err != nil {
+		return nil, err
+	}
+	if g.web && len(g.offered) > 0 && conn.Subprotocol() != g.offered[0] {
+		conn.Close(ws.StatusNormalClosure, "")
+		return nil, fmt.Errorf("it does not speak the subprotocol %q, which the client was promised", g.offered[0])
+	}
+	return newMessages(conn, whole(r.Listen, r.Framing)), nil
+}

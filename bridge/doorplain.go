@@ -1,0 +1,202 @@
+package bridge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+// listenPlain opens the socket of a rule that is no WebSocket's.
+func listenPlain(w *way) (door, error) {
+	if w.Listen.packets() {
+		return listenPackets(w)
+	}
+	ln, err := listen(w.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return &streamDoor{way: w, ln: ln}, nil
+}
+
+// listen opens a socket for streams.
+func listen(e Endpoint) (net.Listener, error) {
+	if e.network() != "unix" {
+		return net.Listen("tcp", e.addr)
+	}
+	ln, err := net.Listen("unix", e.addr)
+	if err != nil {
+		// What a process leaves that was killed. Nobody listens there: otherwise it would be in use.
+		if info, e2 := os.Lstat(e.addr); e2 == nil && info.Mode().Type() == fs.ModeSocket {
+			if c, e3 := net.Dial("unix", e.addr); e3 == nil {
+				c.Close()
+				return nil, fmt.Errorf("%w: somebody listens there", err)
+			}
+			os.Remove(e.addr)
+			ln, err = net.Listen("unix", e.addr)
+		}
+	}
+	return ln, err
+}
+
+// accept takes connections until the listener is closed, and waits where there are no descriptors left.
+func accept(ln net.Listener, stopped <-chan struct{}, f func(net.Conn)) error {
+	wait := time.Duration(0)
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			f(conn)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case isTemporary(err):
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(wait):
+			case <-stopped:
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func isTemporary(err error) bool {
+	var e interface{ Temporary() bool }
+	return errors.As(err, &e) && e.Temporary()
+}
+
+// A streamDoor listens for TCP, TLS or Unix streams.
+type streamDoor struct {
+	way  *way
+	ln   net.Listener
+	once sync.Once
+}
+
+func (d *streamDoor) addr() net.Addr { return d.ln.Addr() }
+func (d *streamDoor) close()         { d.once.Do(func() { d.ln.Close() }) }
+
+func (d *streamDoor) serve() error {
+	w := d.way
+	return accept(d.ln, w.bridge.closing.Done(), func(conn net.Conn) {
+		g := &guest{from: conn.RemoteAddr(), to: conn.LocalAddr()}
+		leave, err := w.admit(g.from)
+		if err != nil {
+			newStream(conn).close(err)
+			return
+		}
+		w.bridge.relays.Go(func() {
+			defer leave()
+			if w.TLS != nil {
+				if conn = w.greet(conn); conn == nil {
+					return
+				}
+			}
+			w.relay(w.stream(conn), w.Target, g)
+		})
+	})
+}
+
+// greet is the server's side of a TLS handshake. It returns nil where that fails.
+func (w *way) greet(conn net.Conn) net.Conn {
+	secure := tls.Server(conn, w.TLS)
+	ctx, cancel := context.WithTimeout(w.bridge.closing, w.DialTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		w.refusedRequest.Add(1)
+		w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", conn.RemoteAddr().String(), "why", err)
+		conn.Close()
+		return nil
+	}
+	return secure
+}
+
+// A packetDoor listens for datagrams. Each address that sends some is a client.
+type packetDoor struct {
+	way  *way
+	conn *net.UDPConn
+
+	mu      sync.Mutex
+	callers map[netip.AddrPort]*caller
+	shut    bool
+	inside  sync.WaitGroup
+}
+
+func listenPackets(w *way) (*packetDoor, error) {
+	conn, err := net.ListenPacket("udp", w.Listen.addr)
+	if err != nil {
+		return nil, err
+	}
+	return &packetDoor{way: w, conn: conn.(*net.UDPConn), callers: map[netip.AddrPort]*caller{}}, nil
+}
+
+func (d *packetDoor) addr() net.Addr { return d.conn.LocalAddr() }
+
+// close lets no new client in. The socket stays for those who are in.
+func (d *packetDoor) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		return
+	}
+	d.shut = true
+	go func() {
+		d.inside.Wait()
+		d.conn.Close()
+	}()
+}
+
+func (d *packetDoor) serve() error {
+	p := make([]byte, bufferSize)
+	for {
+		n, from, err := d.conn.ReadFromUDPAddrPort(p)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil { // an ICMP message, about somebody who has gone
+			continue
+		}
+		c := d.caller(from)
+		if c == nil || !c.offer(p[:n]) {
+			d.way.drop(n)
+		}
+	}
+}
+
+// caller returns the client of that address, who may be new; nil if there can be none.
+func (d *packetDoor) caller(from netip.AddrPort) *caller {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.callers[from]; c != nil || d.shut {
+		return c
+	}
+	addr := net.UDPAddrFromAddrPort(from)
+	leave, err := d.way.admit(addr)
+	if err != nil {
+		return nil
+	}
+	c := newCaller(d.conn, from)
+	d.callers[from] = c
+	d.inside.Add(1)
+	w := d.way
+	w.bridge.relays.Go(func() {
+		defer d.inside.Done()
+		defer leave()
+		defer d.forget(from)
+		w.relay(c, w.Target, &guest{from: addr, to: d.conn.LocalAddr()})
+	})
+	return c
+}
+
+func (d *packetDoor) forget(from netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.callers, from)
+}

@@ -1,0 +1,299 @@
+package bridge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// maxHandshakes is how many connections of a WebSocket door may be in HTTP at once, before their upgrade. More wait in the
+// kernel's backlog.
+const maxHandshakes = 4096
+
+// A webDoor listens for WebSocket, for all rules of its address.
+type webDoor struct {
+	scheme string
+	ln     net.Listener
+	server *http.Server
+	paths  map[string]*way // by the decoded path
+	web    http.Handler    // may be nil
+	tls    *tls.Config
+	slots  chan struct{} // held by connections before their upgrade
+
+	mu     sync.Mutex
+	shut   bool
+	inside sync.WaitGroup // of handlers
+	ended  chan struct{}  // closed when shut, and answered what was under way
+}
+
+func listenWeb(w *way) (*webDoor, error) {
+	ln, err := listen(w.Listen)
+	if err != nil {
+		return nil, err
+	}
+	d := &webDoor{
+		scheme: w.Listen.scheme, ln: ln, paths: map[string]*way{},
+		slots: make(chan struct{}, maxHandshakes), ended: make(chan struct{}),
+	}
+	d.server = &http.Server{
+		Handler:           d,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    8 << 10,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 has another WebSocket
+		ErrorLog:          slog.NewLogLogger(w.bridge.log.Handler(), slog.LevelDebug),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateHijacked || state == http.StateClosed {
+				<-d.slots
+			}
+		},
+	}
+	return d, nil
+}
+
+// add has it serve a rule.
+func (d *webDoor) add(w *way) error {
+	path, err := url.PathUnescape(w.Listen.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", w.Listen, err)
+	case w.Listen.scheme != d.scheme:
+		return fmt.Errorf("%s: at this address another rule listens for %s", w.Listen, d.scheme)
+	case d.paths[path] != nil:
+		return fmt.Errorf("%s: two rules have this path", w.Listen)
+	case w.Web != nil && d.web != nil:
+		return fmt.Errorf("%s: two rules of this address have pages (Web)", w.Listen)
+	case w.TLS != nil && d.tls != nil && w.TLS != d.tls:
+		return fmt.Errorf("%s: two rules of this address have certificates", w.Listen)
+	}
+	d.paths[path] = w
+	if w.Web != nil {
+		d.web = w.Web
+	}
+	if w.TLS != nil {
+		d.tls = w.TLS
+	}
+	return nil
+}
+
+func (d *webDoor) addr() net.Addr { return d.ln.Addr() }
+
+// accept has the kernel keep those who come while there are enough before their upgrade.
+func (d *webDoor) accept() (net.Conn, error) {
+	d.slots <- struct{}{}
+	conn, err := d.ln.Accept()
+	if err != nil {
+		<-d.slots
+	}
+	return conn, err
+}
+
+// limited is the door's listener for http.Server.
+type limited struct{ *webDoor }
+
+func (l limited) Accept() (net.Conn, error) { return l.accept() }
+func (l limited) Close() error              { return l.ln.Close() }
+func (l limited) Addr() net.Addr            { return l.ln.Addr() }
+
+func (d *webDoor) serve() error {
+	var ln net.Listener = limited{d}
+	if d.tls != nil {
+		config := d.tls.Clone()
+		config.NextProtos = []string{"http/1.1"}
+		ln = tls.NewListener(ln, config)
+	}
+	err := d.server.Serve(ln)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		<-d.ended
+		return nil
+	}
+	return err
+}
+
+func (d *webDoor) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		return
+	}
+	d.shut = true
+	d.ln.Close()
+	go func() {
+		defer close(d.ended)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if d.server.Shutdown(ctx) != nil {
+			d.server.Close()
+		}
+		d.inside.Wait()
+	}()
+}
+
+// enter counts a handler, unless the door is closed.
+func (d *webDoor) enter() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shut {
+		return false
+	}
+	d.inside.Add(1)
+	return true
+}
+
+func (d *webDoor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if !d.enter() {
+		http.Error(rw, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	defer d.inside.Done()
+	w, token := d.find(r.URL.Path)
+	if w == nil || !upgrades(r) {
+		switch {
+		case d.web != nil:
+			d.web.ServeHTTP(rw, r)
+		case w == nil:
+			http.Error(rw, "nothing is bridged at this path", http.StatusNotFound)
+		default:
+			rw.Header().Set("Upgrade", "websocket")
+			rw.Header().Set("Connection", "Upgrade")
+			http.Error(rw, "this is for WebSocket", http.StatusUpgradeRequired)
+		}
+		return
+	}
+	w.receive(rw, r, token)
+}
+
+// find returns the rule for a path, and the token that the path has in its last segment.
+func (d *webDoor) find(path string) (w *way, token string) {
+	if w := d.paths[path]; w != nil {
+		return w, ""
+	}
+	if i := strings.LastIndexByte(path, '/'); i >= 0 && i+1 < len(path) {
+		for _, before := range []string{path[:i], path[:i+1]} {
+			if w := d.paths[before]; w != nil && w.Lookup != nil {
+				return w, path[i+1:]
+			}
+		}
+	}
+	return d.paths["/"], ""
+}
+
+// upgrades reports whether a request asks for a WebSocket.
+func upgrades(r *http.Request) bool {
+	for _, line := range r.Header.Values("Upgrade") {
+		for name := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), "websocket") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// receive lets a WebSocket client in.
+func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
+	log := w.bridge.log
+	g := &guest{from: w.bridge.client(r), web: true}
+	g.to, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	target := w.Target
+	if w.Lookup != nil {
+		if named := r.URL.Query().Get("token"); named != "" {
+			token = named
+		}
+		var err error
+		if target, err = w.Lookup(token); err == nil {
+			err = w.fits(target)
+		}
+		if err != nil {
+			w.refusedToken.Add(1)
+			log.Debug("refused", "listen", w.Listen.String(), "from", g.from.String(), "why", err)
+			http.Error(rw, "no target has this token", http.StatusNotFound)
+			return
+		}
+	}
+	leave, err := w.admit(g.from)
+	if err != nil {
+		rw.Header().Set("Retry-After", "5")
+		http.Error(rw, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	subprotocols := w.subprotocols(target, r)
+	chosen := choose(subprotocols, r)
+	if target.web() && chosen != "" {
+		g.offered = []string{chosen}
+	}
+	conn, err := ws.Accept(rw, r, &ws.AcceptOptions{
+		ConnOptions: connOptions(target, w.Framing, chosen == Base64Protocol && !target.web()),
+		Origins:     w.Origins, AnyOrigin: w.AnyOrigin, Subprotocols: subprotocols,
+	})
+	if err != nil { // and it has answered
+		leave()
+		w.refusedRequest.Add(1)
+		log.Debug("refused", "listen", w.Listen.String(), "from", g.from.String(), "why", err)
+		return
+	}
+	w.bridge.relays.Go(func() {
+		defer leave()
+		w.relay(newMessages(conn, whole(target, w.Framing)), target, g)
+	})
+}
+
+// subprotocols are those that a client may choose from.
+func (w *way) subprotocols(target Endpoint, r *http.Request) []string {
+	if target.web() {
+		if w.Subprotocols != nil {
+			return w.Subprotocols
+		}
+		return offered(r)
+	}
+	known := []string{BinaryProtocol, Base64Protocol}
+	if !target.packets() {
+		known = append([]string{StreamProtocol}, known...)
+	}
+	return append(known, w.Subprotocols...)
+}
+
+// offered are the subprotocols that a request offers.
+func offered(r *http.Request) (all []string) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// choose returns what ws.Accept will: the first of ours that the client offers.
+func choose(ours []string, r *http.Request) string {
+	theirs := offered(r)
+	for _, name := range ours {
+		if slices.Contains(theirs, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// peerOf is the address that a request's connection comes from.
+func peerOf(r *http.Request) net.Addr {
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return net.TCPAddrFromAddrPort(ap)
+	}
+	return &net.UnixAddr{Net: "unix"}
+}

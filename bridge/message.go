@@ -1,0 +1,299 @@
+package bridge
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Subprotocols that the bridge has a meaning for.
+const (
+	// StreamProtocol carries a stream with its half-close: the bytes are in binary messages, and an empty text message
+	// ends the direction that it is sent in. When both have ended, either side closes with 1000.
+	StreamProtocol = "stream.tidewire"
+	// BinaryProtocol is what noVNC and websockify call bytes in binary messages, which is what no subprotocol means too.
+	BinaryProtocol = "binary"
+	// Base64Protocol is theirs for clients that have no binary messages: the bytes are in text messages, in base64.
+	Base64Protocol = "base64"
+)
+
+// maxPacket is the longest message where the other side is datagrams: what UDP over IPv4 carries.
+const maxPacket = 65507
+
+// messages is an end that is a WebSocket connection.
+type messages struct {
+	conn   *ws.Conn
+	half   bool // StreamProtocol
+	base64 bool
+	whole  bool // next returns whole messages
+	buf    scratch
+	reader io.Reader // of the message that is being read
+}
+
+// newMessages takes the connection over. Where whole is set, next returns messages as they came; otherwise parts of them.
+func newMessages(conn *ws.Conn, whole bool) *messages {
+	m := &messages{conn: conn, whole: whole}
+	switch conn.Subprotocol() {
+	case StreamProtocol:
+		m.half = true
+	case Base64Protocol:
+		m.base64, m.whole = true, true
+	}
+	return m
+}
+
+// connOptions is for a connection whose other side is the target, or the client.
+func connOptions(other Endpoint, framing Framing, base64ed bool) ws.ConnOptions {
+	o := ws.ConnOptions{
+		WriteQueue:     bufferSize,
+		MaxMessage:     -1, // they are passed on in parts
+		MessageTimeout: -1, // as slowly as the other side takes them
+		WriteTimeout:   -1, // Idle is what ends it
+		// Pings keep what is between the two from forgetting the connection. A peer that passes on to somebody slow does
+		// not read them, and is not dead for that.
+		PingMisses: math.MaxInt32,
+	}
+	if other.packets() || framing == Length16 {
+		o.MaxMessage = maxPacket
+		if framing == Length16 {
+			o.MaxMessage = maxFrame
+		}
+	}
+	if base64ed {
+		if o.MaxMessage < 0 {
+			o.MaxMessage = 1 << 20
+		}
+		o.MaxMessage = int64(base64.StdEncoding.EncodedLen(int(o.MaxMessage)))
+	}
+	return o
+}
+
+var errBase64 = errors.New("a message is no base64")
+
+func (m *messages) next() ([]byte, error) {
+	m.buf.drop()
+	for {
+		if m.reader == nil {
+			typ, r, err := m.conn.Reader(context.Background())
+			if err != nil {
+				return nil, m.ended(err)
+			}
+			if m.half && typ == ws.Text {
+				return nil, m.end(r)
+			}
+			m.reader = r
+		}
+		p := m.buf.take()
+		if m.whole {
+			return m.message(p)
+		}
+		n, err := m.reader.Read(p)
+		if err == io.EOF {
+			m.reader = nil
+			err = nil
+		}
+		if err != nil {
+			return nil, m.ended(err)
+		}
+		if n > 0 {
+			return p[:n], nil
+		}
+		m.buf.drop()
+	}
+}
+
+// message reads the whole of the message, into p if that is large enough.
+func (m *messages) message(p []byte) ([]byte, error) {
+	n, err := io.ReadFull(m.reader, p)
+	p = p[:n]
+	if err == nil {
+		var rest []byte
+		rest, err = io.ReadAll(m.reader) // MaxMessage bounds it
+		p = append(p, rest...)
+	}
+	m.reader = nil
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, m.ended(err)
+	}
+	if !m.base64 {
+		return p, nil
+	}
+	text := strings.NewReplacer("\r", "", "\n", "").Replace(string(p))
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errBase64
+	}
+	return decoded, nil
+}
+
+// end is what the text message of StreamProtocol means.
+func (m *messages) end(r io.Reader) error {
+	var one [1]byte
+	if _, err := io.ReadFull(r, one[:]); err == nil {
+		return fmt.Errorf("a text message that is not empty, under the subprotocol %s", StreamProtocol)
+	} else if err != io.EOF {
+		return m.ended(err)
+	}
+	m.conn.CloseRead(context.Background()) // pings and the close are answered while the other direction goes on
+	return io.EOF
+}
+
+// ended is io.EOF for a peer that has closed in good order.
+func (m *messages) ended(err error) error {
+	if inOrder(err) {
+		return io.EOF
+	}
+	return err
+}
+
+// inOrder reports whether a peer has closed, having said all that it had to say. A page that was left (1001) has not.
+func inOrder(err error) bool {
+	var closed *ws.CloseError
+	return errors.As(err, &closed) && closed.By == ws.Peer && (closed.Code == ws.StatusNormalClosure || closed.Code == ws.StatusNoStatusRcvd)
+}
+
+func (m *messages) put(p []byte) error {
+	typ := ws.Binary
+	if m.base64 {
+		typ, p = ws.Text, base64.StdEncoding.AppendEncode(nil, p)
+	}
+	err := m.conn.Write(context.Background(), typ, p)
+	if inOrder(err) {
+		return errGone
+	}
+	return err
+}
+
+func (m *messages) finish() bool {
+	if m.half {
+		m.conn.Write(context.Background(), ws.Text, nil) // where it fails, next fails too
+	}
+	return m.half
+}
+
+func (m *messages) gone() bool { return inOrder(context.Cause(m.conn.Context())) }
+
+func (m *messages) close(why error) {
+	code, reason := closeCode(why)
+	m.conn.Close(code, reason)
+	m.conn.CloseNow()
+}
+
+// closeCode says why a WebSocket connection is closed.
+func closeCode(why error) (ws.StatusCode, string) {
+	var closed *ws.CloseError
+	switch {
+	case why == nil:
+		return ws.StatusNormalClosure, ""
+	case errors.As(why, &closed) && closed.By == ws.Peer: // the other side is WebSocket too
+		if closed.Code == ws.StatusNoStatusRcvd || closed.Code.Valid() {
+			return closed.Code, closed.Reason
+		}
+	case errors.Is(why, errIdle), errors.Is(why, errTotal), errors.Is(why, errShutdown):
+		return ws.StatusGoingAway, shorten(plain(why))
+	case errors.Is(why, errBase64):
+		return ws.StatusInvalidFramePayloadData, shorten(plain(why))
+	case errors.Is(why, errFrameBig):
+		return ws.StatusMessageTooBig, shorten(plain(why))
+	}
+	return ws.StatusBadGateway, shorten(plain(why))
+}
+
+// plain is an error without the addresses, which are nobody else's business.
+func plain(err error) string {
+	var op *net.OpError
+	var sys *os.SyscallError
+	side, text := "", err.Error()
+	var of *sideError
+	if errors.As(err, &of) {
+		side, text = of.side+": ", of.err.Error()
+	}
+	if errors.As(err, &op) {
+		text = op.Err.Error()
+	}
+	if errors.As(err, &sys) {
+		text = sys.Err.Error()
+	}
+	return side + text
+}
+
+// shorten has a reason fit into a close frame (RFC 6455 section 5.5).
+func shorten(reason string) string {
+	const most = 123
+	reason = strings.ToValidUTF8(reason, "?")
+	for len(reason) > most {
+		_, n := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-n]
+	}
+	return reason
+}
+
+// A farewell is the close frame of a WebSocket connection whose other side is one, too. Whatever its code, it passes.
+type farewell struct{ *ws.CloseError }
+
+func (f *farewell) Unwrap() error { return f.CloseError }
+
+// passTo passes the messages on to another WebSocket connection, until this one ends, which is what the error says.
+func (m *messages) passTo(dst *messages, moved func(n int64)) error {
+	ctx := context.Background()
+	for {
+		m.buf.drop()
+		typ, r, err := m.conn.Reader(ctx)
+		var closed *ws.CloseError
+		if errors.As(err, &closed) && closed.By == ws.Peer {
+			return &farewell{closed}
+		}
+		if err != nil {
+			return err
+		}
+		p := m.buf.take()
+		n, err := io.ReadFull(r, p)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			if err := dst.conn.Write(ctx, typ, p[:n]); err != nil {
+				return &putError{err}
+			}
+			moved(int64(n))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := passLong(ctx, dst, typ, p, r, moved); err != nil {
+			return err
+		}
+	}
+}
+
+// passLong passes a message on of which p has been read already.
+func passLong(ctx context.Context, dst *messages, typ ws.MessageType, p []byte, r io.Reader, moved func(n int64)) error {
+	w, err := dst.conn.Writer(ctx, typ)
+	if err != nil {
+		return &putError{err}
+	}
+	defer w.Cancel()
+	for n := len(p); ; {
+		if _, err := w.Write(p[:n]); err != nil {
+			return &putError{err}
+		}
+		moved(int64(n))
+		var err error
+		if n, err = r.Read(p); err == io.EOF {
+			break
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return &putError{err}
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How a relay is ended that would go on by itself.
+var (
+	errIdle     = errors.New("nothing has passed for too long (Idle)")
+	errTotal    = errors.New("the connection has lasted too long (Total)")
+	errShutdown = errors.New("the bridge is shutting down")
+)
+
+// A sideError says whose fault it is.
+type sideError struct {
+	side string
+	err  error
+}
+
+func (e *sideError) Error() string { return e.side + ": " + e.err.Error() }
+func (e *sideError) Unwrap() error { return e.err }
+
+// A putError is one of the end that was written to.
+type putError struct{ error }
+
+func (e *putError) Unwrap() error { return e.error }
+
+// A relay is two ends, and what passes between them.
+type relay struct {
+	front, back end // the client, and the target
+	count       *counters
+	idle, total time.Duration // 0: for ever
+	linger      time.Duration
+
+	in, out atomic.Int64 // bytes of this relay
+	began   time.Time
+	heard   atomic.Int64   // when something last passed, in nanoseconds since began
+	closed  sync.WaitGroup // of the closing of the ends
+
+	mu       sync.Mutex
+	over     bool
+	why      error         // nil: in good order
+	patience time.Duration // what silence ends the relay; 0: none
+	waiting  bool          // for the last words of a target: their end is no fault
+	quiet    *time.Timer   // looks at the silence
+	lasting  *time.Timer   // ends it whatever passes
+}
+
+// newRelay makes a relay of a rule's. Its count is that of the rule.
+func newRelay(front, back end, rule *Rule, idle time.Duration, count *counters) *relay {
+	return &relay{front: front, back: back, count: count, idle: idle, total: rule.Total, linger: rule.Linger}
+}
+
+// run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order.
+func (r *relay) run(ctx context.Context) error {
+	r.began = time.Now()
+	r.mu.Lock()
+	r.patience = r.idle
+	r.quiet = time.AfterFunc(max(r.idle, time.Hour), r.look)
+	if r.idle > 0 {
+		r.quiet.Reset(r.idle)
+	}
+	if r.total > 0 {
+		r.lasting = time.AfterFunc(r.total, func() { r.end(errTotal) })
+	}
+	r.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { r.end(errShutdown) })
+	defer stop()
+
+	var back sync.WaitGroup
+	back.Go(func() { r.pass(r.front, r.back, "client", "target", &r.out, &r.count.out) })
+	r.pass(r.back, r.front, "target", "client", &r.in, &r.count.in)
+	back.Wait()
+	r.end(nil)
+	r.closed.Wait()
+	if _, ok := r.why.(*farewell); ok {
+		return nil
+	}
+	return r.why
+}
+
+// pass passes one direction on until it has ended.
+func (r *relay) pass(dst, src end, to, from string, own, all *atomic.Int64) {
+	err := r.copy(dst, src, func(moved int64) {
+		own.Add(moved)
+		all.Add(moved)
+		r.heard.Store(int64(time.Since(r.began)))
+	})
+	var put *putError
+	var bye *farewell
+	switch {
+	case errors.Is(err, errGone):
+		// The peer has what it wanted. The other one is not reset while it still reads what it was sent.
+		r.last(r.linger)
+		for {
+			if _, err := src.next(); err != nil {
+				return
+			}
+		}
+	case errors.As(err, &put):
+		r.end(&sideError{to, put.error})
+	case errors.As(err, &bye):
+		r.end(bye)
+	case err != io.EOF:
+		r.end(&sideError{from, err})
+	default:
+		r.finish(dst, src)
+	}
+}
+
+// finish ends a direction in good order, whose source has ended.
+func (r *relay) finish(dst, src end) {
+	told := dst.finish()
+	switch {
+	case src.gone():
+		r.last(r.linger) // nobody is there for what dst may still say
+		if !told {
+			r.end(nil)
+		}
+	case told:
+	case dst == r.front:
+		r.end(nil)
+	default:
+		r.wait(r.linger)
+	}
+}
+
+// copy passes on what comes from src, and returns what it ended with.
+func (r *relay) copy(dst, src end, moved func(int64)) error {
+	switch d := dst.(type) {
+	case *messages:
+		if s, ok := src.(*messages); ok {
+			return s.passTo(d, moved)
+		}
+	case *stream:
+		if s, ok := src.(*stream); ok && d.splices(s) {
+			return d.splice(s, r.lookEvery(), moved)
+		}
+	}
+	for {
+		p, err := src.next()
+		if err != nil {
+			return err
+		}
+		switch err := dst.put(p); {
+		case err == nil:
+			moved(int64(len(p)))
+		case errors.Is(err, errDropped):
+			r.count.drop(len(p))
+		case errors.Is(err, errGone):
+			return err
+		default:
+			return &putError{err}
+		}
+	}
+}
+
+// lookEvery is how often one must hear of what passes, so that silence is noticed in time and the counts are not far behind.
+func (r *relay) lookEvery() time.Duration {
+	const most = 15 * time.Second
+	if r.idle > 0 {
+		return max(min(r.idle/4, most), time.Millisecond)
+	}
+	return most
+}
+
+// wait ends the relay in good order when nothing has passed for so long.
+func (r *relay) wait(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && (r.patience == 0 || d < r.patience) {
+		r.patience, r.waiting = d, true
+		r.heard.Store(int64(time.Since(r.began)))
+		r.quiet.Reset(d)
+	}
+}
+
+// last ends the relay in good order after so long, whatever passes.
+func (r *relay) last(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over {
+		if r.lasting != nil {
+			r.lasting.Stop()
+		}
+		r.lasting = time.AfterFunc(d, func() { r.end(nil) })
+	}
+}
+
+// look ends the relay if nothing has passed for too long.
+func (r *relay) look() {
+	r.mu.Lock()
+	if r.over || r.patience == 0 {
+		r.mu.Unlock()
+		return
+	}
+	left := r.patience - (time.Since(r.began) - time.Duration(r.heard.Load()))
+	if left > 0 {
+		r.quiet.Reset(left)
+		r.mu.Unlock()
+		return
+	}
+	why := fmt.Errorf("%w: %v", errIdle, r.patience)
+	if r.waiting {
+		why = nil
+	}
+	r.mu.Unlock()
+	r.end(why)
+}
+
+// end ends both directions, once: the first reason counts.
+func (r *relay) end(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.over, r.why = true, why
+	r.quiet.Stop()
+	if r.lasting != nil {
+		r.lasting.Stop()
+	}
+	// Each by itself: who does not answer a close frame holds up nobody.
+	r.closed.Go(func() { r.front.close(why) })
+	r.closed.Go(func() { r.back.close(why) })
+}

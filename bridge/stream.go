@@ -1,0 +1,136 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// A stream is an end that is a TCP, TLS or Unix connection.
+type stream struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil over TLS
+	buf  scratch
+}
+
+// newStream takes the connection over.
+func newStream(conn net.Conn) *stream {
+	s := &stream{conn: conn}
+	if plain, ok := conn.(syscall.Conn); ok {
+		s.raw, _ = plain.SyscallConn()
+	}
+	return s
+}
+
+func (s *stream) next() ([]byte, error) {
+	p, n, err := receive(s.conn, s.raw, &s.buf)
+	if n > 0 {
+		return p[:n], nil
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return nil, err
+}
+
+func (s *stream) put(p []byte) error {
+	_, err := s.conn.Write(p)
+	return err
+}
+
+func (s *stream) finish() bool {
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite() // where it fails, next fails too
+		return true
+	}
+	return false
+}
+
+func (s *stream) gone() bool { return false }
+
+func (s *stream) close(why error) {
+	if why != nil {
+		conn := s.conn
+		if c, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS: without its farewell
+			conn = c.NetConn()
+		}
+		if c, ok := conn.(*net.TCPConn); ok {
+			c.SetLinger(0) // a reset
+		}
+		conn.Close()
+	}
+	s.conn.Close()
+}
+
+// splice moves bytes from src to s, where the kernel can without showing them to us, until src ends. moved hears of them at
+// least every while, as long as there are any.
+func (s *stream) splice(src *stream, while time.Duration, moved func(n int64)) error {
+	defer src.conn.SetReadDeadline(time.Time{})
+	for {
+		const most = 1 << 20
+		src.conn.SetReadDeadline(time.Now().Add(while))
+		n, err := s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: most})
+		if n > 0 {
+			moved(n)
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if err == nil && n < most {
+			return io.EOF
+		}
+	}
+}
+
+// splices reports whether splice is any use from src.
+func (s *stream) splices(src *stream) bool {
+	_, ok := s.conn.(io.ReaderFrom)
+	return ok && s.raw != nil && src.raw != nil
+}
+
+// framed is a stream in which each message has its length in front, in 16 bits.
+type framed struct {
+	*stream
+	buf     []byte
+	pending []byte // in buf: read, in no message yet
+}
+
+const maxFrame = 1<<16 - 1
+
+var (
+	errFrameCut = errors.New("the stream ended within a frame (Framing)")
+	errFrameBig = errors.New("the message is longer than 65,535 bytes, which is the most that a frame has (Framing)")
+)
+
+func (f *framed) next() ([]byte, error) {
+	for {
+		if len(f.pending) >= 2 {
+			if n := 2 + int(binary.BigEndian.Uint16(f.pending)); len(f.pending) >= n {
+				p := f.pending[2:n]
+				f.pending = f.pending[n:]
+				return p, nil
+			}
+		}
+		p, err := f.stream.next()
+		if err == io.EOF && len(f.pending) > 0 {
+			err = errFrameCut
+		}
+		if err != nil {
+			return nil, err
+		}
+		f.buf = append(append(f.buf[:0], f.pending...), p...)
+		f.pending = f.buf
+	}
+}
+
+func (f *framed) put(p []byte) error {
+	if len(p) > maxFrame {
+		return errFrameBig
+	}
+	b := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(p)), uint16(len(p)))
+	return f.stream.put(append(b, p...))
+}
