@@ -25,6 +25,7 @@ func (d *datagrams) next() ([]byte, error) {
 	for {
 		p, n, err := receive(d.conn, d.raw, &d.buf)
 		if errors.Is(err, syscall.ECONNREFUSED) { // what an earlier datagram met with
+			d.count.dropped.Add(1)
 			continue
 		}
 		return p[:n], err

@@ -165,7 +165,7 @@ func (d *packetDoor) serve() error {
 		}
 		c := d.caller(from)
 		if c == nil || !c.offer(p[:n]) {
-			d.way.drop(n)
+			d.way.dropped.Add(1)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (d *webDoor) find(path string) (w *way, token string) {
 	if w := d.paths[path]; w != nil {
 		return w, ""
 	}
-	if i := strings.LastIndexByte(path, '/'); i >= 0 && i+1 < len(path) {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		for _, before := range []string{path[:i], path[:i+1]} {
 			if w := d.paths[before]; w != nil && w.Lookup != nil {
 				return w, path[i+1:]

@@ -152,7 +152,7 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 		case err == nil:
 			moved(int64(len(p)))
 		case errors.Is(err, errDropped):
-			r.count.drop(len(p))
+			r.count.dropped.Add(1)
 		case errors.Is(err, errGone):
 			return err
 		default:

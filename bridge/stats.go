@@ -17,9 +17,8 @@ type Stats struct {
 	DialFailed int64 // targets that could not be reached
 	Broken     int64 // relays that did not end in good order, those that were too long idle included
 
-	In, Out      int64 // bytes that targets, and clients, were given
-	Dropped      int64 // datagrams that a side could not take
-	DroppedBytes int64
+	In, Out int64 // bytes that targets, and clients, were given
+	Dropped int64 // datagrams that a side could not take, as far as it is known
 }
 
 // counters are the Stats of a rule while it runs.
@@ -28,13 +27,7 @@ type counters struct {
 	refusedLimit, refusedToken, refusedRequest atomic.Int64
 	dialFailed, broken                         atomic.Int64
 	in, out                                    atomic.Int64
-	dropped, droppedBytes                      atomic.Int64
-}
-
-// drop counts a datagram.
-func (c *counters) drop(n int) {
-	c.dropped.Add(1)
-	c.droppedBytes.Add(int64(n))
+	dropped                                    atomic.Int64
 }
 
 func (c *counters) stats(r *Rule) Stats {
@@ -42,7 +35,7 @@ func (c *counters) stats(r *Rule) Stats {
 		Listen: r.Listen.String(), Open: c.open.Load(), Accepted: c.accepted.Load(),
 		RefusedLimit: c.refusedLimit.Load(), RefusedToken: c.refusedToken.Load(), RefusedRequest: c.refusedRequest.Load(),
 		DialFailed: c.dialFailed.Load(), Broken: c.broken.Load(), In: c.in.Load(), Out: c.out.Load(),
-		Dropped: c.dropped.Load(), DroppedBytes: c.droppedBytes.Load(),
+		Dropped: c.dropped.Load(),
 	}
 	if r.Lookup == nil {
 		s.Target = r.Target.String()
