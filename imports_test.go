@@ -38,12 +38,14 @@ var table = []row{
 	{"ws/frame", nil},
 	{"js", nil},
 	{"live/protocol", []string{"github.com/fxamacker/cbor/v2"}},
-	// A bug that the test peer shared with what it tests would hide. So it has nothing of ours.
+	{"web/markup", nil},
+	// A bug that the test peer shared with what it tests would hide. So it has nothing of ours, but for what writes its reports.
+	{"conformance/report", []string{"conformance", "web/markup"}},
 	{"conformance/...", []string{"conformance/..."}},
 	{"load/uplot", nil},
 	// So is the load generator: what it measures is not to be measured by itself.
 	// Its deflate is therefore another one than ws/deflate's own.
-	{"load", []string{"load/uplot", "github.com/HdrHistogram/hdrhistogram-go", "github.com/klauspost/compress/flate", "golang.org/x/sys/unix"}},
+	{"load", []string{"load/uplot", "web/markup", "github.com/HdrHistogram/hdrhistogram-go", "github.com/klauspost/compress/flate", "golang.org/x/sys/unix"}},
 	{"ws/deflate", []string{"github.com/klauspost/compress/flate"}},
 	{"ws/engine", []string{"golang.org/x/sys/...", "ws/frame"}},
 	{"ws", []string{"ws/frame", "ws/deflate", "ws/engine", "golang.org/x/net/proxy"}},

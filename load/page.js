@@ -1,71 +1,4 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>Load on {{.URL}}</title>
-<style>{{.Style}}</style>
-<style>
-:root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --text: #1c2128; --dim: #5b6673; --line: #d9dee5;
-  --one: #2f66c4; --two: #c26a00; --three: #c93442; --good: #1a7f4b; --shade: #0000000d; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #12161b; --card: #1a2028; --text: #e4e8ed; --dim: #9aa5b1; --line: #303945;
-    --one: #7fabf5; --two: #f0a94a; --three: #ff6f7b; --good: #4cc38a; --shade: #ffffff12; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1rem; margin: 0 0 .5rem; }
-p { margin: .3rem 0 1rem; color: var(--dim); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .7rem; margin: 1rem 0; }
-.tile, .chart, .faults { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
-.tile b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--dim); font-size: .85rem; }
-.faults { border-left: 4px solid var(--three); overflow-wrap: anywhere; }
-.faults.none { border-left-color: var(--good); }
-.faults.said { border-left-color: var(--one); margin-top: .7rem; }
-@media (max-width: 30rem) { h1 { font-size: 1.2rem; } }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: .7rem; margin-top: .7rem; }
-.chart { min-width: 0; }
-.chart[hidden] { display: none; }
-.note { font-size: .85rem; margin-top: .7rem; }
-.u-legend { font-size: .85rem; color: var(--text); }
-</style>
-</head>
-<body>
-<main>
-<h1>{{.URL}}</h1>
-<p>{{plan .Report}}. {{printf "%.1f" .Seconds}} s measured from {{.Start.UTC.Format "2 January 2006 15:04"}} UTC{{if .Stopped}}, stopped before its time{{end}}.
-{{.Platform}}, {{.Cores}} cores, {{.Go}}{{with .Tool}}, {{.}}{{end}}.</p>
-<div class="tiles">
-{{if .Received}}<div class="tile"><b>{{rate .Report}}</b><span>{{if eq .Scenario "upgrade"}}connections{{else if eq .Scenario "live"}}deliveries{{else}}messages{{end}} a second</span></div>
-<div class="tile"><b>{{short .Latency.P50}}</b><span>latency, half are faster</span></div>
-<div class="tile"><b>{{short .Latency.P99}}</b><span>latency, 99% are faster</span></div>
-<div class="tile"><b>{{short .Latency.Max}}</b><span>the slowest</span></div>{{end}}
-<div class="tile"><b>{{.Opened}}</b><span>connections opened{{if .Handshake.Count}}, p99 {{short .Handshake.P99}}{{end}}</span></div>
-{{if .ServerCPU}}<div class="tile"><b>{{printf "%.2f" .ServerCPU}} s</b><span>CPU of the server{{if .Received}}, {{each .Report .ServerCPU}} each{{end}}</span></div>{{end}}
-<div class="tile"><b>{{printf "%.2f" .CPU}} s</b><span>CPU of the generator{{if .Received}}, {{each .Report .CPU}} each{{end}}</span></div>
-{{if .Rate}}<div class="tile"><b>{{short .Lag.P99}}</b><span>lateness of the generator, p99</span></div>{{end}}
-</div>
-<div class="faults{{if .OK}} none{{end}}">Errors: {{faults .Report}}</div>
-{{if and .Compression .Sent}}<div class="faults said">Compression: {{compressed .Report}}</div>{{end}}
-<div class="charts">
-<div class="chart" hidden><h2>Throughput over time</h2><div id="throughput"></div></div>
-<div class="chart" hidden><h2>Latency over time</h2><div id="latency"></div></div>
-<div class="chart" hidden><h2>Latency by percentile</h2><div id="curve"></div></div>
-<div class="chart" hidden><h2>Errors over time</h2><div id="errors"></div></div>
-<div class="chart" hidden><h2>CPU time over time</h2><div id="cpu"></div></div>
-<div class="chart" hidden><h2>Connections over time</h2><div id="open"></div></div>
-</div>
-<p class="note">The shaded seconds, if any, came before the measurement and are in no figure above. Bytes are those that arrived on the wire.</p>
-</main>
-<script>{{.Script}}</script>
-<script>
-const windows = {{.Windows}};
-const unit = {{if eq .Scenario "upgrade"}}"connections"{{else if eq .Scenario "live"}}"deliveries"{{else}}"messages"{{end}};
-const curve = {{.Latency.Curve}} ?? [];
+// windows, curve and unit stand in front of this.
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue("--" + name).trim();
 const time = (ns) => ns == null ? "–" : ns < 1e3 ? ns + " ns" : ns < 1e6 ? +(ns / 1e3).toPrecision(3) + " µs" : ns < 1e9 ? +(ns / 1e6).toPrecision(3) + " ms" : +(ns / 1e9).toPrecision(3) + " s";
@@ -144,6 +77,3 @@ addEventListener("resize", () => {
 });
 // The colours are read when a chart is made.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
-</script>
-</body>
-</html>
