@@ -3,49 +3,55 @@ package main
 import (
 	"fmt"
 	"io"
-	"sync"
-
-	"github.com/schollz/progressbar/v3"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/conformance"
 )
 
-// progress shows how far a run of cases has come, on a terminal; elsewhere it
+// progress shows how far a run of cases has come, on a terminal in one line; elsewhere it
 // shows nothing.
 type progress struct {
-	bar    *progressbar.ProgressBar
-	failed int
-	once   sync.Once
+	w                   io.Writer // nil shows nothing
+	cases, done, failed int
+	width               int // characters of the line that stands there
 }
 
 func newProgress(w io.Writer, cases int) *progress {
 	if !isTerminal(w) {
-		return &progress{}
+		w = nil
 	}
-	return &progress{bar: progressbar.NewOptions(cases,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetDescription("cases"),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetPredictTime(false),
-	)}
+	return &progress{w: w, cases: cases}
 }
 
 func (p *progress) add(res conformance.Result) {
-	if p.bar == nil {
-		return
-	}
+	p.done++
 	if res.Verdict == conformance.Fail {
 		p.failed++
-		p.bar.Describe(fmt.Sprintf("cases, %d failed", p.failed))
 	}
-	p.bar.Add(1)
+	const cells = 30
+	full := cells * min(p.done, p.cases) / max(p.cases, 1)
+	line := fmt.Sprintf("cases %s%s %d/%d", strings.Repeat("█", full), strings.Repeat("░", cells-full), p.done, p.cases)
+	if p.failed > 0 {
+		line += fmt.Sprintf(", %d failed", p.failed)
+	}
+	p.show(line)
 }
 
-// end wipes the bar.
+// end wipes the line.
 func (p *progress) end() {
-	if p.bar != nil {
-		p.once.Do(func() { p.bar.Clear() })
+	if p.width > 0 {
+		p.show("")
+		io.WriteString(p.w, "\r")
 	}
+}
+
+// show puts the line in the place of the last one, and spaces behind it where that was longer.
+func (p *progress) show(line string) {
+	if p.w == nil {
+		return
+	}
+	n := utf8.RuneCountInString(line)
+	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.width-n)))
+	p.width = n
 }
