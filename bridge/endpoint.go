@@ -165,6 +165,23 @@ func (e Endpoint) String() string {
 	return e.scheme + ":" + e.addr
 }
 
+// Host returns host:port of an endpoint that has one, and otherwise "".
+func (e Endpoint) Host() string {
+	if e.network() == "unix" {
+		return ""
+	}
+	return e.addr
+}
+
+// At returns the endpoint with the address that it listens on, which knows the port where the endpoint says 0.
+func (e Endpoint) At(addr net.Addr) Endpoint {
+	host, _, _ := net.SplitHostPort(e.addr)
+	if _, port, err := net.SplitHostPort(addr.String()); err == nil && e.network() != "unix" {
+		e.addr = net.JoinHostPort(host, port)
+	}
+	return e
+}
+
 // MarshalText and UnmarshalText have it in configurations as String and Parse have it.
 func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 

@@ -65,7 +65,7 @@ func newShow(t *testing.T, addr string) *show {
 	s := &show{Gallery: gallery.New(gallery.Options{Logger: log}), t: t, url: "http://" + ln.Addr().String() + "/"}
 	ready := &readiness{}
 	app := &application{hub: s.Hub, demos: s.Gallery}
-	ready.open(&store{}, app)
+	ready.open(func() string { return "" })
 	server := newServer(app, ready, log)
 	accept := server.Accept
 	server.Accept = func(r *ws.Request) (ws.Handler, *ws.AcceptOptions, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -65,6 +66,30 @@ func (p *proxyFlags) address() func(r *ws.Request) netip.Addr {
 			}
 		}
 		return counted(p.forwarded(peer, r.Headers()["X-Forwarded-For"]))
+	}
+}
+
+// client returns who sent a request: what bridge.Options.Client is to be; nil where nobody is trusted. A port is only known of
+// who comes by no proxy.
+func (p *proxyFlags) client() func(r *http.Request) net.Addr {
+	if len(p.TrustedProxies) == 0 {
+		return nil
+	}
+	return func(r *http.Request) net.Addr {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil { // a socket in the file system
+			if slices.Contains(p.TrustedProxies, unixPeers) {
+				if addr := p.forwarded(netip.Addr{}, r.Header["X-Forwarded-For"]); addr.IsValid() {
+					return &net.TCPAddr{IP: addr.AsSlice()}
+				}
+			}
+			return &net.UnixAddr{Net: "unix"}
+		}
+		addr := peer.Addr().Unmap().WithZone("")
+		if client := p.forwarded(addr, r.Header["X-Forwarded-For"]); p.trusts(addr) && client != addr {
+			return &net.TCPAddr{IP: client.AsSlice()}
+		}
+		return net.TCPAddrFromAddrPort(peer)
 	}
 }
 

@@ -8,34 +8,26 @@ import (
 
 // readiness answers a load balancer that asks whether to send anybody here.
 type readiness struct {
-	store    atomic.Pointer[store] // nil until it is open
-	app      atomic.Pointer[application]
+	why      atomic.Pointer[func() string] // nil until clients may come; then what speaks against it
 	draining atomic.Bool
 }
 
-// open says that clients may come.
-func (r *readiness) open(s *store, app *application) {
-	r.app.Store(app)
-	r.store.Store(s)
-}
+// open says that clients may come, unless why says something.
+func (r *readiness) open(why func() string) { r.why.Store(&why) }
 
 func (r *readiness) drain() { r.draining.Store(true) }
 
 func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	why := ""
-	store := r.store.Load()
+	why, open := "starting", r.why.Load()
 	switch {
 	case r.draining.Load():
 		why = "draining"
-	case store == nil:
-		why = "starting"
-	case r.app.Load().ready() != nil:
-		why = "starting: " + r.app.Load().ready().Error()
-	case !store.available():
-		why = "degraded: messages cannot be stored"
-	default:
+	case open != nil:
+		why = (*open)()
+	}
+	if why == "" {
 		fmt.Fprintln(w, "ready")
 		return
 	}

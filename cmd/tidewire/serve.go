@@ -144,7 +144,15 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 	if numbers != nil {
 		numbers.Registerer().MustRegister(figures{app.asks, pair})
 	}
-	ready.open(store, app)
+	ready.open(func() string {
+		if err := app.ready(); err != nil {
+			return "starting: " + err.Error()
+		}
+		if !store.available() {
+			return "degraded: messages cannot be stored"
+		}
+		return ""
+	})
 	s.greet(std.out, visible(listener.Addr()), pair, desk, app)
 
 	server := newServer(app, ready, log)

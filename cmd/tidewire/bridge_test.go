@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// A bridged is a running bridge.
+type bridged struct {
+	listens []string // as it prints them
+	admin   string
+	stop    func()
+	done    chan error
+}
+
+// bridging runs the command with args until the test ends.
+func bridging(t *testing.T, args ...string) *bridged {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	b := &bridged{stop: stop, done: make(chan error, 1)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.done <- run(ctx, append([]string{"bridge", "--log-level", "error"}, args...), stdio{strings.NewReader(""), w, t.Output()})
+		w.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		io.Copy(io.Discard, r)
+		<-ended
+	})
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && lines.Text() != "Press Ctrl-C to stop." {
+		if m := regexp.MustCompile(`^  (\S+) to .+$`).FindStringSubmatch(lines.Text()); m != nil {
+			b.listens = append(b.listens, m[1])
+		}
+		if m := regexp.MustCompile(`^  admin: (\S+)/metrics$`).FindStringSubmatch(lines.Text()); m != nil {
+			b.admin = m[1]
+		}
+	}
+	return b
+}
+
+// echoTCP is a service that says what it is told, with a word in front, and ends with its client.
+func echoTCP(t *testing.T, word string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.WriteString(conn, word)
+				io.Copy(conn, conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		<-done
+	})
+	return ln.Addr().String()
+}
+
+// TestBridgeCommand runs a file of rules, looks at the metrics and ends it.
+func TestBridgeCommand(t *testing.T) {
+	dir := t.TempDir()
+	rules, tokens := filepath.Join(dir, "rules"), filepath.Join(dir, "my tokens")
+	one, two := echoTCP(t, "one"), echoTCP(t, "two")
+	write := func(name, format string, args ...any) {
+		if err := os.WriteFile(name, fmt.Appendf(nil, format, args...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(tokens, "secret: %s\n", two)
+	write(filepath.Join(dir, "index.html"), "<h1>hello")
+	write(rules, `# what is bridged
+ws://127.0.0.1:0/one tcp:%s --max-connections 1 # just one
+ws://127.0.0.1:0/token "tokens:%s" --web '%s'
+wss://localhost:0/secure tcp:%[1]s --tls-self-signed
+`, one, tokens, dir)
+	b := bridging(t, "--rules", rules, "--admin-addr", "127.0.0.1:0", "--drain", "100ms")
+	if len(b.listens) != 3 {
+		t.Fatal(b.listens)
+	}
+	hello := func(url, want string, o *ws.DialOptions) *ws.Conn {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		c, _, err := ws.Dial(ctx, url, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.CloseNow() })
+		if _, p, err := c.Read(ctx); string(p) != want {
+			t.Fatalf("%q, %v; want %q", p, err, want)
+		}
+		return c
+	}
+	stays := hello(b.listens[0], "one", nil)
+	hello(b.listens[1]+"/secret", "two", nil)
+	hello(b.listens[1]+"?token=secret", "two", nil)
+	hello(b.listens[2], "one", &ws.DialOptions{InsecureSkipVerify: true})
+	if _, _, err := ws.Dial(context.Background(), b.listens[0], nil); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Fatal(err)
+	}
+	if _, _, err := ws.Dial(context.Background(), b.listens[1]+"/guess", nil); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Fatal(err)
+	}
+	page := "http" + strings.TrimPrefix(strings.TrimSuffix(b.listens[1], "token"), "ws")
+	if status, body := get(t, page); status != 200 || body != "<h1>hello" {
+		t.Fatal(status, body)
+	}
+	_, numbers := get(t, b.admin+"/metrics")
+	for _, want := range []string{
+		fmt.Sprintf(`tidewire_bridge_connections{listen="ws://127.0.0.1:0/one",target="tcp:%s"} 1`, one),
+		fmt.Sprintf(`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/one",reason="limit",target="tcp:%s"} 1`, one),
+		`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/token",reason="token",target="tokens"} 1`,
+		`tidewire_bridge_accepted_total{listen="ws://127.0.0.1:0/token",target="tokens"} 2`,
+		fmt.Sprintf(`tidewire_bridge_bytes_total{direction="out",listen="ws://127.0.0.1:0/one",target="tcp:%s"} 3`, one),
+	} {
+		if !strings.Contains(numbers, want+"\n") {
+			t.Errorf("no %s in\n%s", want, regexp.MustCompile(`(?m)^tidewire_bridge.*$`).FindAllString(numbers, -1))
+		}
+	}
+	if status, _ := get(t, b.admin+"/readyz"); status != 200 {
+		t.Error(status)
+	}
+	b.stop()
+	if err := <-b.done; !errors.Is(err, errCut) {
+		t.Errorf("%v, want %v", err, errCut)
+	}
+	if _, _, err := stays.Read(context.Background()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		t.Error(err)
+	}
+}
+
+// TestBridgeEnds has nobody be there in the end.
+func TestBridgeEnds(t *testing.T) {
+	b := bridging(t, "tcp:127.0.0.1:0", "tcp:"+echoTCP(t, "hello"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.listens[0], "tcp:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if p := make([]byte, 5); true {
+		if _, err := io.ReadFull(conn, p); err != nil || string(p) != "hello" {
+			t.Fatal(err)
+		}
+	}
+	conn.Close()
+	b.stop()
+	if err := <-b.done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSplitWords(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                   "",
+		"# all":              "",
+		"a b\tc\r\n":         "a|b|c",
+		`a#b #c`:             "a#b",
+		`'a b' "c d"`:        "a b|c d",
+		`''`:                 "",
+		`x'y'"z"`:            "xyz",
+		`'a\b' "a\b" "a\"b"`: `a\b|a\b|a"b`,
+		`a\ b \# "\\"`:       `a b|#|\`,
+		`-H 'A: "b"' # "c`:   `-H|A: "b"`,
+	} {
+		words, err := splitWords(line)
+		if err != nil || strings.Join(words, "|") != want {
+			t.Errorf("%q: %q, %v", line, words, err)
+		}
+	}
+	for _, line := range []string{`'`, `"`, `a\`, `"a\`} {
+		if words, err := splitWords(line); err == nil {
+			t.Errorf("%q: %q", line, words)
+		}
+	}
+}
+
+func FuzzSplitWords(f *testing.F) {
+	f.Add(`a 'b c' "d\"e" f\ g # h`)
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := splitWords(line)
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		for _, w := range words {
+			again.WriteString("'" + strings.ReplaceAll(w, "'", `'\''`) + "' ")
+		}
+		if back, err := splitWords(again.String()); err != nil || strings.Join(back, "\x00") != strings.Join(words, "\x00") || len(back) != len(words) {
+			t.Fatalf("%q: %q becomes %q, %v", line, words, back, err)
+		}
+	})
+}

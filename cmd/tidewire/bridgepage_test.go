@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestBridgePage has a page in a browser talk through the command to a TCP service and to a UDP echo.
+func TestBridgePage(t *testing.T) {
+	chromium := browser(t)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := make([]byte, 1<<16); ; {
+			n, from, err := udp.ReadFrom(p)
+			if err != nil {
+				return
+			}
+			udp.WriteTo(p[:n], from)
+		}
+	}()
+	t.Cleanup(func() {
+		udp.Close()
+		<-done
+	})
+	rules := filepath.Join(t.TempDir(), "rules")
+	if err := os.WriteFile(rules, fmt.Appendf(nil, "ws://127.0.0.1:0/tcp tcp:%s --web ../../examples/bridge/page\nws://127.0.0.1:0/udp udp:%s\n",
+		echoTCP(t, "welcome"), udp.LocalAddr()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := bridging(t, "--rules", rules, "--drain", "0s")
+	page := "http" + strings.TrimSuffix(strings.TrimPrefix(b.listens[0], "ws"), "tcp")
+
+	p := open(t, chromium, "the page", page)
+	p.until(`[...document.querySelectorAll("small")].every((state) => state.textContent === "connected")`)
+	p.until(`document.querySelector("#tcp .came").textContent === "welcome"`)
+	for i, text := range []string{"hello", "grüße, 世界", strings.Repeat("long ", 2000)} {
+		for _, id := range []string{"tcp", "udp"} {
+			p.run(fmt.Sprintf(`document.querySelector("#%s input").value = %q; document.querySelector("#%[1]s form").requestSubmit()`, id, text))
+			came := fmt.Sprintf(`[...document.querySelectorAll("#%s .came")].slice(%d).map((line) => line.textContent).join("")`, id, map[string]int{"tcp": 1}[id])
+			p.until(came+`.endsWith(%q)`, text)
+			if id == "udp" {
+				p.until(`document.querySelectorAll("#udp .came").length === %d`, i+1)
+			}
+		}
+	}
+	p.do(chromedp.EmulateViewport(900, 600))
+	p.run(`for (const line of document.querySelectorAll("li")) line.textContent = line.textContent.slice(0, 60)`)
+	p.shot("bridge")
+	// What is another site's page may not.
+	other := open(t, chromium, "another site's page", "about:blank")
+	other.run(fmt.Sprintf(`window.other = new WebSocket(%q); other.onclose = () => (window.refused = true)`, b.listens[0]))
+	other.until("window.refused")
+	b.stop()
+	<-b.done
+	p.until(`document.querySelector("#tcp small").textContent.startsWith("closed: 1001")`)
+}

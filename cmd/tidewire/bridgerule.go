@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tidewire/tidewire/bridge"
+)
+
+// tokensTarget begins a target that is a list of them.
+const tokensTarget = "tokens:"
+
+// bridgeRule is one of the rules of a bridge: what stands on the command line, or on a line of a file.
+type bridgeRule struct {
+	Listen string `arg:"" optional:"" help:"Endpoint to listen on."`
+	Target string `arg:"" optional:"" help:"Endpoint to connect its clients to, or tokens:FILE."`
+
+	MaxConnections        int           `help:"Clients at once; more are refused." default:"1000"`
+	MaxAddressConnections int           `help:"Clients at once from one address, or one /64 of IPv6; 0 means no other bound." default:"0"`
+	DialTimeout           time.Duration `help:"How long connecting to the target may take, with TLS and handshake." default:"10s"`
+	Idle                  time.Duration `help:"End a connection on which nothing has passed for so long. 0s means for ever, and a minute where a side is UDP." default:"0s"`
+	Total                 time.Duration `help:"End a connection that has lasted so long; 0s means for ever." default:"0s"`
+	Linger                time.Duration `help:"How long a target may be silent that is WebSocket or UDP and whose client has ended, and how long one may take to end whose client has gone." default:"5s"`
+	Framing               string        `help:"How a stream marks the boundaries of datagrams and messages: ${enum}. length16 has their length in front of them, in 16 bits." enum:"raw,length16" default:"raw"`
+	ProxyProtocol         string        `help:"Tell a target that is a stream who the client is, by the PROXY protocol: ${enum}." enum:"no,v1,v2" default:"no"`
+
+	Origins      []string `help:"Web pages of which sites may connect, beside those of the same host: patterns such as https://*.example.com." placeholder:"PATTERN"`
+	AnyOrigin    bool     `help:"Let any web page connect that somebody opens who reaches this address."`
+	Subprotocols []string `help:"Subprotocols to offer to a WebSocket target and to accept from clients, beside those that need no mention." placeholder:"NAME"`
+	Web          string   `help:"Serve the files of this folder on the address of a WebSocket endpoint." placeholder:"DIR"`
+
+	tlsFlags
+	TLSClientCA string `name:"tls-client-ca" help:"Take only clients that show a certificate which one of these, in PEM, has signed." placeholder:"FILE"`
+	clientFlags
+
+	listen bridge.Endpoint
+}
+
+// parseRule reads a rule as it stands on a line.
+func parseRule(args []string) (*bridgeRule, error) {
+	rule := &bridgeRule{}
+	parser, err := kong.New(rule, kong.NoDefaultHelp(), kong.Writers(io.Discard, io.Discard))
+	if err == nil {
+		_, err = parser.Parse(args)
+	}
+	return rule, err
+}
+
+// validate finds out what needs no file to be known as wrong.
+func (b *bridgeRule) validate() (err error) {
+	if b.Listen == "" || b.Target == "" {
+		return errors.New("a bridge needs an endpoint to listen on and a target")
+	}
+	if b.listen, err = bridge.Parse(b.Listen); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(b.Target, tokensTarget) {
+		if _, err := bridge.Parse(b.Target); err != nil {
+			return err
+		}
+	}
+	if err := b.tlsFlags.validate(); err != nil {
+		return err
+	}
+	if b.TLSClientCA != "" && b.TLSCert == "" && !b.TLSSelfSigned {
+		return errors.New("--tls-client-ca goes with --tls-cert and --tls-key, or --tls-self-signed")
+	}
+	return b.clientFlags.validate()
+}
+
+// open makes the rule of it, with what the files hold that it names. The pair is nil unless it listens with TLS.
+func (b *bridgeRule) open(ctx context.Context, log *slog.Logger) (rule bridge.Rule, pair *keyPair, err error) {
+	rule = bridge.Rule{
+		Listen: b.listen, MaxConnections: b.MaxConnections, MaxAddressConnections: b.MaxAddressConnections,
+		DialTimeout: b.DialTimeout, Idle: b.Idle, Total: b.Total, Linger: b.Linger,
+		Origins: b.Origins, AnyOrigin: b.AnyOrigin, Subprotocols: b.Subprotocols,
+		Proxy: map[string]bridge.ProxyVersion{"v1": bridge.ProxyV1, "v2": bridge.ProxyV2}[b.ProxyProtocol],
+	}
+	if b.Framing == "length16" {
+		rule.Framing = bridge.Length16
+	}
+	if len(b.Header) > 0 {
+		rule.Header = b.header()
+	}
+	if name, ok := strings.CutPrefix(b.Target, tokensTarget); ok {
+		tokens, err := bridge.OpenTokens(name, log)
+		if err != nil {
+			return rule, nil, err
+		}
+		rule.Lookup = tokens.Lookup
+	} else if rule.Target, err = bridge.Parse(b.Target); err != nil {
+		return rule, nil, err
+	}
+	if rule.TargetTLS, err = b.clientFlags.tls(); err != nil {
+		return rule, nil, err
+	}
+	if pair, err = b.tlsFlags.open(ctx, b.listen.Host(), log); err != nil {
+		return rule, nil, err
+	}
+	if pair != nil {
+		rule.TLS = pair.config()
+	}
+	if b.TLSClientCA != "" {
+		if rule.TLS.ClientCAs, err = certificates(b.TLSClientCA); err != nil {
+			return rule, nil, err
+		}
+		rule.TLS.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	if b.Web != "" {
+		if info, err := os.Stat(b.Web); err != nil {
+			return rule, nil, err
+		} else if !info.IsDir() {
+			return rule, nil, fmt.Errorf("--web %s is no folder", b.Web)
+		}
+		rule.Web = http.FileServer(http.Dir(b.Web))
+	}
+	return rule, pair, nil
+}
+
+// readRules reads a file of rules.
+func readRules(ctx context.Context, name string) (rules []*bridgeRule, err error) {
+	data, err := readBounded(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		words, err := splitWords(line)
+		if err == nil && len(words) == 0 {
+			continue
+		}
+		var rule *bridgeRule
+		if err == nil {
+			rule, err = parseRule(words)
+		}
+		if err == nil {
+			err = rule.validate()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+		rules = append(rules, rule)
+	}
+	if len(rules) == 0 {
+		return nil, fmt.Errorf("%s holds no rules", name)
+	}
+	return rules, nil
+}
+
+var errQuote = errors.New("a quote has no end")
+
+// splitWords splits a line at blanks, as a shell does: within single quotes everything is itself, within double quotes all but a
+// backslash ahead of a double quote or a backslash; elsewhere a backslash has what follows be itself, and # begins a comment
+// where a word would begin.
+func splitWords(line string) (words []string, err error) {
+	var word strings.Builder
+	inside, quote, escaped := false, rune(0), false
+	for _, r := range line {
+		switch {
+		case escaped:
+			if quote == '"' && r != '"' && r != '\\' {
+				word.WriteRune('\\')
+			}
+			word.WriteRune(r)
+			escaped = false
+		case r == '\\' && quote != '\'':
+			escaped, inside = true, true
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '"' || r == '\'':
+			quote, inside = r, true
+		case r == ' ' || r == '\t' || r == '\r' || r == '\n':
+			if inside {
+				words = append(words, word.String())
+				word.Reset()
+				inside = false
+			}
+		case r == '#' && !inside:
+			return words, nil
+		default:
+			word.WriteRune(r)
+			inside = true
+		}
+	}
+	if quote != 0 || escaped {
+		return nil, errQuote
+	}
+	if inside {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
