@@ -68,7 +68,7 @@ var table = []row{
 	{"service/trace/otlp", []string{"live", "service/trace", "go.opentelemetry.io/otel/..."}},
 	{"service/api", []string{"live", "live/protocol"}},
 	{"service/console", slices.Concat(belowWS, []string{"live", "live/protocol"})},
-	{"bridge", belowWS},
+	{"bridge", slices.Concat(belowWS, []string{"golang.org/x/sys/unix"})},
 	{"gallery", slices.Concat(belowWS, []string{"live"})},
 	{"cmd/...", []string{"anything", "cmd/..."}},
 	{"examples/...", []string{"anything"}},

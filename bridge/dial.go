@@ -111,5 +111,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 		conn.Close(ws.StatusNormalClosure, "")
 		return nil, fmt.Errorf("it does not speak the subprotocol %q, which the client was promised", g.offered[0])
 	}
-	return newMessages(conn, whole(r.Listen, r.Framing)), nil
+	back := newMessages(conn, whole(r.Listen, r.Framing))
+	back.unmaskedIn = target.scheme == schemeWS
+	return back, nil
 }

@@ -248,7 +248,9 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 	}
 	w.bridge.relays.Go(func() {
 		defer leave()
-		w.relay(newMessages(conn, whole(target, w.Framing)), target, g)
+		front := newMessages(conn, whole(target, w.Framing))
+		front.unmaskedOut = w.Listen.scheme == schemeWS && !front.base64
+		w.relay(front, target, g)
 	})
 }
 

@@ -37,6 +37,9 @@ type messages struct {
 	whole  bool // next returns whole messages
 	buf    scratch
 	reader io.Reader // of the message that is being read
+
+	// What comes in, or goes out, is neither masked nor under TLS: the kernel can move it.
+	unmaskedIn, unmaskedOut bool
 }
 
 // newMessages takes the connection over. Where whole is set, next returns messages as they came; otherwise parts of them.
@@ -83,12 +86,9 @@ func (m *messages) next() ([]byte, error) {
 	m.buf.drop()
 	for {
 		if m.reader == nil {
-			typ, r, err := m.conn.Reader(context.Background())
+			r, err := m.begin()
 			if err != nil {
-				return nil, m.ended(err)
-			}
-			if m.half && typ == ws.Text {
-				return nil, m.end(r)
+				return nil, err
 			}
 			m.reader = r
 		}
@@ -109,6 +109,18 @@ func (m *messages) next() ([]byte, error) {
 		}
 		m.buf.drop()
 	}
+}
+
+// begin waits for the next message.
+func (m *messages) begin() (io.Reader, error) {
+	typ, r, err := m.conn.Reader(context.Background())
+	if err != nil {
+		return nil, m.ended(err)
+	}
+	if m.half && typ == ws.Text {
+		return nil, m.end(r)
+	}
+	return r, nil
 }
 
 // message reads the whole of the message, into p if that is large enough.

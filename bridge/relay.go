@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,12 +136,24 @@ func (r *relay) finish(dst, src end) {
 func (r *relay) copy(dst, src end, moved func(int64)) error {
 	switch d := dst.(type) {
 	case *messages:
-		if s, ok := src.(*messages); ok {
+		switch s := src.(type) {
+		case *messages:
 			return s.passTo(d, moved)
+		case *stream:
+			if s.raw != nil && d.unmaskedOut {
+				return d.takeFrom(s, moved)
+			}
 		}
 	case *stream:
-		if s, ok := src.(*stream); ok && d.splices(s) {
-			return d.splice(s, r.lookEvery(), moved)
+		switch s := src.(type) {
+		case *messages:
+			if to, ok := d.conn.(*net.TCPConn); ok && s.unmaskedIn && !s.whole {
+				return s.giveTo(to, moved)
+			}
+		case *stream:
+			if d.splices(s) {
+				return d.splice(s, r.lookEvery(), moved)
+			}
 		}
 	}
 	for {

@@ -8,7 +8,7 @@ import (
 )
 
 // receive reads once.
-func receive(conn net.Conn, _ syscall.RawConn, buf *scratch) (p []byte, n int, err error) {
+func receive(conn net.Conn, _ syscall.RawConn, buf *scratch, _ int) (p []byte, n int, err error) {
 	p = buf.take()
 	n, err = conn.Read(p)
 	return p, n, err

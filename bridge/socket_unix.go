@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// receive reads once. Memory is taken when there is something to read, so that who waits holds none.
-func receive(conn net.Conn, raw syscall.RawConn, buf *scratch) (p []byte, n int, err error) {
+// receive reads once. Memory is taken when there is something to read, so that who waits holds none. Where limit is not 0 and
+// as many bytes wait, it returns how many and reads none: p is nil then.
+func receive(conn net.Conn, raw syscall.RawConn, buf *scratch, limit int) (p []byte, n int, err error) {
 	buf.drop()
 	if raw == nil {
 		p = buf.take()
@@ -17,6 +18,12 @@ func receive(conn net.Conn, raw syscall.RawConn, buf *scratch) (p []byte, n int,
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
+		if limit > 0 {
+			if n = waiting(int(fd)); n >= limit {
+				failed = nil
+				return true
+			}
+		}
 		p = buf.take()
 		for {
 			n, failed = syscall.Read(int(fd), p)
@@ -26,6 +33,7 @@ func receive(conn net.Conn, raw syscall.RawConn, buf *scratch) (p []byte, n int,
 		}
 		if failed == syscall.EAGAIN {
 			buf.drop()
+			p = nil
 			return false
 		}
 		return true

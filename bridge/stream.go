@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"syscall"
-	"time"
 )
 
 // A stream is an end that is a TCP, TLS or Unix connection.
@@ -27,7 +25,7 @@ func newStream(conn net.Conn) *stream {
 }
 
 func (s *stream) next() ([]byte, error) {
-	p, n, err := receive(s.conn, s.raw, &s.buf)
+	p, n, err := receive(s.conn, s.raw, &s.buf, 0)
 	if n > 0 {
 		return p[:n], nil
 	}
@@ -64,32 +62,6 @@ func (s *stream) close(why error) {
 		conn.Close()
 	}
 	s.conn.Close()
-}
-
-// splice moves bytes from src to s, where the kernel can without showing them to us, until src ends. moved hears of them at
-// least every while, as long as there are any.
-func (s *stream) splice(src *stream, while time.Duration, moved func(n int64)) error {
-	defer src.conn.SetReadDeadline(time.Time{})
-	for {
-		const most = 1 << 20
-		src.conn.SetReadDeadline(time.Now().Add(while))
-		n, err := s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: most})
-		if n > 0 {
-			moved(n)
-		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		if err == nil && n < most {
-			return io.EOF
-		}
-	}
-}
-
-// splices reports whether splice is any use from src.
-func (s *stream) splices(src *stream) bool {
-	_, ok := s.conn.(io.ReaderFrom)
-	return ok && s.raw != nil && src.raw != nil
 }
 
 // framed is a stream in which each message has its length in front, in 16 bits.

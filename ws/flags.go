@@ -17,6 +17,7 @@ const (
 	flagGone                // the stream is closed
 	flagPlain               // the stream is a plain socket; see plain
 	flagOther               // it is not
+	flagPassing             // the reader writes what has come somewhere else
 )
 
 func (f *flags) has(bit uint32) bool { return f.word.Load()&bit != 0 }

@@ -164,8 +164,8 @@ func (c *Conn) waits() bool {
 	if c.flags.delivering() {
 		return c.flags.has(flagWaiting)
 	}
-	// Any other reader calls nobody, and so does nothing but wait.
-	return c.read.watch.state.Load() != idle
+	// Any other reader calls nobody but the one in WriteTo, and so does nothing but wait.
+	return c.read.watch.state.Load() != idle && !c.flags.has(flagPassing)
 }
 
 // killApart is kill for the wheel, which every connection depends on: the Close of

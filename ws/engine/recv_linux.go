@@ -57,3 +57,12 @@ func Recv(fd uintptr, p []byte) (n, left int, err error) {
 		return int(r), left, nil
 	}
 }
+
+// available returns the bytes in the receiving queue of a socket.
+func available(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD
+	if err != nil {
+		return 0
+	}
+	return n
+}

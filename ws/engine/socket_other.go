@@ -34,6 +34,9 @@ func (s *Socket) TryWrite(p []byte) (int, error) { return 0, errNoSocket }
 // Unsent is never reached.
 func (s *Socket) Unsent() int { return -1 }
 
+// Available is never reached.
+func (s *Socket) Available() int { return 0 }
+
 // Unread is never reached.
 func (s *Socket) Unread() bool { return false }
 

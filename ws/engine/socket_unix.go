@@ -221,6 +221,13 @@ func unread(fd int) bool {
 	return err == nil && n > 0
 }
 
+// Available returns how many bytes can be read without waiting, as far as the kernel says.
+func (s *Socket) Available() int {
+	n := 0
+	s.raw.Control(func(fd uintptr) { n = available(int(fd)) })
+	return n
+}
+
 // Unsent returns how many bytes the peer has not acknowledged yet, or -1 where
 // the kernel does not say. It never waits.
 func (s *Socket) Unsent() int {

@@ -1,0 +1,130 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// What passes from one socket to another is moved by the kernel where it can be (splice on Linux), which is through package
+// net: a *net.TCPConn that reads from a socket. No byte of it comes by here.
+
+// spliceLimit is from how many bytes on that is worth its system calls.
+const spliceLimit = 16 << 10
+
+// Messages are no longer than that, for the sake of receivers who take no longer ones. Another bridge takes them in parts.
+const (
+	maxSpliced       = 256 << 10
+	maxSplicedStream = 1 << 20
+)
+
+// splices reports whether splice is any use from src.
+func (s *stream) splices(src *stream) bool {
+	_, ok := s.conn.(*net.TCPConn)
+	return ok && src.raw != nil && canSplice
+}
+
+// splice passes on what comes from src until that ends. moved hears of it at least every while, as long as there is any.
+func (s *stream) splice(src *stream, while time.Duration, moved func(n int64)) error {
+	defer src.conn.SetReadDeadline(time.Time{})
+	for {
+		const most = 1 << 20
+		src.conn.SetReadDeadline(time.Now().Add(while))
+		n, err := s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: most})
+		if n > 0 {
+			moved(n)
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if err == nil && n < most {
+			return io.EOF
+		}
+	}
+}
+
+// takeFrom passes on what comes from src as messages, until that ends: what waits there in one frame, if there is much of it.
+func (m *messages) takeFrom(src *stream, moved func(n int64)) error {
+	for {
+		p, n, err := src.peek()
+		if m.half {
+			n = min(n, maxSplicedStream)
+		} else {
+			n = min(n, maxSpliced)
+		}
+		switch {
+		case err != nil:
+			return err
+		case p != nil:
+			err = m.put(p)
+		default:
+			err = m.conn.WriteFrom(context.Background(), ws.Binary, src.conn, int64(n))
+			if inOrder(err) {
+				err = errGone
+			}
+		}
+		if err == errGone {
+			return err
+		}
+		if err != nil {
+			return &putError{err}
+		}
+		moved(int64(n))
+	}
+}
+
+// peek is next, but where much waits to be read it only says how much: p is nil then.
+func (s *stream) peek() (p []byte, n int, err error) {
+	p, n, err = receive(s.conn, s.raw, &s.buf, spliceLimit)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	if p != nil {
+		p = p[:n]
+	}
+	return p, n, err
+}
+
+// giveTo writes what the messages hold to a socket, until they end.
+func (m *messages) giveTo(to *net.TCPConn, moved func(n int64)) error {
+	w := &taker{to: to, moved: moved}
+	for {
+		r, err := m.begin()
+		if err != nil {
+			return err
+		}
+		_, err = r.(io.WriterTo).WriteTo(w)
+		if w.err != nil {
+			return &putError{w.err}
+		}
+		if err != nil {
+			return m.ended(err)
+		}
+	}
+}
+
+// A taker is a socket that is written to, with what it took and what went wrong.
+type taker struct {
+	to    *net.TCPConn
+	moved func(n int64)
+	err   error
+}
+
+func (t *taker) Write(p []byte) (int, error) {
+	n, err := t.to.Write(p)
+	t.moved(int64(n))
+	t.err = err
+	return n, err
+}
+
+func (t *taker) ReadFrom(r io.Reader) (int64, error) {
+	n, err := t.to.ReadFrom(r)
+	t.moved(n)
+	t.err = err
+	return n, err
+}

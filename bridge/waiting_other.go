@@ -1,0 +1,8 @@
+//go:build !linux
+
+package bridge
+
+const canSplice = false
+
+// waiting is never many bytes where they cannot be moved.
+func waiting(int) int { return 0 }
