@@ -20,6 +20,7 @@ soak:
 	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -v
 	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -drain.rooms -v
 	go test ./cmd/tidewire -run 'TestConsolePage$$' -console.sessions 10000 -v
+	go test ./cmd/tidewire -run 'TestBridgeBulk$$' -bridge.bytes 1073741824 -v
 	go test ./conformance -run TestEveryCaseCanFail -every.case
 	go test ./ws -run TestServerConformance -conformance.whole
 	go test ./ws -run TestClientConformance -conformance.whole
