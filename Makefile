@@ -11,7 +11,7 @@ test:
 	./test $(ARGS)
 
 # Every test of the module many times over, with the race detector and without it; many random histories of live, and
-# changes to it that must be found; 5,000 sessions that move to another process; a cluster that is hurt for half an hour; what ./test leaves out for other systems.
+# changes to it that must be found; 5,000 sessions that move to another process; a cluster that is hurt for half an hour; PostgreSQL's and Redis's clients over a bridge; what ./test leaves out for other systems.
 COUNT ?= 20
 soak:
 	COUNT=$(COUNT) TIMEOUT=4h ./test -only race,nested,norace
@@ -20,6 +20,10 @@ soak:
 	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -v
 	go test ./cmd/tidewire -run 'TestDrain$$' -drain.clients 5000 -drain.rooms -v
 	go test ./cmd/tidewire -run 'TestConsolePage$$' -console.sessions 10000 -v
+	{ ls /usr/lib/postgresql/*/bin/initdb && command -v redis-server; } >/dev/null 2>&1 || \
+		apt-get install -y --no-install-recommends postgresql redis || { echo 'soak: please install postgresql and redis' >&2; exit 1; }
+	go vet -tags soak ./cmd/tidewire
+	go test -tags soak ./cmd/tidewire -run 'TestBridgePostgres|TestBridgeRedis' -v
 	go test ./cmd/tidewire -run 'TestBridgeBulk$$' -bridge.bytes 1073741824 -v
 	go test ./conformance -run TestEveryCaseCanFail -every.case
 	go test ./ws -run TestServerConformance -conformance.whole

@@ -9,8 +9,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -136,6 +139,32 @@ func TestBridgeBulk(t *testing.T) {
 		if peak > was+16<<10 {
 			t.Errorf("memory grew from %d KiB to %d", was, peak)
 		}
+	}
+}
+
+// TestBridgeCurl has curl send a file over TCP, WebSocket and TCP, and get it back.
+func TestBridgeCurl(t *testing.T) {
+	var stored []byte
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "PUT" {
+			stored, _ = io.ReadAll(r.Body)
+		} else {
+			w.Write(stored)
+		}
+	}))
+	defer service.Close()
+	_, web := bridgeProcess(t, "ws://127.0.0.1:0/", "tcp:"+service.Listener.Addr().String())
+	_, where := bridgeProcess(t, "tcp:127.0.0.1:0", web)
+	noise, _ := noisy(4, 8<<20)
+	want, _ := io.ReadAll(noise)
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + strings.TrimPrefix(where, "tcp:") + "/file"
+	out, err := exec.Command("curl", "-sS", "--fail", "--max-time", "60", "-T", name, url, "--next", "-sS", "--fail", "--max-time", "60", url).Output()
+	if err != nil || !bytes.Equal(out, want) {
+		t.Fatalf("%d bytes came back of %d: %v", len(out), len(want), err)
 	}
 }
 
