@@ -204,45 +204,25 @@ func (t *tap) Close() error {
 	return t.Conn.Close()
 }
 
-// headers finds the headers of frames in one direction of a stream, however that is cut.
+// headers finds the headers of frames in one direction of a stream, and the messages that they belong to.
 type headers struct {
-	head    [frame.MaxHeaderSize]byte
-	have    int   // bytes of head
-	skip    int64 // bytes of payload that are still to come
-	message int   // how many have ended
-	lost    bool  // what came is no frame
+	frame.Scanner
+	message int // how many have ended
 }
 
 // feed takes what comes next. It calls f for each header, with its bytes, which are valid until f returns, and with the
-// number of the message that the frame belongs to; -1: to none.
+// number of the message that the frame belongs to; -1: to none. Behind what is no frame it finds nothing.
 func (r *headers) feed(p []byte, f func(h frame.Header, raw []byte, message int)) {
-	for len(p) > 0 && !r.lost {
-		if r.skip > 0 {
-			n := min(r.skip, int64(len(p)))
-			p, r.skip = p[n:], r.skip-n
-			continue
-		}
-		n := copy(r.head[r.have:], p)
-		h, size, err := frame.ParseHeader(r.head[:r.have+n])
-		switch {
-		case err != nil:
-			r.lost = true
-			return
-		case size == 0: // all of p is in head
-			r.have += n
-			return
-		}
-		p = p[size-r.have:]
-		r.have, r.skip = 0, h.Length
+	_ = r.Scan(p, func(h frame.Header, raw []byte) {
 		if h.Opcode.IsControl() {
-			f(h, r.head[:size], -1)
-			continue
+			f(h, raw, -1)
+			return
 		}
-		f(h, r.head[:size], r.message)
+		f(h, raw, r.message)
 		if h.Fin {
 			r.message++
 		}
-	}
+	})
 }
 
 // teller gathers frames and tells of them: of the first at once, of what follows every passEvery, and of no more than

@@ -127,8 +127,8 @@ func newDialer(rawURL string, o *DialOptions) (*dialer, error) {
 		return nil, err
 	}
 	if o.HTTPClient != nil {
-		if o.TLSConfig != nil || o.InsecureSkipVerify || o.Proxy != nil || o.NetDial != nil || o.UnixSocket != "" {
-			return nil, errors.New("DialOptions.HTTPClient goes with none of TLSConfig, InsecureSkipVerify, Proxy, NetDial and UnixSocket: set them in its Transport")
+		if o.TLSConfig != nil || o.InsecureSkipVerify || o.Proxy != nil || o.NetDial != nil || o.UnixSocket != "" || o.Wrap != nil {
+			return nil, errors.New("DialOptions.HTTPClient goes with none of TLSConfig, InsecureSkipVerify, Proxy, NetDial, UnixSocket and Wrap: set them in its Transport")
 		}
 		if d.jar == nil {
 			d.jar = o.HTTPClient.Jar
@@ -177,9 +177,20 @@ func (d *dialer) attempt(ctx context.Context) (*Conn, *http.Response, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var secure *tls.ConnectionState
+	if t, ok := nc.(*tls.Conn); ok {
+		s := t.ConnectionState()
+		secure = &s
+	}
+	if d.o.Wrap != nil {
+		nc = (&birth{wrap: d.o.Wrap}).wrapped(nc)
+	}
 	// Closing is the one way to interrupt that works on every net.Conn.
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	c, resp, err := d.handshake(nc, key)
+	if resp != nil {
+		resp.TLS = secure
+	}
 	if !stop() {
 		// The connection is closed, or just about to be.
 		if c != nil {
@@ -229,10 +240,6 @@ func (d *dialer) handshake(nc net.Conn, key string) (*Conn, *http.Response, erro
 	resp, err := parseSwitching((*b)[:end], req)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the server's answer is malformed: %w: %s", err, quote((*b)[:end]))
-	}
-	if t, ok := nc.(*tls.Conn); ok {
-		s := t.ConnectionState()
-		resp.TLS = &s
 	}
 	p, err := d.confirm(resp, key)
 	if err != nil {

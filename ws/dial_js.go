@@ -83,6 +83,7 @@ func refuseOptions(o *DialOptions) error {
 		{"DialOptions.Proxy", o.Proxy != nil},
 		{"DialOptions.NetDial", o.NetDial != nil},
 		{"DialOptions.UnixSocket", o.UnixSocket != ""},
+		{"DialOptions.Wrap", o.Wrap != nil},
 		{"DialOptions.MaxHeader", o.MaxHeader != 0},
 		{"DialOptions.FollowRedirects", o.FollowRedirects != 0},
 		{"DialOptions.HTTPClient", o.HTTPClient != nil},

@@ -60,6 +60,14 @@ type DialOptions struct {
 	// "" means the URL's host.
 	UnixSocket string
 
+	// Wrap is given the stream to the server, behind TLS and behind a proxy, before the
+	// handshake, and returns what the handshake and the connection run over in its
+	// place: to look at what passes, or to count it. Over what is no plain socket a
+	// connection owns a goroutine; see [Conn.Attach]. It is called for each
+	// connection that is opened, those of redirects too. nil means the stream
+	// itself, as a nil Wrap does. If it panics the stream is closed.
+	Wrap func(nc net.Conn) net.Conn
+
 	// HandshakeTimeout bounds Dial as a whole, redirects included, beside its
 	// ctx. 0 means 10 s; negative means that ctx alone does.
 	HandshakeTimeout time.Duration
@@ -75,7 +83,7 @@ type DialOptions struct {
 
 	// HTTPClient makes the handshake instead of this package, for the sake of
 	// its Transport. The connection is slower then and without deadlines, and
-	// TLSConfig, InsecureSkipVerify, Proxy, NetDial and UnixSocket must be left
+	// TLSConfig, InsecureSkipVerify, Proxy, NetDial, UnixSocket and Wrap must be left
 	// alone. Its Timeout and CheckRedirect are not used; its Jar is, unless Jar
 	// is set. nil means that this package makes the handshake.
 	HTTPClient *http.Client
