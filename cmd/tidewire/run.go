@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/configfile"
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 )
 
 // stdio is where a command reads and writes.
@@ -27,12 +28,13 @@ type commandLine struct {
 	LogFormat string           `help:"How the log looks: ${enum}. auto means colours on a terminal and plain text elsewhere." enum:"auto,text,json" default:"auto"`
 	Version   kong.VersionFlag `help:"Print the version and exit." env:"-" config:"-"`
 
-	Serve  serveCommand  `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
-	Bridge bridgeCommand `cmd:"" help:"Relay between WebSocket and TCP, TLS, UDP and Unix sockets."`
-	Store  storeCommand  `cmd:"" help:"Export what serve stores, and import it elsewhere."`
-	Token  tokenCommand  `cmd:"" help:"Make tokens for clients, and keys."`
-	Bench  benchCommand  `cmd:"" help:"Put a WebSocket server under load and measure it."`
-	Check  checkCommand  `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
+	Serve   serveCommand   `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
+	Bridge  bridgeCommand  `cmd:"" help:"Relay between WebSocket and TCP, TLS, UDP and Unix sockets."`
+	Store   storeCommand   `cmd:"" help:"Export what serve stores, and import it elsewhere."`
+	Token   tokenCommand   `cmd:"" help:"Make tokens for clients, and keys."`
+	Connect connectCommand `cmd:"" help:"Talk to a WebSocket server, by hand or by a script; or be one."`
+	Bench   benchCommand   `cmd:"" help:"Put a WebSocket server under load and measure it."`
+	Check   checkCommand   `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
 }
 
 const description = `Tidewire: WebSocket for Go, and the tools around it.
@@ -40,7 +42,8 @@ const description = `Tidewire: WebSocket for Go, and the tools around it.
 Example: tidewire serve --addr 127.0.0.1:9000
 
 Exit status: 0 done, 1 failed, 2 bad command line, 3 stopped before every
-connection had closed, 4 an implementation under test does not conform, 5 errors under load, 128 and the signal's number after a second Ctrl-C or SIGTERM.`
+connection had closed, 4 an implementation under test does not conform, 5 errors under load, 6 no connection,
+7 what was expected did not come, 8 a connection ended badly, 128 and the signal's number after a second Ctrl-C or SIGTERM.`
 
 // Exit codes, as the help documents them.
 const (
@@ -50,6 +53,9 @@ const (
 	exitCut
 	exitNonconforming
 	exitFaulty
+	exitUnreached
+	exitUnseen
+	exitBroken
 	exitSignal = 128 // and the signal's number
 )
 
@@ -143,6 +149,12 @@ func exitCode(err error) int {
 		return exitNonconforming
 	case errors.Is(err, errFaulty):
 		return exitFaulty
+	case errors.Is(err, talk.ErrUnseen): // before the others: it may have been for their sake
+		return exitUnseen
+	case errors.Is(err, talk.ErrUnreached):
+		return exitUnreached
+	case errors.Is(err, talk.ErrBroken):
+		return exitBroken
 	}
 	return exitFailed
 }

@@ -19,27 +19,30 @@ import (
 //
 //	tidewire ARGS...             runs it
 //	fails STATUS REGEXP ARGS...  runs it, which must print nothing and say that in one line on stderr
+//	status STATUS tidewire ARGS  runs it, which must end so
 //	pair NAME                    makes NAME.pem and NAME-key.pem
 //
-// and $TAKEN is an address on which somebody listens. Everybody can write the file open.
+// and $TAKEN is an address on which somebody listens, and $PEERS that of a server for connect. Everybody can write the file open.
 func TestScripts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { taken.Close() })
+	address := connectPeers(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Deadline:           time.Now().Add(4 * patience), // for what serves instead
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
+			e.Setenv("PEERS", address)
 			if _, err := os.Stat(filepath.Join(e.WorkDir, "open")); err == nil {
 				return os.Chmod(filepath.Join(e.WorkDir, "open"), 0o666)
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "pair": pair},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "status": endsWith, "pair": pair},
 	})
 }
 
@@ -62,6 +65,19 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	line, ok := strings.CutSuffix(said, "\n")
 	if !ok || strings.Contains(line, "\n") || !strings.HasPrefix(line, "tidewire: ") || !says.MatchString(line) {
 		ts.Fatalf("it said %q, want one line with %q", said, args[1])
+	}
+}
+
+func endsWith(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status STATUS tidewire ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("%v, want exit status %d", err, want)
 	}
 }
 

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+)
+
+// desk is where a person or a script sits: what is read from, and shown on.
+type desk struct {
+	input  *talk.Input
+	screen *talk.Screen
+	close  func() // gives the terminal back; may be called more than once
+}
+
+// openDesk finds out who sits there. leave is called when a person has pressed Ctrl-C.
+func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) (*desk, error) {
+	screen := &talk.Screen{Out: std.out, Err: std.err, Form: c.form(), NUL: c.NUL, Terminal: isScreen(std.out)}
+	screen.Colour = screen.Terminal && isTerminal(std.out)
+	var err error
+	if screen.Pretty, err = talk.ParsePretty(c.JSON); err != nil {
+		return nil, err
+	}
+	at := &desk{screen: screen, close: func() {}}
+	in, keys := std.in.(*os.File)
+	switch {
+	case c.NoInput:
+		at.input = talk.Nothing()
+	case keys && screen.Terminal && term.IsTerminal(int(in.Fd())) && os.Getenv("TERM") != "dumb":
+		if err := c.openPrompt(ctx, at, in, std.out.(*os.File), leave); err != nil {
+			return nil, err
+		}
+	default:
+		at.input = talk.Pipe(std.in, talk.Piping{Form: c.form(), NUL: c.NUL, Whole: c.Whole})
+	}
+	return at, nil
+}
+
+// isScreen reports whether w is a terminal, with colours or without.
+func isScreen(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// openPrompt has a person type.
+func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.File, leave func()) error {
+	history := &talk.History{}
+	if !c.NoHistory {
+		file, err := talk.HistoryFile("connect")
+		if err == nil {
+			var kept *talk.History
+			if kept, err = talk.OpenHistory(file); kept != nil {
+				history = kept
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(at.screen.Err, "tidewire: the history cannot be read: %v (--no-history)\n", err)
+		}
+	}
+	commands := talk.Commands()
+	prompt, err := talk.NewPrompt(in, out, talk.PromptOptions{
+		Width: func() int {
+			width, _, err := term.GetSize(int(out.Fd()))
+			if err != nil || width <= 0 {
+				return 80
+			}
+			return width
+		},
+		Begin: func() (func(), error) {
+			state, err := term.MakeRaw(int(in.Fd()))
+			if err != nil {
+				return nil, err
+			}
+			return func() { term.Restore(int(in.Fd()), state) }, nil
+		},
+		History: history, Complete: talk.Complete(commands), Colour: at.screen.Colour,
+	})
+	if err != nil {
+		return err
+	}
+	at.screen.Prompt = prompt
+	forget := context.AfterFunc(ctx, prompt.Close) // a second signal ends the process at once
+	unwatch := onResize(prompt.Redraw)
+	at.input = talk.Typed(prompt, at.screen, c.form(), true, leave)
+	at.close = func() {
+		forget()
+		prompt.Close()
+		unwatch()
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/deflate"
+)
+
+// maxReceived is the largest message that connect takes.
+const maxReceived = 64 << 20
+
+// reconnectMin is the first wait of --reconnect.
+const reconnectMin = 500 * time.Millisecond
+
+// meet says whom to talk with. What it returns ends what it has opened.
+func (c *connectCommand) meet(ctx context.Context, t *talk.Talk, at *desk, log *slog.Logger) (end func(), err error) {
+	var tracer *talk.Tracer
+	if c.Verbose {
+		tracer = &talk.Tracer{Tell: at.screen.Trace, Secrets: c.ShowSecrets}
+	}
+	if c.Listen != "" {
+		return c.listen(ctx, t, at, tracer, log)
+	}
+	target, err := talk.ParseTarget(c.Target)
+	if err != nil {
+		return nil, err
+	}
+	d := &talk.Dialer{Target: target, Timeout: c.ConnectTimeout, Raw: c.form() != talk.Text, Tracer: tracer}
+	if d.WebSocket, err = c.dialOptions(log); err != nil {
+		return nil, err
+	}
+	t.Connect = announced(at.screen, d.Connect)
+	if t.Again = c.Reconnect; t.Again {
+		t.Backoff = talk.Backoff{Min: min(reconnectMin, c.ReconnectMax), Max: c.ReconnectMax}
+	}
+	return func() {}, nil
+}
+
+// announced tells a person of each connection.
+func announced(screen *talk.Screen, connect func(context.Context) (talk.Peer, error)) func(context.Context) (talk.Peer, error) {
+	return func(ctx context.Context) (talk.Peer, error) {
+		p, err := connect(ctx)
+		if err == nil && screen.Prompt != nil {
+			screen.Note("connected to %v", p)
+		}
+		return p, err
+	}
+}
+
+func (c *connectCommand) connOptions(log *slog.Logger) ws.ConnOptions {
+	o := ws.ConnOptions{MaxMessage: maxReceived, PingInterval: c.PingInterval, MessageTimeout: -1, QueuePolicy: ws.RefuseWrite, Logger: log}
+	if c.PingInterval == 0 {
+		o.PingInterval = -1
+	}
+	if c.Compress {
+		o.Compression = &deflate.Options{}
+	}
+	return o
+}
+
+func (c *connectCommand) dialOptions(log *slog.Logger) (ws.DialOptions, error) {
+	o := ws.DialOptions{
+		ConnOptions: c.connOptions(log), Header: c.header(), Subprotocols: c.Subprotocol, Origin: c.Origin, Host: c.Host,
+		UnixSocket: c.UnixSocket, FollowRedirects: c.Redirects,
+	}
+	if host := o.Header.Get("Host"); host != "" {
+		o.Header.Del("Host")
+		o.Host = host
+	}
+	var err error
+	if o.TLSConfig, err = c.tls(); err != nil {
+		return o, err
+	}
+	o.TLSConfig.ServerName = c.ServerName
+	proxy, err := c.proxy()
+	switch {
+	case err != nil:
+		return o, err
+	case proxy != nil && proxy.Host == "":
+		o.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	case proxy != nil:
+		o.Proxy = http.ProxyURL(proxy)
+	}
+	return o, nil
+}
+
+// listen is meet for a server.
+func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tracer *talk.Tracer, log *slog.Logger) (end func(), err error) {
+	network, addr, uri := "tcp", c.Listen, ""
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", strings.TrimPrefix(path, "//")
+	} else if !strings.Contains(addr, ":") {
+		addr = "127.0.0.1:" + addr // a port alone is for this machine alone
+	}
+	pair, err := c.tlsFlags.open(ctx, addr, log)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w (choose another address with --listen)", err)
+	}
+	uri = "ws://" + visible(ln.Addr())
+	if pair != nil {
+		ln = tls.NewListener(ln, pair.config())
+		uri = "wss" + strings.TrimPrefix(uri, "ws")
+	}
+	if network == "unix" {
+		uri = "ws+unix://" + addr
+	}
+	o := ws.AcceptOptions{ConnOptions: c.connOptions(log), Subprotocols: c.Subprotocol, AnyOrigin: c.AnyOrigin}
+	l := talk.Listen(ln, o, tracer)
+	at.screen.Note("listening on %s", uri)
+	t.Connect = announced(at.screen, l.Connect)
+	t.Again = c.Keep
+	return l.Close, nil
+}

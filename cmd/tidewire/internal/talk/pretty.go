@@ -1,0 +1,92 @@
+package talk
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Pretty says how messages that are JSON are shown.
+type Pretty int
+
+// The ways.
+const (
+	Auto      Pretty = iota // Indented on a terminal, AsIs elsewhere
+	Indented                // objects and arrays over several lines
+	AsIs                    // as they came
+	Compacted               // without spaces
+)
+
+// ParsePretty returns the way with that name: auto, pretty, raw or compact.
+func ParsePretty(name string) (Pretty, error) {
+	for way, n := range []string{"auto", "pretty", "raw", "compact"} {
+		if n == name {
+			return Pretty(way), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of auto, pretty, raw and compact", name)
+}
+
+// shape returns what is shown of a message: itself, where it is no JSON object or array.
+func (w Pretty) shape(data []byte, terminal bool) (shaped []byte, isJSON bool) {
+	if w == Auto && terminal {
+		w = Indented
+	}
+	if w == Auto || w == AsIs {
+		return data, false
+	}
+	trimmed := bytes.TrimSpace(data)
+	if len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid(trimmed) {
+		return data, false
+	}
+	var b bytes.Buffer
+	var err error
+	if w == Compacted {
+		err = json.Compact(&b, trimmed)
+	} else {
+		err = json.Indent(&b, trimmed, "", "  ")
+	}
+	if err != nil {
+		return data, false
+	}
+	return b.Bytes(), true
+}
+
+// colourJSON colours the names of members and the strings in JSON, of which
+// nothing else is harmful.
+func colourJSON(text string) string {
+	var b bytes.Buffer
+	for i := 0; i < len(text); {
+		if text[i] != '"' {
+			b.WriteByte(text[i])
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(text) && text[end] != '"' {
+			if text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		end = min(end+1, len(text))
+		colour := green
+		if end < len(text) && text[end] == ':' {
+			colour = cyan
+		}
+		b.WriteString(colour + text[i:end] + plain)
+		i = end
+	}
+	return b.String()
+}
+
+// The colours, as a terminal takes them.
+const (
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	cyan   = "\x1b[36m"
+	dim    = "\x1b[2m"
+	bold   = "\x1b[1m"
+	plain  = "\x1b[0m"
+)

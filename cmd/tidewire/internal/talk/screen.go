@@ -1,0 +1,152 @@
+package talk
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// Screen shows what comes: to a person at a terminal, or to a pipe, which gets
+// every byte as it came. Its methods may be called from any goroutine.
+type Screen struct {
+	// Out takes messages, and Err all else. Where Prompt is set it takes both.
+	Out, Err io.Writer
+
+	// Prompt is where a person types; nil means that nobody does.
+	Prompt *Prompt
+
+	// Terminal says that Out is one.
+	Terminal bool
+
+	// Colour is used in what a terminal shows.
+	Colour bool
+
+	Form   Form   // of binary messages; Text shows them as they are to a pipe, and in hex to a person
+	NUL    bool   // a NUL ends each message instead of a line break
+	Pretty Pretty // of text messages
+
+	mu sync.Mutex
+}
+
+// Received shows a message of the peer's.
+func (s *Screen) Received(m Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Terminal {
+		return s.show(s.paint(cyan, "<"), m)
+	}
+	if s.Form != JSONLines && !m.Binary {
+		m.Data, _ = s.Pretty.shape(m.Data, false)
+	}
+	line := s.Form.Append(nil, m)
+	switch {
+	case s.NUL:
+		line = append(line, 0)
+	case m.Part || m.Binary && (s.Form == Text || s.Form == Binary): // what follows follows
+	default:
+		line = append(line, '\n')
+	}
+	_, err := s.Out.Write(line)
+	return err
+}
+
+// Sent shows a message that went to the peer, to a person who did not type it.
+func (s *Screen) Sent(m Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Terminal {
+		return nil
+	}
+	return s.show(s.paint(green, ">"), m)
+}
+
+// maxShown is how much of a binary message a person is shown.
+const maxShown = 4 << 10
+
+// show shows a message to a person.
+func (s *Screen) show(mark string, m Message) error {
+	text, isJSON := "", false
+	switch {
+	case s.Form == JSONLines:
+		text = Escape(s.Form.Append(nil, m))
+	case m.Binary && (s.Form == Hex || s.Form == Base64):
+		text = string(s.Form.Append(nil, m))
+	case m.Binary:
+		text = fmt.Sprintf("%s%d bytes%s", s.colour(dim), len(m.Data), s.colour(plain))
+		if len(m.Data) > 0 {
+			text += "\n" + strings.TrimSuffix(hex.Dump(m.Data[:min(len(m.Data), maxShown)]), "\n")
+		}
+		if more := len(m.Data) - maxShown; more > 0 {
+			text += fmt.Sprintf("\n… and %d more (a pipe gets them all)", more)
+		}
+	default:
+		var shaped []byte
+		shaped, isJSON = s.Pretty.shape(m.Data, true)
+		text = Escape(shaped)
+	}
+	if isJSON && s.Colour {
+		text = colourJSON(text)
+	}
+	return s.print(mark + " " + strings.ReplaceAll(text, "\n", "\n  "))
+}
+
+// Note says something about the conversation, in one line.
+func (s *Screen) Note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := Escape([]byte(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")))
+	if s.Prompt != nil {
+		s.Prompt.Print(s.paint(yellow, "* "+line) + "\n")
+		return
+	}
+	fmt.Fprintf(s.Err, "tidewire: %s\n", line)
+}
+
+// Trace shows a line about what passes below.
+func (s *Screen) Trace(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line = Escape([]byte(line))
+	if s.Prompt != nil {
+		s.Prompt.Print(s.paint(dim, line) + "\n")
+		return
+	}
+	fmt.Fprintf(s.Err, "%s\n", line)
+}
+
+// Help shows several lines to a person.
+func (s *Screen) Help(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Prompt != nil {
+		s.Prompt.Print(text)
+		return
+	}
+	io.WriteString(s.Err, text)
+}
+
+// print writes lines to the terminal.
+func (s *Screen) print(text string) error {
+	if s.Prompt != nil {
+		return s.Prompt.Print(text + "\n")
+	}
+	_, err := io.WriteString(s.Out, text+"\n")
+	return err
+}
+
+func (s *Screen) colour(code string) string {
+	if s.Colour {
+		return code
+	}
+	return ""
+}
+
+func (s *Screen) paint(code, text string) string { return s.colour(code) + text + s.colour(plain) }
+
+// crlf makes line breaks of a terminal in raw mode.
+func crlf(text string) []byte {
+	return bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\r\n"))
+}

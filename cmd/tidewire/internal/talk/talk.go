@@ -1,0 +1,387 @@
+package talk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Talk is a conversation with one peer, over one connection after the other. It
+// is for one Run.
+type Talk struct {
+	// Connect opens a connection, or waits for one that comes.
+	Connect func(ctx context.Context) (Peer, error)
+
+	Input  *Input
+	Screen *Screen
+
+	// First is said at the beginning of each connection.
+	First []Message
+
+	Expectation Expectation
+
+	// Wait is how long to go on when Input has ended and nothing is expected.
+	Wait time.Duration
+
+	// Timeout bounds the wait for what is expected. 0 means no bound.
+	Timeout time.Duration
+
+	// Again says that another connection follows one that has ended.
+	Again bool
+
+	// Backoff is the wait before it, and before another attempt; the zero value is no wait.
+	Backoff Backoff
+
+	// Commands are carried out where a person types.
+	Commands map[string]Command
+
+	unsent *Item // was taken from Input and has not been said
+	met    chan struct{}
+	failed chan error // what goes wrong apart from the connection
+	over   <-chan time.Time
+}
+
+// Backoff is a random wait that grows: up to Min at first, and up to Max at most.
+type Backoff struct{ Min, Max time.Duration }
+
+func (b Backoff) wait(attempt int) time.Duration {
+	if b.Min <= 0 {
+		return 0
+	}
+	most := b.Min
+	for range min(attempt, 30) {
+		most = min(2*most, b.Max)
+	}
+	return most/2 + rand.N(most/2+1)
+}
+
+// The errors of Run, for exit codes.
+var (
+	// ErrUnreached: there was no connection.
+	ErrUnreached = errors.New("no connection")
+	// ErrUnseen: what was expected did not come.
+	ErrUnseen = errors.New("expected was something else")
+	// ErrBroken: the connection ended as it should not.
+	ErrBroken = errors.New("the connection ended badly")
+)
+
+// marked is an error that is one of those, which its text does not tell.
+type marked struct {
+	error
+	as error
+}
+
+func (m marked) Unwrap() []error { return []error{m.error, m.as} }
+
+// Final is an error of Connect's that another attempt will not mend.
+type Final struct{ error }
+
+// Unwrap returns the error itself.
+func (f Final) Unwrap() error { return f.error }
+
+// Run talks until Input has ended, or the peer has, or what was expected came, or
+// ctx ends.
+func (t *Talk) Run(ctx context.Context) error {
+	t.met, t.failed = make(chan struct{}), make(chan error, 1)
+	defer t.Input.Stop()
+	if t.Timeout > 0 {
+		timer := time.NewTimer(t.Timeout)
+		defer timer.Stop()
+		t.over = timer.C
+	}
+	for attempt := 0; ; {
+		began := time.Now()
+		p, err := t.connect(ctx)
+		if err == nil {
+			var again bool
+			if again, err = t.converse(ctx, p); !again {
+				return err
+			}
+			if time.Since(began) > t.Backoff.Max { // it had lasted
+				attempt = 0
+			}
+		}
+		var final Final
+		switch {
+		case ctx.Err() != nil:
+			return t.stopped()
+		case errors.Is(err, ErrUnseen):
+			return err
+		case err != nil && (!t.Again || errors.As(err, &final)):
+			return err
+		}
+		wait := t.Backoff.wait(attempt)
+		attempt++
+		switch {
+		case err != nil && t.Backoff.Min > 0:
+			t.Screen.Note("%v; connecting again in %v", err, wait.Round(10*time.Millisecond))
+		case err != nil:
+			t.Screen.Note("%v; waiting for the next connection", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return t.stopped()
+		case <-t.over:
+			timer.Stop()
+			return t.unseen()
+		}
+	}
+}
+
+// stopped is what Run returns when somebody has ended it.
+func (t *Talk) stopped() error {
+	if t.Expectation.Asks() && !t.Expectation.Met() {
+		return marked{errors.New("stopped: " + t.Expectation.Missing()), ErrUnseen}
+	}
+	return nil
+}
+
+func (t *Talk) unseen() error {
+	return marked{fmt.Errorf("after %v: %s (--timeout)", t.Timeout, t.Expectation.Missing()), ErrUnseen}
+}
+
+// connect opens a connection, while Timeout has not passed.
+func (t *Talk) connect(ctx context.Context) (Peer, error) {
+	type result struct {
+		peer Peer
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan result, 1)
+	go func() {
+		p, err := t.Connect(ctx)
+		done <- result{p, err}
+	}()
+	var r result
+	timedOut := false
+	select {
+	case r = <-done:
+	case <-t.over:
+		timedOut = true
+		cancel()
+		if r = <-done; r.err == nil {
+			r.peer.Abort()
+		}
+	}
+	switch {
+	case timedOut:
+		return nil, t.unseen()
+	case r.err != nil:
+		return nil, marked{r.err, ErrUnreached}
+	}
+	return r.peer, nil
+}
+
+// leaving bounds the wait for a connection that was ended from here.
+const leaving = 7 * time.Second
+
+// converse talks over one connection. again says that another one is to follow,
+// after err.
+func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
+	talking, cancel := context.WithCancel(context.Background())
+	ended := make(chan End, 1)
+	sent := make(chan error, 1)
+	var group sync.WaitGroup
+	defer func() {
+		cancel()
+		group.Wait()
+	}()
+	group.Go(func() {
+		defer t.Screen.Prompt.Guard()
+		ended <- p.Receive(talking, t.receive)
+	})
+	group.Go(func() {
+		defer t.Screen.Prompt.Guard()
+		sent <- t.send(talking, p)
+	})
+	var (
+		finishing bool
+		verdict   error            // with which it is finished
+		quiet     <-chan time.Time // when Wait has passed
+		stuck     <-chan time.Time // when the peer has had time enough
+		met, fail = t.met, t.failed
+		done      = ctx.Done()
+		over      = t.over
+	)
+	finish := func(why error) {
+		if finishing {
+			return
+		}
+		finishing, verdict = true, why
+		met, over, quiet = nil, nil, nil
+		stuck = time.After(leaving)
+		p.Finish(ws.StatusNormalClosure, "")
+	}
+	for {
+		select {
+		case end := <-ended:
+			cancel()
+			if sent != nil {
+				<-sent // it may hold what has not been said
+			}
+			return t.judge(end, finishing, verdict)
+		case err := <-sent:
+			sent = nil
+			switch {
+			case errors.Is(err, errLeaving): // a command has finished it
+				finishing, met, over, quiet = true, nil, nil, nil
+				stuck = time.After(leaving)
+			case err != nil: // then Receive will say how the connection ended, unless it is the input
+				var bad badInput
+				if errors.As(err, &bad) {
+					finish(bad.error)
+				}
+			case t.Expectation.Asks(): // and what is expected may still come
+			case t.Wait > 0:
+				timer := time.NewTimer(t.Wait)
+				defer timer.Stop()
+				quiet = timer.C
+			default:
+				finish(nil)
+			}
+		case <-met:
+			finish(nil)
+		case err := <-fail:
+			fail = nil
+			finish(err)
+		case <-quiet:
+			finish(nil)
+		case <-over:
+			finish(t.unseen())
+		case <-done:
+			if finishing {
+				p.Abort()
+			} else {
+				finish(t.stopped())
+			}
+			done = nil
+		case <-stuck:
+			stuck = nil
+			p.Abort()
+		}
+	}
+}
+
+// judge says what an ended connection means.
+func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err error) {
+	select {
+	case err := <-t.failed:
+		return false, err
+	default:
+	}
+	if finishing {
+		if verdict == nil && t.Screen.Prompt != nil {
+			t.Screen.Note("%v", end)
+		}
+		return false, verdict
+	}
+	if t.Expectation.Met() {
+		return false, nil
+	}
+	switch {
+	case t.Again && end.Well():
+		t.Screen.Note("%v", end)
+		return true, nil
+	case t.Again:
+		return true, fmt.Errorf("%v", end)
+	case t.Expectation.Asks():
+		return false, marked{fmt.Errorf("%s: %v", t.Expectation.Missing(), end), ErrUnseen}
+	case !end.Well():
+		return false, marked{errors.New(end.String()), ErrBroken}
+	case t.unsent != nil:
+		return false, marked{fmt.Errorf("%v, and not all of the input has been sent", end), ErrBroken}
+	}
+	if t.Screen.Prompt != nil || end.Reason != "" {
+		t.Screen.Note("%v", end)
+	}
+	return false, nil
+}
+
+// receive takes what the peer says.
+func (t *Talk) receive(m Message) {
+	select {
+	case <-t.met:
+		return // what comes now is not asked for
+	default:
+	}
+	if err := t.Screen.Received(m); err != nil {
+		t.fail(fmt.Errorf("what came cannot be written: %w", err))
+		return
+	}
+	t.Expectation.See(m)
+	if t.Expectation.Met() {
+		close(t.met)
+	}
+}
+
+func (t *Talk) fail(err error) {
+	select {
+	case t.failed <- err:
+	default: // one is enough
+	}
+}
+
+// badInput is input that cannot be sent.
+type badInput struct{ error }
+
+// errLeaving is what a command returns that has finished the connection.
+var errLeaving = errors.New("leaving")
+
+// send says what is to be said, until Input has ended, which is no error.
+func (t *Talk) send(ctx context.Context, p Peer) error {
+	for _, m := range t.First {
+		if err := t.say(ctx, p, m); err != nil {
+			return err
+		}
+		if err := t.Screen.Sent(m); err != nil {
+			return badInput{err}
+		}
+	}
+	for {
+		if t.unsent == nil {
+			select {
+			case it, ok := <-t.Input.Items():
+				if !ok {
+					if err := t.Input.Err(); err != nil {
+						return badInput{err}
+					}
+					return nil
+				}
+				t.unsent = &it
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		var err error
+		if t.unsent.Command != "" {
+			err = t.carryOut(ctx, p, t.unsent.Command)
+			t.unsent = nil
+		} else if err = t.say(ctx, p, t.unsent.Message); err == nil {
+			t.unsent = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *Talk) say(ctx context.Context, p Peer, m Message) error {
+	if err := p.Send(ctx, m); err != nil {
+		var bad badInput
+		if errors.As(err, &bad) && t.Screen.Prompt != nil { // a person may mend it
+			t.Screen.Note("%v", bad.error)
+			return nil
+		}
+		return err
+	}
+	return nil
+}
