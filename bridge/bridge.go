@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -92,6 +93,9 @@ func (b *Bridge) open(rules []Rule) error {
 			continue
 		}
 		where := w.Listen.network() + " " + w.Listen.addr
+		if strings.HasSuffix(where, ":0") { // any free port, and so one for each scheme
+			where += " " + w.Listen.scheme
+		}
 		d := webs[where]
 		if d == nil {
 			var err error

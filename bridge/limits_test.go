@@ -419,7 +419,6 @@ func TestRules(t *testing.T) {
 		"framing is for":                          {{Listen: web, Target: udp, Framing: bridge.Length16}},
 		"port 0 is no target":                     {{Listen: web, Target: bridge.MustParse("tcp:127.0.0.1:0")}},
 		"two rules have this path":                {{Listen: web, Target: tcp}, {Listen: web, Target: tcp}},
-		"another rule listens for ws":             {{Listen: web, Target: tcp}, {Listen: bridge.MustParse("wss://127.0.0.1:0/b"), Target: tcp, TLS: server}},
 		"two rules of this address have pages": {
 			{Listen: web, Target: tcp, Web: http.NotFoundHandler()}, {Listen: bridge.MustParse("ws://127.0.0.1:0/b"), Target: tcp, Web: http.NotFoundHandler()},
 		},
@@ -434,6 +433,15 @@ func TestRules(t *testing.T) {
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	_, err = bridge.Listen([]bridge.Rule{{Listen: parse(t, "ws://"+addr+"/a"), Target: tcp}, {Listen: parse(t, "wss://"+addr+"/b"), Target: tcp, TLS: server}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "another rule listens for ws") {
+		t.Error(err)
+	}
+	if ln, err = net.Listen("tcp", addr); err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
