@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -236,6 +237,10 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 	if target.web() && chosen != "" {
 		g.offered = []string{chosen}
 	}
+	if rebound(r, g.to) { // no origin is the same then
+		r = r.Clone(r.Context())
+		r.Host = nobody
+	}
 	conn, err := ws.Accept(rw, r, &ws.AcceptOptions{
 		ConnOptions: connOptions(target, w.Framing, chosen == Base64Protocol && !target.web()),
 		Origins:     w.Origins, AnyOrigin: w.AnyOrigin, Subprotocols: subprotocols,
@@ -252,6 +257,27 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 		front.unmaskedOut = w.Listen.scheme == schemeWS && !front.base64
 		w.relay(front, target, g)
 	})
+}
+
+// nobody is a host whose pages there are none of, and that nobody knows.
+var nobody = rand.Text() + ".invalid"
+
+// rebound reports whether a request came to a loopback address by a name that is not this machine's: a page's, whose
+// site has its own name stand for this machine now, so that the page counts as ours (DNS rebinding).
+func rebound(r *http.Request, to net.Addr) bool {
+	ap, ok := addrPort(to)
+	if !ok || !ap.Addr().IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if host = strings.TrimSuffix(strings.ToLower(host), "."); host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return false
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil || !addr.Unmap().IsLoopback()
 }
 
 // subprotocols are those that a client may choose from.

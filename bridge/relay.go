@@ -187,10 +187,13 @@ func (r *relay) lookEvery() time.Duration {
 func (r *relay) wait(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over && (r.patience == 0 || d < r.patience) {
-		r.patience, r.waiting = d, true
+	if !r.over {
+		if r.patience == 0 || d < r.patience {
+			r.patience = d
+		}
+		r.waiting = true
 		r.heard.Store(int64(time.Since(r.began)))
-		r.quiet.Reset(d)
+		r.quiet.Reset(r.patience)
 	}
 }
 

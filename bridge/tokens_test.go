@@ -154,6 +154,42 @@ func TestAllowList(t *testing.T) {
 	}
 }
 
+// TestOrigins has pages connect: those of the bridge's own names, and others.
+func TestOrigins(t *testing.T) {
+	target := echo(t, "tcp")
+	for _, tc := range []struct {
+		host, origin string
+		origins      []string
+		ok           bool
+	}{
+		{"", "", nil, true},
+		{"evil.example", "", nil, true}, // no browser
+		{"127.0.0.1:1", "http://127.0.0.1:1", nil, true},
+		{"[::1]", "http://[::1]", nil, true},
+		{"localhost:1", "http://localhost:1", nil, true},
+		{"a.localhost", "http://a.localhost", nil, true},
+		{"localhost:1", "http://localhost:2", nil, false},
+		{"127.0.0.1:1", "http://evil.example", nil, false},
+		{"evil.example", "http://evil.example", nil, false}, // its name stands for this machine
+		{"127.0.0.1.evil.example:1", "http://127.0.0.1.evil.example:1", nil, false},
+		{"good.example", "https://good.example", []string{"https://good.example"}, true},
+		{"127.0.0.1:1", "https://good.example", []string{"https://good.example"}, true},
+		{"good.example", "http://good.example", []string{"https://good.example"}, false},
+	} {
+		rule := pairRule(t, "ws", target)
+		rule.Origins = tc.origins
+		b := run(t, rule)
+		c, resp, err := tryWS(b.at(0, rule.Listen), ws.DialOptions{Host: tc.host, Origin: tc.origin})
+		if err == nil {
+			c.CloseNow()
+		}
+		if tc.ok != (err == nil) || !tc.ok && resp.StatusCode != http.StatusForbidden {
+			t.Errorf("host %q, origin %q, with %q: %v", tc.host, tc.origin, tc.origins, err)
+		}
+		b.stop()
+	}
+}
+
 func FuzzTokens(f *testing.F) {
 	f.Add("a: h:1\nb: unix:/x\n#c\n")
 	f.Add("a:b:c:1\n\r\n: :\n")
