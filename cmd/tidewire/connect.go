@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -52,6 +53,10 @@ type connectCommand struct {
 	Reconnect    bool          `short:"r" env:"-" help:"Connect again when the connection is lost, or cannot be made, after a random wait that grows. What --execute says is sent again."`
 	ReconnectMax time.Duration `help:"The longest of these waits." default:"20s"`
 
+	Record string  `env:"-" help:"Write what passes to this file, with its times: lines of JSON." placeholder:"FILE"`
+	Replay string  `env:"-" help:"Send what was sent in a recording, at its times, instead of the input; with --listen, what the server sent." placeholder:"FILE"`
+	Speed  float64 `env:"-" help:"How many times as fast; 0 leaves no time between." default:"1"`
+
 	Verbose     bool `short:"v" help:"Show the handshake, and the header of each frame, with times."`
 	ShowSecrets bool `env:"-" help:"With --verbose: do not mask Authorization, Cookie and the query."`
 	NoHistory   bool `help:"Neither read nor keep what was typed."`
@@ -66,6 +71,8 @@ const connectHelp = `Examples:
   tidewire connect URL -r -u -x hello >> messages.txt     listen for ever
   tidewire connect URL --hex -v                           see each frame
   tidewire connect --listen 127.0.0.1:9000                be the server
+  tidewire connect URL --record talk.jsonl                write down what passes, and later
+  tidewire connect URL --replay talk.jsonl                send it again, at its times
   tidewire connect tcp://localhost:6379
 
 On a terminal, lines are edited, kept in a history, and sent as they are entered; Alt-Enter breaks a line within a message.
@@ -107,6 +114,12 @@ func (c *connectCommand) Validate() error {
 		return fmt.Errorf("--redirects is %d; it must be from 0 to 20", c.Redirects)
 	case c.Whole && (c.NUL || c.JSONL):
 		return errors.New("--whole makes one message of all the input: leave --null and --jsonl out")
+	case c.Replay != "" && (c.NoInput || c.Whole):
+		return errors.New("--replay is the input: leave --no-input and --whole out")
+	case c.Replay == "" && c.Speed != 1:
+		return errors.New("--speed goes with --replay")
+	case !(c.Speed >= 0 && c.Speed <= 1e6):
+		return fmt.Errorf("--speed is %v; it must be from 0 to 1000000", c.Speed)
 	case c.ShowSecrets && !c.Verbose:
 		return errors.New("--show-secrets goes with --verbose")
 	}
@@ -208,12 +221,63 @@ func (c *connectCommand) Run(ctx context.Context, std stdio, log *slog.Logger) e
 		return err
 	}
 	defer end()
+	written, err := c.record(t, at)
+	if err != nil {
+		return err
+	}
 	err = t.Run(ctx)
 	at.close()
+	err = cmp.Or(err, written())
 	if refusal := talk.IsRefusal(err); refusal != nil {
 		at.screen.Help(refusal.Details())
 	}
 	return err
+}
+
+// role is which side of the conversation is here.
+func (c *connectCommand) role() string {
+	if c.Listen != "" {
+		return talk.RoleServer
+	}
+	return talk.RoleClient
+}
+
+// record has a recording begin that is replayed, and what passes written down, if it is to be. What it returns ends that, and says what went wrong.
+func (c *connectCommand) record(t *talk.Talk, at *desk) (written func() error, err error) {
+	if connect := t.Connect; at.connected != nil {
+		t.Connect = func(ctx context.Context) (talk.Peer, error) {
+			p, err := connect(ctx)
+			if err == nil {
+				at.connected()
+			}
+			return p, err
+		}
+	}
+	if c.Record == "" {
+		return func() error { return nil }, nil
+	}
+	// For nobody else to read: it may hold anything.
+	file, err := os.OpenFile(c.Record, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	target := c.Listen
+	if c.Target != "" {
+		parsed, err := talk.ParseTarget(c.Target)
+		if err != nil {
+			return nil, err
+		}
+		target = parsed.String()
+	}
+	recorder, connect := talk.NewRecorder(file, c.role(), target), t.Connect
+	t.Connect = func(ctx context.Context) (talk.Peer, error) {
+		p, err := connect(ctx)
+		if err == nil {
+			p = recorder.Record(p)
+		}
+		return p, err
+	}
+	return func() error { return cmp.Or(recorder.Err(), file.Close()) }, nil
 }
 
 // wait is how long to go on after the input.

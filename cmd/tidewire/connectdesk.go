@@ -12,9 +12,10 @@ import (
 
 // desk is where a person or a script sits: what is read from, and shown on.
 type desk struct {
-	input  *talk.Input
-	screen *talk.Screen
-	close  func() // gives the terminal back; may be called more than once
+	input     *talk.Input
+	connected func() // nil, or to be called when there is a connection
+	screen    *talk.Screen
+	close     func() // gives the terminal back; may be called more than once
 }
 
 // openDesk finds out who sits there. leave is called when a person has pressed Ctrl-C.
@@ -28,6 +29,15 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 	at := &desk{screen: screen, close: func() {}}
 	in, keys := std.in.(*os.File)
 	switch {
+	case c.Replay != "":
+		// What has been read when the file is closed is all that is said: it is closed when the process ends.
+		file, err := os.Open(c.Replay)
+		if err != nil {
+			return nil, err
+		}
+		if at.input, at.connected, err = talk.Replay(file, c.role(), c.Speed); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Replay, err)
+		}
 	case c.NoInput:
 		at.input = talk.Nothing()
 	case keys && screen.Terminal && term.IsTerminal(int(in.Fd())) && os.Getenv("TERM") != "dumb":
