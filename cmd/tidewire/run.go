@@ -28,13 +28,15 @@ type commandLine struct {
 	LogFormat string           `help:"How the log looks: ${enum}. auto means colours on a terminal and plain text elsewhere." enum:"auto,text,json" default:"auto"`
 	Version   kong.VersionFlag `help:"Print the version and exit." env:"-" config:"-"`
 
-	Serve   serveCommand   `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
-	Bridge  bridgeCommand  `cmd:"" help:"Relay between WebSocket and TCP, TLS, UDP and Unix sockets."`
-	Store   storeCommand   `cmd:"" help:"Export what serve stores, and import it elsewhere."`
-	Token   tokenCommand   `cmd:"" help:"Make tokens for clients, and keys."`
-	Connect connectCommand `cmd:"" help:"Talk to a WebSocket server, by hand or by a script; or be one."`
-	Bench   benchCommand   `cmd:"" help:"Put a WebSocket server under load and measure it."`
-	Check   checkCommand   `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
+	Serve      serveCommand      `cmd:"" help:"Serve the demo pages, the echo endpoint and the chat."`
+	Bridge     bridgeCommand     `cmd:"" help:"Relay between WebSocket and TCP, TLS, UDP and Unix sockets."`
+	Store      storeCommand      `cmd:"" help:"Export what serve stores, and import it elsewhere."`
+	Token      tokenCommand      `cmd:"" help:"Make tokens for clients, and keys."`
+	Connect    connectCommand    `cmd:"" help:"Talk to a WebSocket server, by hand or by a script; or be one."`
+	Bench      benchCommand      `cmd:"" help:"Put a WebSocket server under load and measure it."`
+	Check      checkCommand      `cmd:"" help:"Test whether a WebSocket server or client keeps to RFC 6455 and RFC 7692."`
+	Completion completionCommand `cmd:"" help:"Print what a shell needs to complete command lines."`
+	Complete   completeCommand   `cmd:"" hidden:""`
 }
 
 const description = `Tidewire: WebSocket for Go, and the tools around it.
