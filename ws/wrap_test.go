@@ -34,11 +34,10 @@ func (c *overheard) Read(p []byte) (int, error) {
 }
 
 func (c *overheard) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.out.Write(p[:n])
-	return n, err
+	c.out.Write(p) // before the answer to it can come
+	c.mu.Unlock()
+	return c.Conn.Write(p)
 }
 
 func (c *overheard) heard() (in, out string) {
