@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
@@ -85,8 +86,7 @@ func (r *Rule) connect(ctx context.Context, network, addr string, g *guest) (net
 
 func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, error) {
 	o := ws.DialOptions{
-		ConnOptions: connOptions(r.Listen, r.Framing, false), Header: r.Header, TLSConfig: r.TargetTLS, HandshakeTimeout: -1,
-		Subprotocols: r.Subprotocols,
+		Header: r.Header, TLSConfig: r.TargetTLS, HandshakeTimeout: -1, Subprotocols: r.Subprotocols,
 		// The target is what the rule says, not what the environment makes of it.
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -99,6 +99,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	case o.Subprotocols == nil && !r.Listen.packets():
 		o.Subprotocols = []string{StreamProtocol}
 	}
+	o.ConnOptions = connOptions(r.Listen, r.Framing, slices.Contains(o.Subprotocols, Base64Protocol))
 	address := target.scheme + "://" + target.addr + target.path
 	if target.scheme == schemeWSUnix {
 		o.UnixSocket, address = target.addr, "ws://localhost"+target.path

@@ -54,7 +54,7 @@ func newMessages(conn *ws.Conn, whole bool) *messages {
 	return m
 }
 
-// connOptions is for a connection whose other side is the target, or the client.
+// connOptions is for a connection whose other side is the target, or the client, and which may come to speak base64.
 func connOptions(other Endpoint, framing Framing, base64ed bool) ws.ConnOptions {
 	o := ws.ConnOptions{
 		WriteQueue:     bufferSize,
@@ -71,16 +71,19 @@ func connOptions(other Endpoint, framing Framing, base64ed bool) ws.ConnOptions 
 			o.MaxMessage = maxFrame
 		}
 	}
-	if base64ed {
-		if o.MaxMessage < 0 {
-			o.MaxMessage = 1 << 20
-		}
+	if base64ed && o.MaxMessage > 0 {
 		o.MaxMessage = int64(base64.StdEncoding.EncodedLen(int(o.MaxMessage)))
 	}
 	return o
 }
 
-var errBase64 = errors.New("a message is no base64")
+// maxBase64 is the longest message under Base64Protocol, which is read as a whole: before it is decoded.
+const maxBase64 = (1<<20 + 2) / 3 * 4
+
+var (
+	errBase64    = errors.New("a message is no base64")
+	errBase64Big = errors.New("a message in base64 is longer than 1 MiB")
+)
 
 func (m *messages) next() ([]byte, error) {
 	m.buf.drop()
@@ -129,10 +132,13 @@ func (m *messages) message(p []byte) ([]byte, error) {
 	p = p[:n]
 	if err == nil {
 		var rest []byte
-		rest, err = io.ReadAll(m.reader) // MaxMessage bounds it
+		rest, err = io.ReadAll(io.LimitReader(m.reader, maxBase64)) // without base64, MaxMessage is less
 		p = append(p, rest...)
 	}
 	m.reader = nil
+	if len(p) > maxBase64 {
+		return nil, errBase64Big
+	}
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, m.ended(err)
 	}
@@ -214,7 +220,7 @@ func closeCode(why error) (ws.StatusCode, string) {
 		return ws.StatusGoingAway, shorten(plain(why))
 	case errors.Is(why, errBase64):
 		return ws.StatusInvalidFramePayloadData, shorten(plain(why))
-	case errors.Is(why, errFrameBig):
+	case errors.Is(why, errFrameBig), errors.Is(why, errBase64Big):
 		return ws.StatusMessageTooBig, shorten(plain(why))
 	}
 	return ws.StatusBadGateway, shorten(plain(why))
