@@ -24,7 +24,7 @@ func newDatagrams(conn *net.UDPConn, count *counters) *datagrams {
 func (d *datagrams) next() ([]byte, error) {
 	for {
 		p, n, err := receive(d.conn, d.raw, &d.buf, 0)
-		if errors.Is(err, syscall.ECONNREFUSED) { // what an earlier datagram met with
+		if refused(err) { // what an earlier datagram met with
 			d.count.dropped.Add(1)
 			continue
 		}

@@ -32,10 +32,14 @@ func listen(e Endpoint) (net.Listener, error) {
 	}
 	ln, err := net.Listen("unix", e.addr)
 	if err != nil {
-		// What a process leaves that was killed. Nobody listens there: otherwise it would be in use.
+		// What a process leaves that was killed refuses clients. Any other answer is that of somebody who is there: too
+		// busy for one more, for other users, or for datagrams.
 		if info, e2 := os.Lstat(e.addr); e2 == nil && info.Mode().Type() == fs.ModeSocket {
-			if c, e3 := net.Dial("unix", e.addr); e3 == nil {
+			c, e3 := net.Dial("unix", e.addr)
+			if e3 == nil {
 				c.Close()
+			}
+			if !refused(e3) {
 				return nil, fmt.Errorf("%w: somebody listens there", err)
 			}
 			os.Remove(e.addr)

@@ -473,6 +473,18 @@ func TestUnixSocketLeft(t *testing.T) {
 	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+name+"2"), Target: rule.Target}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatal(err)
 	}
+	// A socket that does not take streams is somebody's, such as the system log's.
+	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name + "3", Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+name+"3"), Target: rule.Target}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(name + "3"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestWeb has pages beside the bridge.

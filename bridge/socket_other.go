@@ -3,9 +3,16 @@
 package bridge
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
+
+// refused reports whether nobody is at the address. Windows has numbers of its own: WSAECONNREFUSED, and for what an earlier
+// datagram met with WSAECONNRESET.
+func refused(err error) bool {
+	return errors.Is(err, syscall.Errno(10061)) || errors.Is(err, syscall.Errno(10054))
+}
 
 // receive reads once.
 func receive(conn net.Conn, _ syscall.RawConn, buf *scratch, _ int) (p []byte, n int, err error) {

@@ -3,9 +3,13 @@
 package bridge
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
+
+// refused reports whether nobody is at the address.
+func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // receive reads once. Memory is taken when there is something to read, so that who waits holds none. Where limit is not 0 and
 // as many bytes wait, it returns how many and reads none: p is nil then.
