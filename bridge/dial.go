@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -106,7 +107,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	}
 	conn, _, err := ws.Dial(ctx, address, &o)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(errors.Unwrap(err), err) // without the address, which the log has and the client need not know
 	}
 	if g.web && len(g.offered) > 0 && conn.Subprotocol() != g.offered[0] {
 		conn.Close(ws.StatusNormalClosure, "")

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -240,6 +241,14 @@ func plain(err error) string {
 	}
 	if errors.As(err, &sys) {
 		text = sys.Err.Error()
+	}
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		text = "its name cannot be looked up"
+	}
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		text = "its certificate is not valid for it"
 	}
 	return side + text
 }
