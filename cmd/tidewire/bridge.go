@@ -63,7 +63,7 @@ func (b *bridgeCommand) Validate() error {
 		return b.bridgeRule.validate()
 	}
 	if plain, err := parseRule(nil); err != nil || !reflect.DeepEqual(*plain, b.bridgeRule) {
-		return errors.New("with --rules, what a rule is and its flags stand in the file")
+		return errors.New("with --rules, what a rule is and its flags stand in the file: neither on the command line, nor in the environment as TIDEWIRE_IDLE and the like")
 	}
 	return nil
 }
