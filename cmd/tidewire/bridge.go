@@ -114,9 +114,9 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer stop()
-	renew := make(chan os.Signal, 1)
 	for _, pair := range pairs {
 		if pair != nil && pair.cert != "" {
+			renew := make(chan os.Signal, 1) // for each: a signal is received once
 			signal.Notify(renew, syscall.SIGHUP)
 			defer signal.Stop(renew)
 			group.Go(func() { pair.watch(running, renew) })
