@@ -135,7 +135,7 @@ func TestPlainTarget(t *testing.T) {
 		return nil
 	})
 	rule := pairRule(t, "tcp", target)
-	rule.Linger = 300 * time.Millisecond
+	rule.Linger = 2 * time.Second
 	b := run(t, rule)
 	c := dialStream(t, b.at(0, rule.Listen))
 	c.Write([]byte("question"))

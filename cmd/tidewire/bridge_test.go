@@ -132,18 +132,22 @@ wss://localhost:0/secure tcp:%[1]s --tls-self-signed
 	if status, body := get(t, page); status != 200 || body != "<h1>hello" {
 		t.Fatal(status, body)
 	}
-	_, numbers := get(t, b.admin+"/metrics")
-	for _, want := range []string{
-		fmt.Sprintf(`tidewire_bridge_connections{listen="ws://127.0.0.1:0/one",target="tcp:%s"} 1`, one),
-		fmt.Sprintf(`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/one",reason="limit",target="tcp:%s"} 1`, one),
-		`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/token",reason="token",target="tokens"} 1`,
-		`tidewire_bridge_accepted_total{listen="ws://127.0.0.1:0/token",target="tokens"} 2`,
-		fmt.Sprintf(`tidewire_bridge_bytes_total{direction="out",listen="ws://127.0.0.1:0/one",target="tcp:%s"} 3`, one),
-	} {
-		if !strings.Contains(numbers, want+"\n") {
-			t.Errorf("no %s in\n%s", want, regexp.MustCompile(`(?m)^tidewire_bridge.*$`).FindAllString(numbers, -1))
+	// What has come is counted a little later.
+	eventually(t, "the metrics say so", func() error {
+		_, numbers := get(t, b.admin+"/metrics")
+		for _, want := range []string{
+			fmt.Sprintf(`tidewire_bridge_connections{listen="ws://127.0.0.1:0/one",target="tcp:%s"} 1`, one),
+			fmt.Sprintf(`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/one",reason="limit",target="tcp:%s"} 1`, one),
+			`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/token",reason="token",target="tokens"} 1`,
+			`tidewire_bridge_accepted_total{listen="ws://127.0.0.1:0/token",target="tokens"} 2`,
+			fmt.Sprintf(`tidewire_bridge_bytes_total{direction="out",listen="ws://127.0.0.1:0/one",target="tcp:%s"} 3`, one),
+		} {
+			if !strings.Contains(numbers, want+"\n") {
+				return fmt.Errorf("no %s in\n%s", want, regexp.MustCompile(`(?m)^tidewire_bridge.*$`).FindAllString(numbers, -1))
+			}
 		}
-	}
+		return nil
+	})
 	if status, _ := get(t, b.admin+"/readyz"); status != 200 {
 		t.Error(status)
 	}
