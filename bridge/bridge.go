@@ -207,7 +207,7 @@ func (w *way) admit(from net.Addr) (leave func(), err error) {
 
 // relay connects front to the target and passes on what comes until that is over, and closes front.
 func (w *way) relay(front end, target Endpoint, g *guest) {
-	log := w.bridge.log.With("listen", w.Listen.String(), "target", target.String(), "from", g.from.String())
+	log := w.bridge.log.With("listen", w.Listen.String(), "target", target.Redacted(), "from", g.from.String())
 	began := time.Now()
 	back, err := w.dial(w.bridge.closing, target, g, &w.counters)
 	if err != nil {

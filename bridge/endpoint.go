@@ -165,6 +165,14 @@ func (e Endpoint) String() string {
 	return e.scheme + ":" + e.addr
 }
 
+// Redacted is String without the query of a WebSocket URL, which may hold a key. Logs and Stats have it.
+func (e Endpoint) Redacted() string {
+	if path, _, found := strings.Cut(e.path, "?"); found {
+		e.path = path + "?xxxxx"
+	}
+	return e.String()
+}
+
 // Host returns host:port of an endpoint that has one, and otherwise "".
 func (e Endpoint) Host() string {
 	if e.network() == "unix" {

@@ -36,6 +36,9 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s becomes %s, %v", e, again, err)
 		}
 	}
+	if s := bridge.MustParse("wss://h/x?key=hush").Redacted(); s != "wss://h:443/x?xxxxx" {
+		t.Error(s)
+	}
 	for in, want := range map[string]string{
 		"":                                 "an endpoint is",
 		"127.0.0.1:80":                     "an endpoint is",

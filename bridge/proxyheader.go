@@ -28,7 +28,7 @@ func appendProxyHeader(b []byte, version ProxyVersion, from, to net.Addr) []byte
 
 func appendProxyV1(b []byte, from, to net.Addr) []byte {
 	src, dst, ok := pair(from, to)
-	if !ok {
+	if _, datagrams := from.(*net.UDPAddr); !ok || datagrams { // it has no name for UDP
 		return append(b, "PROXY UNKNOWN\r\n"...)
 	}
 	family := "TCP4"

@@ -81,6 +81,12 @@ func TestProxyHeader(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 	})
+	t.Run("1 from udp", func(t *testing.T) {
+		use(t, "udp", headed(t, "tcp", 0, told), bridge.ProxyV1)
+		if got := string(<-told); got != "PROXY UNKNOWN\r\n" {
+			t.Fatalf("%q", got)
+		}
+	})
 	const signature = "\r\n\r\n\x00\r\nQUIT\n"
 	for front, transport := range map[string]byte{"tcp": 0x11, "udp": 0x12, "wss": 0x11} {
 		t.Run("2 from "+front, func(t *testing.T) {

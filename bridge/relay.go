@@ -50,7 +50,8 @@ type relay struct {
 	patience time.Duration // what silence ends the relay; 0: none
 	waiting  bool          // for the last words of a target: their end is no fault
 	quiet    *time.Timer   // looks at the silence
-	lasting  *time.Timer   // ends it whatever passes
+	lasting  *time.Timer   // ends it whatever passes; nil: nothing does
+	leaving  *time.Timer   // so does this, of which one side has gone
 }
 
 // newRelay makes a relay of a rule's. Its count is that of the rule.
@@ -201,11 +202,8 @@ func (r *relay) wait(d time.Duration) {
 func (r *relay) last(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.over {
-		if r.lasting != nil {
-			r.lasting.Stop()
-		}
-		r.lasting = time.AfterFunc(d, func() { r.end(nil) })
+	if !r.over && r.leaving == nil {
+		r.leaving = time.AfterFunc(d, func() { r.end(nil) })
 	}
 }
 
@@ -239,8 +237,10 @@ func (r *relay) end(why error) {
 	}
 	r.over, r.why = true, why
 	r.quiet.Stop()
-	if r.lasting != nil {
-		r.lasting.Stop()
+	for _, timer := range []*time.Timer{r.lasting, r.leaving} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	// Each by itself: who does not answer a close frame holds up nobody.
 	r.closed.Go(func() { r.front.close(why) })

@@ -117,7 +117,7 @@ func (r *Rule) idle(target Endpoint) time.Duration {
 func (r *Rule) check() error {
 	err := r.problem()
 	if err != nil && r.Lookup == nil {
-		return fmt.Errorf("%s to %s: %w", r.Listen, r.Target, err)
+		return fmt.Errorf("%s to %s: %w", r.Listen, r.Target.Redacted(), err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Listen, err)

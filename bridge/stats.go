@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // Stats is what became of a rule's clients so far. Open is how many there are now; all else only grows.
 type Stats struct {
-	Listen, Target string // as Endpoint.String has them; Target is "" under Lookup
+	Listen, Target string // as Endpoint.Redacted has them; Target is "" under Lookup
 
 	Open     int64 // relays, those that are being connected included
 	Accepted int64 // clients that were let in
@@ -38,7 +38,7 @@ func (c *counters) stats(r *Rule) Stats {
 		Dropped: c.dropped.Load(),
 	}
 	if r.Lookup == nil {
-		s.Target = r.Target.String()
+		s.Target = r.Target.Redacted()
 	}
 	return s
 }

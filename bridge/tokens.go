@@ -140,8 +140,9 @@ func readTokens(name string, targets map[[sha256.Size]byte]Endpoint) error {
 	if len(data) > maxTokenFile {
 		return fmt.Errorf("%s is larger than %d bytes", name, maxTokenFile)
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // what some editors begin a file with
 	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxTokenFile)
+	lines.Buffer(nil, maxTokenFile+1)
 	for n := 1; lines.Scan(); n++ {
 		// An error quotes no line: it is a secret.
 		token, target, err := parseToken(lines.Text())
@@ -157,7 +158,7 @@ func readTokens(name string, targets map[[sha256.Size]byte]Endpoint) error {
 		}
 		targets[hash] = target
 	}
-	return nil
+	return lines.Err()
 }
 
 // parseToken reads a line. The token is empty for a comment.

@@ -44,10 +44,11 @@ func TestTokens(t *testing.T) {
 	has("blue", "unix:/run/vnc")
 	has("green", "udp:[::1]:7")
 	has("", "")
+	has("\ufeffred", "")
 	has("# desks", "")
 	has("re", "")
 
-	write(t, name, "red: 127.0.0.1:5901\nwhite: tcp:127.0.0.1:1\n")
+	write(t, name, "\ufeffred: 127.0.0.1:5901\nwhite: tcp:127.0.0.1:1\n")
 	has("red", "tcp:127.0.0.1:5901")
 	has("blue", "")
 	write(t, name, "red: 127.0.0.1:5902\nblack\n")

@@ -142,7 +142,7 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 func (b *bridgeCommand) greet(w io.Writer, open *bridge.Bridge, desk *admin) {
 	fmt.Fprintln(w, "Tidewire is bridging")
 	for i, rule := range b.rules {
-		fmt.Fprintf(w, "  %s to %s\n", rule.listen.At(open.Addr(i)), rule.Target)
+		fmt.Fprintf(w, "  %s to %s\n", rule.listen.At(open.Addr(i)), rule.shown)
 	}
 	if desk != nil {
 		fmt.Fprintf(w, "  admin: http://%s/metrics\n", visible(desk.addr))

@@ -44,6 +44,7 @@ type bridgeRule struct {
 	clientFlags
 
 	listen bridge.Endpoint
+	shown  string // the target, without secrets
 }
 
 // parseRule reads a rule as it stands on a line.
@@ -64,10 +65,12 @@ func (b *bridgeRule) validate() (err error) {
 	if b.listen, err = bridge.Parse(b.Listen); err != nil {
 		return err
 	}
-	if !strings.HasPrefix(b.Target, tokensTarget) {
-		if _, err := bridge.Parse(b.Target); err != nil {
+	if b.shown = b.Target; !strings.HasPrefix(b.Target, tokensTarget) {
+		target, err := bridge.Parse(b.Target)
+		if err != nil {
 			return err
 		}
+		b.shown = target.Redacted()
 	}
 	if err := b.tlsFlags.validate(); err != nil {
 		return err
