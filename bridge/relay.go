@@ -142,18 +142,18 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 			return s.passTo(d, moved)
 		case *stream:
 			if s.raw != nil && d.unmaskedOut {
-				return d.takeFrom(s, moved)
+				return d.takeFrom(s, r.piece(false), moved)
 			}
 		}
 	case *stream:
 		switch s := src.(type) {
 		case *messages:
 			if to, ok := d.conn.(*net.TCPConn); ok && s.unmaskedIn && !s.whole {
-				return s.giveTo(to, moved)
+				return s.giveTo(to, r.piece(!s.half), moved)
 			}
 		case *stream:
 			if d.splices(s) {
-				return d.splice(s, r.lookEvery(), moved)
+				return d.splice(s, r.piece(false), r.lookEvery(), moved)
 			}
 		}
 	}
@@ -173,6 +173,15 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 			return &putError{err}
 		}
 	}
+}
+
+// piece is how many bytes may pass before one hears of it: few where silence ends the relay, now or when its source can only be
+// waited for.
+func (r *relay) piece(waited bool) int64 {
+	if r.idle > 0 || waited {
+		return watchedPiece
+	}
+	return piece
 }
 
 // lookEvery is how often one must hear of what passes, so that silence is noticed in time and the counts are not far behind.

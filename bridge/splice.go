@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -23,17 +24,24 @@ const (
 	maxSplicedStream = 1 << 20
 )
 
+// How many bytes the kernel moves before the relay hears of it: more cost fewer system calls, but whoever takes them slowly is
+// taken for silent meanwhile.
+const (
+	watchedPiece = 64 << 10
+	piece        = 1 << 20
+)
+
 // splices reports whether splice is any use from src.
 func (s *stream) splices(src *stream) bool {
 	_, ok := s.conn.(*net.TCPConn)
 	return ok && src.raw != nil && canSplice
 }
 
-// splice passes on what comes from src until that ends. moved hears of it at least every while, as long as there is any.
-func (s *stream) splice(src *stream, while time.Duration, moved func(n int64)) error {
+// splice passes on what comes from src until that ends. moved hears of it at least every most bytes and every while, as long
+// as there is any.
+func (s *stream) splice(src *stream, most int64, while time.Duration, moved func(n int64)) error {
 	defer src.conn.SetReadDeadline(time.Time{})
 	for {
-		const most = 1 << 20
 		src.conn.SetReadDeadline(time.Now().Add(while))
 		n, err := s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: most})
 		if n > 0 {
@@ -48,15 +56,17 @@ func (s *stream) splice(src *stream, while time.Duration, moved func(n int64)) e
 	}
 }
 
-// takeFrom passes on what comes from src as messages, until that ends: what waits there in one frame, if there is much of it.
-func (m *messages) takeFrom(src *stream, moved func(n int64)) error {
+// takeFrom passes on what comes from src as messages, until that ends: what waits there in one frame of at most so many bytes,
+// if there is much of it.
+func (m *messages) takeFrom(src *stream, most int64, moved func(n int64)) error {
+	if m.half {
+		most = min(most, maxSplicedStream)
+	} else {
+		most = min(most, maxSpliced)
+	}
 	for {
 		p, n, err := src.peek()
-		if m.half {
-			n = min(n, maxSplicedStream)
-		} else {
-			n = min(n, maxSpliced)
-		}
+		n = min(n, int(most))
 		switch {
 		case err != nil:
 			return err
@@ -90,9 +100,9 @@ func (s *stream) peek() (p []byte, n int, err error) {
 	return p, n, err
 }
 
-// giveTo writes what the messages hold to a socket, until they end.
-func (m *messages) giveTo(to *net.TCPConn, moved func(n int64)) error {
-	w := &taker{to: to, moved: moved}
+// giveTo writes what the messages hold to a socket, until they end. moved hears of it at least every most bytes.
+func (m *messages) giveTo(to *net.TCPConn, most int64, moved func(n int64)) error {
+	w := &taker{to: to, most: most, moved: moved}
 	for {
 		r, err := m.begin()
 		if err != nil {
@@ -111,6 +121,7 @@ func (m *messages) giveTo(to *net.TCPConn, moved func(n int64)) error {
 // A taker is a socket that is written to, with what it took and what went wrong.
 type taker struct {
 	to    *net.TCPConn
+	most  int64
 	moved func(n int64)
 	err   error
 }
@@ -122,9 +133,23 @@ func (t *taker) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *taker) ReadFrom(r io.Reader) (int64, error) {
-	n, err := t.to.ReadFrom(r)
-	t.moved(n)
+// ReadFrom is the socket's, in pieces. Package net looks into one LimitedReader, not two.
+func (t *taker) ReadFrom(r io.Reader) (total int64, err error) {
+	all, ok := r.(*io.LimitedReader)
+	if !ok {
+		all = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	for all.N > 0 {
+		n := min(all.N, t.most)
+		part := &io.LimitedReader{R: all.R, N: n}
+		n, err = t.to.ReadFrom(part)
+		all.N -= n
+		total += n
+		t.moved(n)
+		if err != nil || part.N > 0 {
+			break
+		}
+	}
 	t.err = err
-	return n, err
+	return total, err
 }
