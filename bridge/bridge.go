@@ -179,7 +179,8 @@ func (b *Bridge) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Close is Shutdown that waits for nobody: what is under way is broken off.
+// Close is Shutdown that breaks off at once what is under way. It waits for WebSocket clients to answer the close frame, 5 s at
+// most.
 func (b *Bridge) Close() error {
 	b.hurry(errShutdown)
 	for _, d := range b.doors {

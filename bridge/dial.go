@@ -20,7 +20,6 @@ type guest struct {
 	from, to net.Addr // the client's address, and the one of ours that it came to
 	// offered is what a WebSocket client has been promised to be spoken with: nil, or one subprotocol.
 	offered []string
-	web     bool
 }
 
 // dial connects to a target of the rule, for a guest.
@@ -95,7 +94,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 		},
 	}
 	switch {
-	case g.web:
+	case r.Listen.web():
 		o.Subprotocols = g.offered
 	case o.Subprotocols == nil && !r.Listen.packets():
 		o.Subprotocols = []string{StreamProtocol}
@@ -109,7 +108,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	if err != nil {
 		return nil, cmp.Or(errors.Unwrap(err), err) // without the address, which the log has and the client need not know
 	}
-	if g.web && len(g.offered) > 0 && conn.Subprotocol() != g.offered[0] {
+	if len(g.offered) > 0 && conn.Subprotocol() != g.offered[0] {
 		conn.Close(ws.StatusNormalClosure, "")
 		return nil, fmt.Errorf("it does not speak the subprotocol %q, which the client was promised", g.offered[0])
 	}

@@ -93,25 +93,23 @@ func (d *webDoor) add(w *way) error {
 
 func (d *webDoor) addr() net.Addr { return d.ln.Addr() }
 
-// accept has the kernel keep those who come while there are enough before their upgrade.
-func (d *webDoor) accept() (net.Conn, error) {
-	d.slots <- struct{}{}
-	conn, err := d.ln.Accept()
+// limited is a listener that leaves those who come to the kernel while there are enough before their upgrade.
+type limited struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (l limited) Accept() (net.Conn, error) {
+	l.slots <- struct{}{}
+	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-d.slots
+		<-l.slots
 	}
 	return conn, err
 }
 
-// limited is the door's listener for http.Server.
-type limited struct{ *webDoor }
-
-func (l limited) Accept() (net.Conn, error) { return l.accept() }
-func (l limited) Close() error              { return l.ln.Close() }
-func (l limited) Addr() net.Addr            { return l.ln.Addr() }
-
 func (d *webDoor) serve() error {
-	var ln net.Listener = limited{d}
+	var ln net.Listener = limited{d.ln, d.slots}
 	if d.tls != nil {
 		config := d.tls.Clone()
 		config.NextProtos = []string{"http/1.1"}
@@ -208,7 +206,7 @@ func upgrades(r *http.Request) bool {
 // receive lets a WebSocket client in.
 func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 	log := w.bridge.log
-	g := &guest{from: w.bridge.client(r), web: true}
+	g := &guest{from: w.bridge.client(r)}
 	g.to, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	target := w.Target
 	if w.Lookup != nil {

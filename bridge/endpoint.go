@@ -190,15 +190,6 @@ func (e Endpoint) At(addr net.Addr) Endpoint {
 	return e
 }
 
-// MarshalText and UnmarshalText have it in configurations as String and Parse have it.
-func (e Endpoint) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
-
-// UnmarshalText is Parse.
-func (e *Endpoint) UnmarshalText(text []byte) (err error) {
-	*e, err = Parse(string(text))
-	return err
-}
-
 // web reports whether it speaks WebSocket.
 func (e Endpoint) web() bool {
 	return e.scheme == schemeWS || e.scheme == schemeWSS || e.scheme == schemeWSUnix

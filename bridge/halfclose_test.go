@@ -153,14 +153,7 @@ func TestPlainTarget(t *testing.T) {
 func TestClientLeaves(t *testing.T) {
 	heard := make(chan []byte, 1)
 	rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) {
-		go func() {
-			for {
-				if _, err := conn.Write(make([]byte, 1000)); err != nil {
-					return
-				}
-				time.Sleep(time.Millisecond)
-			}
-		}()
+		go io.Copy(conn, endless{})
 		all, err := io.ReadAll(conn)
 		if err != nil {
 			t.Error(err)

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tidewire/tidewire/bridge"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -104,22 +103,21 @@ func TestIdle(t *testing.T) {
 	for _, front := range []string{"ws", "tcp"} {
 		t.Run(front, func(t *testing.T) {
 			rule := pairRule(t, front, echo(t, "tcp"))
-			rule.Idle = 300 * time.Millisecond
+			rule.Idle = time.Second
 			b := run(t, rule)
 			began := time.Now()
 			if front == "ws" {
-				c := dialWS(t, b.at(0, rule.Listen))
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				go func() {
-					for ctx.Err() == nil {
-						c.Ping(ctx)
-						time.Sleep(10 * time.Millisecond) // within ControlRate
-					}
-				}()
-				_, _, err := c.Read(within(t))
+				c, _, err := tryWS(b.at(0, rule.Listen), ws.DialOptions{ConnOptions: ws.ConnOptions{PingInterval: 250 * time.Millisecond}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.CloseNow()
+				_, _, err = c.Read(within(t))
+				if c.RTT() == 0 {
+					t.Error("no ping passed")
+				}
 				var closed *ws.CloseError
-				if !errors.As(err, &closed) || closed.Code != ws.StatusGoingAway || !strings.Contains(closed.Reason, "(Idle): 300ms") {
+				if !errors.As(err, &closed) || closed.Code != ws.StatusGoingAway || !strings.Contains(closed.Reason, "(Idle): 1s") {
 					t.Fatal(err)
 				}
 			} else {
@@ -128,7 +126,7 @@ func TestIdle(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if d := time.Since(began); d < 300*time.Millisecond {
+			if d := time.Since(began); d < time.Second {
 				t.Fatalf("ended after %v", d)
 			}
 			b.settled()
@@ -249,276 +247,4 @@ func TestFlood(t *testing.T) {
 	if n := most.Load(); n > 2*40 {
 		t.Errorf("%d connections to the target at once", n)
 	}
-}
-
-// TestSubprotocols has clients speak as noVNC does.
-func TestSubprotocols(t *testing.T) {
-	rule := pairRule(t, "ws", echo(t, "tcp"))
-	b := run(t, rule)
-	where := b.at(0, rule.Listen)
-	c := dialWS(t, where, "binary", "base64")
-	if c.Subprotocol() != "binary" {
-		t.Fatal(c.Subprotocol())
-	}
-	c = dialWS(t, where, "base64")
-	if c.Subprotocol() != "base64" {
-		t.Fatal(c.Subprotocol())
-	}
-	c.Write(within(t), ws.Text, []byte("aGVs\nbG8="))
-	if typ, p, err := c.Read(within(t)); typ != ws.Text || string(p) != "aGVsbG8=" {
-		t.Fatalf("%v %q %v", typ, p, err)
-	}
-	c.Write(within(t), ws.Text, []byte("!"))
-	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusInvalidFramePayloadData {
-		t.Fatal(err)
-	}
-	// Without one, text is as good as binary.
-	c = dialWS(t, where)
-	c.Write(within(t), ws.Text, []byte("hello"))
-	if typ, p, err := c.Read(within(t)); typ != ws.Binary || string(p) != "hello" {
-		t.Fatalf("%v %q %v", typ, p, err)
-	}
-	// To a target.
-	rule = pairRule(t, "tcp", wsTarget(t, "ws", &ws.AcceptOptions{Subprotocols: []string{"base64"}}, echoMessages))
-	rule.Subprotocols = []string{"base64"}
-	b = run(t, rule)
-	s := dialStream(t, b.at(0, rule.Listen))
-	s.Write([]byte("hello"))
-	p := make([]byte, 10)
-	if n, err := s.Read(p); string(p[:n]) != "hello" {
-		t.Fatalf("%q %v", p[:n], err)
-	}
-}
-
-// TestDatagrams has datagrams of all sizes be messages, and too large a message be refused.
-func TestDatagrams(t *testing.T) {
-	rule := pairRule(t, "ws", echo(t, "udp"))
-	b := run(t, rule)
-	c := dialWS(t, b.at(0, rule.Listen))
-	for _, n := range []int{0, 1, 1500, 65507} {
-		want := noise(n)
-		c.Write(within(t), ws.Binary, want)
-		if _, got, err := c.Read(within(t)); err != nil || string(got) != string(want) {
-			t.Fatalf("%d bytes of %d: %v", len(got), n, err)
-		}
-	}
-	c.Write(within(t), ws.Binary, noise(65508))
-	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusMessageTooBig {
-		t.Fatal(err)
-	}
-	// A target that is not there loses datagrams, and is there again.
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone.Close()
-	rule = pairRule(t, "ws", parse(t, "udp:"+gone.LocalAddr().String()))
-	b = run(t, rule)
-	c = dialWS(t, b.at(0, rule.Listen))
-	for range 10 {
-		c.Write(within(t), ws.Binary, []byte("x"))
-	}
-	eventually(t, "lost datagrams are counted", func() bool { return b.Stats()[0].Dropped > 0 })
-	back, err := net.ListenPacket("udp", gone.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
-	heard := make(chan struct{})
-	go func() {
-		p := make([]byte, 10)
-		if _, from, err := back.ReadFrom(p); err == nil {
-			back.WriteTo([]byte("here"), from)
-		}
-		close(heard)
-	}()
-	eventually(t, "the target hears again", func() bool {
-		c.Write(within(t), ws.Binary, []byte("x"))
-		select {
-		case <-heard:
-			return true
-		default:
-			return false
-		}
-	})
-	if _, p, err := c.Read(within(t)); string(p) != "here" {
-		t.Fatal(err)
-	}
-}
-
-// TestFraming has datagrams and messages keep their boundaries on a stream.
-func TestFraming(t *testing.T) {
-	for _, front := range []string{"udp", "ws"} {
-		rule := pairRule(t, front, streamTarget(t, "tcp", echoStream))
-		rule.Framing = bridge.Length16
-		b := run(t, rule)
-		var send func(p []byte)
-		var hear func() []byte
-		if front == "udp" {
-			c := dialStream(t, b.at(0, rule.Listen))
-			send = func(p []byte) { c.Write(p) }
-			hear = func() []byte {
-				p := make([]byte, 1<<16)
-				n, err := c.Read(p)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return p[:n]
-			}
-		} else {
-			c := dialWS(t, b.at(0, rule.Listen))
-			send = func(p []byte) { c.Write(within(t), ws.Binary, p) }
-			hear = func() []byte {
-				_, p, err := c.Read(within(t))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return p
-			}
-		}
-		var sent [][]byte
-		for _, n := range []int{0, 1, 2, 1000, 40000, 65000} {
-			sent = append(sent, noise(n))
-		}
-		for _, p := range sent {
-			send(p)
-		}
-		for _, want := range sent {
-			if got := hear(); string(got) != string(want) {
-				t.Fatalf("%s: %d bytes, want %d", front, len(got), len(want))
-			}
-		}
-	}
-	// A stream that ends within a frame.
-	rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) { conn.Write([]byte{0, 5, 1}) }))
-	rule.Framing = bridge.Length16
-	b := run(t, rule)
-	c := dialWS(t, b.at(0, rule.Listen))
-	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusBadGateway {
-		t.Fatal(err)
-	}
-}
-
-// TestRules has rules refused that cannot be meant.
-func TestRules(t *testing.T) {
-	server, _ := certificate()
-	tcp, web, udp := bridge.MustParse("tcp:127.0.0.1:1"), bridge.MustParse("ws://127.0.0.1:0/a"), bridge.MustParse("udp:127.0.0.1:1")
-	lookup := func(string) (bridge.Endpoint, error) { return tcp, nil }
-	for want, rules := range map[string][]bridge.Rule{
-		"there are no rules":                      {},
-		"no endpoint to listen on":                {{Target: tcp}},
-		"no target":                               {{Listen: web}},
-		"exclude each other":                      {{Listen: web, Target: tcp, Lookup: lookup}},
-		"only WebSocket clients can name a token": {{Listen: tcp, Lookup: lookup}},
-		"needs a certificate":                     {{Listen: bridge.MustParse("tls:127.0.0.1:0"), Target: tcp}},
-		"wss://127.0.0.1:":                        {{Listen: bridge.MustParse("wss://127.0.0.1:0"), Target: tcp}},
-		"a certificate is for":                    {{Listen: web, Target: tcp, TLS: server}},
-		"are for WebSocket endpoints that listen": {{Listen: tcp, Target: tcp, AnyOrigin: true}},
-		"must have no query":                      {{Listen: bridge.MustParse("ws://127.0.0.1:0/a?b"), Target: tcp}},
-		"a number of connections":                 {{Listen: web, Target: tcp, MaxConnections: -1}},
-		"a time must not be negative":             {{Listen: web, Target: tcp, Idle: -1}},
-		"no such framing":                         {{Listen: web, Target: tcp, Framing: 9}},
-		"no such version":                         {{Listen: web, Target: tcp, Proxy: 3}},
-		"headers are for":                         {{Listen: web, Target: tcp, Header: http.Header{"A": {"b"}}}},
-		"has no place in UDP":                     {{Listen: web, Target: udp, Proxy: 1}},
-		"framing is for":                          {{Listen: web, Target: udp, Framing: bridge.Length16}},
-		"port 0 is no target":                     {{Listen: web, Target: bridge.MustParse("tcp:127.0.0.1:0")}},
-		"two rules have this path":                {{Listen: web, Target: tcp}, {Listen: web, Target: tcp}},
-		"two rules of this address have pages": {
-			{Listen: web, Target: tcp, Web: http.NotFoundHandler()}, {Listen: bridge.MustParse("ws://127.0.0.1:0/b"), Target: tcp, Web: http.NotFoundHandler()},
-		},
-	} {
-		b, err := bridge.Listen(rules, nil)
-		if err == nil {
-			b.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
-		}
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	_, err = bridge.Listen([]bridge.Rule{{Listen: parse(t, "ws://"+addr+"/a"), Target: tcp}, {Listen: parse(t, "wss://"+addr+"/b"), Target: tcp, TLS: server}}, nil)
-	if err == nil || !strings.Contains(err.Error(), "another rule listens for ws") {
-		t.Error(err)
-	}
-	if ln, err = net.Listen("tcp", addr); err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	for _, scheme := range []string{"tcp:", "ws://"} {
-		if _, err := bridge.Listen([]bridge.Rule{{Listen: web, Target: tcp}, {Listen: parse(t, scheme+ln.Addr().String()), Target: tcp}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
-			t.Error(err)
-		}
-	}
-}
-
-// TestUnixSocketLeft has a process that was killed leave its socket, and another one listen on it.
-func TestUnixSocketLeft(t *testing.T) {
-	rule := pairRule(t, "unix", echo(t, "tcp"))
-	_, name, _ := strings.Cut(rule.Listen.String(), ":")
-	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	left.SetUnlinkOnClose(false)
-	if _, err := bridge.Listen([]bridge.Rule{rule}, nil); err == nil || !strings.Contains(err.Error(), "somebody listens there") {
-		t.Fatal(err)
-	}
-	left.Close()
-	run(t, rule)
-	said(t, dialStream(t, rule.Listen))
-	if err := os.WriteFile(name+"2", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+name+"2"), Target: rule.Target}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Fatal(err)
-	}
-	// A socket that does not take streams is somebody's, such as the system log's.
-	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name + "3", Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+name+"3"), Target: rule.Target}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Fatal(err)
-	}
-	if _, err := os.Lstat(name + "3"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestWeb has pages beside the bridge.
-func TestWeb(t *testing.T) {
-	rule := pairRule(t, "ws", echo(t, "tcp"))
-	rule.Web = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page "+r.URL.Path) })
-	b := run(t, rule)
-	base := "http://" + b.Addr(0).String()
-	get := func(path string, status int, body string) {
-		t.Helper()
-		resp, err := http.Get(base + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		got, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != status || !strings.Contains(string(got), body) {
-			t.Errorf("%s: %d %q", path, resp.StatusCode, got)
-		}
-	}
-	get("/index.html", 200, "page /index.html")
-	get("/path", 200, "page /path")
-	c := dialWS(t, b.at(0, rule.Listen))
-	c.CloseNow()
-
-	rule = pairRule(t, "ws", rule.Target)
-	b = run(t, rule)
-	base = "http://" + b.Addr(0).String()
-	get("/", 404, "nothing is bridged")
-	get("/path", 426, "this is for WebSocket")
-	http.DefaultClient.CloseIdleConnections()
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,10 +65,7 @@ func (r *relay) run(ctx context.Context) error {
 	r.began = time.Now()
 	r.mu.Lock()
 	r.patience = r.idle
-	r.quiet = time.AfterFunc(max(r.idle, time.Hour), r.look)
-	if r.idle > 0 {
-		r.quiet.Reset(r.idle)
-	}
+	r.quiet = time.AfterFunc(cmp.Or(r.idle, time.Hour), r.look) // wait may set it sooner
 	if r.total > 0 {
 		r.lasting = time.AfterFunc(r.total, func() { r.end(errTotal) })
 	}

@@ -22,39 +22,22 @@ const spliceLimit = 16 << 10
 // [io.ReaderFrom], a *net.TCPConn above all, Linux moves their payload to w without copying it. An error of w that comes of that ends the connection:
 // what w took is not known.
 func (m *messageReader) WriteTo(w io.Writer) (total int64, err error) {
-	to, _ := w.(io.ReaderFrom)
-	if m.c.client && to != nil && m.c.plain() {
-		for {
-			n, err := m.splice(to)
-			total += n
-			if err != nil {
-				return total, err
-			}
-			if n > 0 {
-				continue
-			}
-			more, err := m.copyOnce(w)
-			total += more
-			if err != nil {
-				return total, ended(err)
-			}
+	to, splices := w.(io.ReaderFrom)
+	splices = splices && m.c.client && m.c.plain()
+	for err == nil {
+		n := int64(0)
+		if splices {
+			n, err = m.splice(to)
 		}
-	}
-	for {
-		n, err := m.copyOnce(w)
+		if n == 0 && err == nil {
+			n, err = m.copyOnce(w)
+		}
 		total += n
-		if err != nil {
-			return total, ended(err)
-		}
 	}
-}
-
-// ended is nil for io.EOF, as WriteTo has it.
-func ended(err error) error {
 	if err == io.EOF {
-		return nil
+		err = nil
 	}
-	return err
+	return total, err
 }
 
 // copyOnce reads once and writes that to w.

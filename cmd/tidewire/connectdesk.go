@@ -30,14 +30,15 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 	in, keys := std.in.(*os.File)
 	switch {
 	case c.Replay != "":
-		// What has been read when the file is closed is all that is said: it is closed when the process ends.
 		file, err := os.Open(c.Replay)
 		if err != nil {
 			return nil, err
 		}
 		if at.input, at.connected, err = talk.Replay(file, c.role(), c.Speed); err != nil {
+			file.Close()
 			return nil, fmt.Errorf("%s: %w", c.Replay, err)
 		}
+		at.close = func() { file.Close() }
 	case c.NoInput:
 		at.input = talk.Nothing()
 	case keys && screen.Terminal && term.IsTerminal(int(in.Fd())) && os.Getenv("TERM") != "dumb":
