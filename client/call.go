@@ -95,6 +95,20 @@ func Handle[Req, Res any](c *Client, typ string, f func(ctx context.Context, req
 	}
 }
 
+// OnOther has f called with each message without a room whose type has no function of [On]'s and none of [Handle]'s.
+// Several functions are called in the order in which they were given. A call is answered as one that nobody
+// handles. ctx ends with the Client.
+func (c *Client) OnOther(f func(ctx context.Context, m *Message)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.other.on = append(c.other.on, f)
+}
+
+// unhandled is the answer to a call that nobody handles.
+func unhandled(typ string) *Error {
+	return protocol.Errorf(protocol.CodeUnknownType, "no handler for %s", typ)
+}
+
 // handlerOf returns the handler of a type. c.mu is held.
 func (c *Client) handlerOf(typ string) *handler {
 	h := c.handlers[typ]
@@ -108,10 +122,13 @@ func (c *Client) handlerOf(typ string) *handler {
 // called takes a message without a room. c.mu is held, and m's data is lent.
 func (c *Client) called(l *link, m *protocol.Message) {
 	h := c.handlers[m.Type]
+	if h == nil || h.call == nil && len(h.on) == 0 {
+		h = &c.other
+	}
 	size := len(m.Data)
 	switch {
-	case h == nil || h.call == nil && len(h.on) == 0:
-		l.reply(m.ID, nil, protocol.Errorf(protocol.CodeUnknownType, "no handler for %s", m.Type))
+	case h == &c.other && len(h.on) == 0:
+		l.reply(m.ID, nil, unhandled(m.Type))
 	case len(c.calls) >= c.o.Inbox.Max || len(c.calls) > 0 && c.inBytes+size > c.o.Inbox.MaxBytes:
 		if m.ID == 0 {
 			c.stats.Dropped++
@@ -144,8 +161,11 @@ func (c *Client) handle(ctx context.Context, k call, on []func(context.Context, 
 	}
 	var data []byte
 	var refusal *Error
-	if f != nil {
+	switch {
+	case f != nil:
 		data, refusal = c.answer(ctx, k, f)
+	case k.h == &c.other:
+		refusal = unhandled(k.m.Type)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -56,6 +56,28 @@ func TestCall(t *testing.T) {
 	})
 }
 
+func TestOnOther(t *testing.T) {
+	run(t, func(t *testing.T, s *server) {
+		c, p := s.connect(nil)
+		l := &log{}
+		client.On(c, "known", func(_ context.Context, v int) { l.add("known %d", v) })
+		for _, who := range []string{"first", "second"} {
+			c.OnOther(func(_ context.Context, m *client.Message) {
+				var v string
+				err := m.Decode(&v)
+				l.add("%s %s %s %v", who, m.Type, v, err)
+			})
+		}
+		p.send(`{"type":"news","data":"a"}`)
+		p.send(`{"type":"known","data":1}`)
+		p.send(`{"type":"ask","id":4,"data":"b"}`)
+		if m := p.expect("$error"); m.Re != 4 || string(m.Data) != `{"code":"unknown-type","message":"no handler for ask"}` {
+			t.Errorf("answered by %+v %s", m, m.Data)
+		}
+		l.want(t, "first news a <nil>", "second news a <nil>", "known 1", "first ask b <nil>", "second ask b <nil>")
+	})
+}
+
 func TestCallInFlightIsUnknown(t *testing.T) {
 	run(t, func(t *testing.T, s *server) {
 		c, p := s.connect(nil)

@@ -59,7 +59,8 @@ type Client struct {
 	flushed  chan struct{} // closed when out is empty and Close waits for that
 
 	handlers map[string]*handler
-	calls    []call // that wait for a handler
+	other    handler // of the types that are not in handlers
+	calls    []call  // that wait for a handler
 	inBytes  int
 
 	callWorker  worker

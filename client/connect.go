@@ -28,6 +28,9 @@ func (c *Client) connect() {
 		return
 	}
 	conn, resp, err := ws.Dial(c.ctx, c.url, &c.o.DialOptions)
+	if err != nil && resp != nil {
+		err = &HandshakeError{Response: resp, err: err}
+	}
 	if err != nil {
 		c.failed(err, resp != nil && resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests)
 		return

@@ -5,6 +5,9 @@ package client_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +69,23 @@ func TestDialWaitsForHello(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestHandshakeError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		io.WriteString(w, "short and stout")
+	}))
+	defer server.Close()
+	_, err := client.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	var refused *client.HandshakeError
+	if !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(refused.Response.Body)
+	if refused.Response.StatusCode != http.StatusTeapot || string(body) != "short and stout" {
+		t.Errorf("%s %q", refused.Response.Status, body)
+	}
 }
 
 func TestStates(t *testing.T) {

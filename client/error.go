@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -40,6 +41,20 @@ var (
 // contains a dot. A handler that returns one has it sent as it is. errors.As finds it in errors
 // of this package.
 type Error = protocol.Error
+
+// HandshakeError says that the server answered the handshake, and not with a connection. errors.As finds it in the error of
+// [Dial], and in State.Err.
+type HandshakeError struct {
+	// Response is the answer, with the beginning of its body: see [ws.Dial].
+	Response *http.Response
+	err      error
+}
+
+// Error says what is wrong with the answer.
+func (e *HandshakeError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of package ws.
+func (e *HandshakeError) Unwrap() error { return e.err }
 
 // A chain is an error over others, whose text has the package's prefix once.
 type chain struct {
