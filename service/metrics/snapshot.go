@@ -57,9 +57,18 @@ func (r *reader) read() snapshot {
 
 // hottest are the n rooms to which most comes, of those to which something does.
 func hottest(all []live.RoomState, n int) []live.RoomState {
-	all = slices.DeleteFunc(all, func(s live.RoomState) bool { return s.Rate == 0 })
-	slices.SortFunc(all, func(a, b live.RoomState) int {
+	var warm []*live.RoomState // pointers are sorted by code that is there already, for other types
+	for i := range all {
+		if all[i].Rate != 0 {
+			warm = append(warm, &all[i])
+		}
+	}
+	slices.SortFunc(warm, func(a, b *live.RoomState) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(a.Name, b.Name))
 	})
-	return slices.Clone(all[:min(n, len(all))])
+	hot := make([]live.RoomState, 0, n)
+	for _, s := range warm[:min(n, len(warm))] {
+		hot = append(hot, *s)
+	}
+	return hot
 }
