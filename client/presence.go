@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/tidewire/tidewire/live/protocol"
 )
@@ -12,11 +11,7 @@ import (
 const maxMembers = 20_000
 
 // Member is one session that is in a room.
-type Member struct {
-	User    string // "" for a stranger
-	Session string
-	Info    any // what the application says of it, as decoded into an interface
-}
+type Member = protocol.Member
 
 // Crowd is who is in a room.
 type Crowd struct {
@@ -49,12 +44,7 @@ func (r *Room) Present() Crowd {
 	for _, m := range k.members {
 		crowd.Members = append(crowd.Members, m)
 	}
-	slices.SortFunc(crowd.Members, func(a, b Member) int {
-		if n := strings.Compare(a.User, b.User); n != 0 {
-			return n
-		}
-		return strings.Compare(a.Session, b.Session)
-	})
+	slices.SortFunc(crowd.Members, Member.Compare)
 	for i, m := range crowd.Members {
 		if m.User == "" || i == 0 || m.User != crowd.Members[i-1].User {
 			crowd.Users++
@@ -116,7 +106,7 @@ func (r *Room) crowded(l *link, m *protocol.Message) {
 			delete(k.members, s.Session)
 		}
 		for _, s := range p.Join {
-			k.members[s.Session] = Member(s)
+			k.members[s.Session] = s
 		}
 	}
 	if len(k.members) > maxMembers {

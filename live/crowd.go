@@ -2,10 +2,8 @@ package live
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -230,7 +228,7 @@ func (c *crowd) tell(room string, now time.Time) *event {
 				size += e.size()
 			} else if e == nil && before != nil {
 				delete(c.told, session)
-				p.Leave = append(p.Leave, protocol.PresentChange{User: before.User, Session: session})
+				p.Leave = append(p.Leave, protocol.Member{User: before.User, Session: session})
 				size += before.size()
 			}
 		}
@@ -246,22 +244,18 @@ func (c *crowd) tell(room string, now time.Time) *event {
 	if size > c.size && size > c.mostSize/2 {
 		return c.snapshot(room) // which is smaller
 	}
-	slices.SortFunc(p.Join, byUser)
-	slices.SortFunc(p.Leave, byUser)
+	slices.SortFunc(p.Join, Member.Compare)
+	slices.SortFunc(p.Leave, Member.Compare)
 	p.Version = c.version
 	return presenceEvent(room, &p)
 }
 
-func (p *present) change() protocol.PresentChange {
-	one := protocol.PresentChange{User: p.User, Session: p.Session}
+func (p *present) change() protocol.Member {
+	one := protocol.Member{User: p.User, Session: p.Session}
 	if p.Info != nil { // a nil slice in an interface would be told as null
 		one.Info = p.Info
 	}
 	return one
-}
-
-func byUser(a, b protocol.PresentChange) int {
-	return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.Session, b.Session))
 }
 
 // snapshot returns all that was told, as a $presence.
@@ -273,11 +267,11 @@ func (c *crowd) snapshot(room string) *event {
 	if c.told == nil {
 		p.Count = &c.count
 	} else {
-		all := make([]protocol.PresentChange, 0, len(c.told))
+		all := make([]protocol.Member, 0, len(c.told))
 		for _, one := range c.told {
 			all = append(all, one.change())
 		}
-		slices.SortFunc(all, byUser)
+		slices.SortFunc(all, Member.Compare)
 		users := []protocol.PresentUser{}
 		for _, one := range all {
 			if len(users) == 0 || users[len(users)-1].User != one.User {

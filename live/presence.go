@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -26,12 +24,8 @@ type Crowd struct {
 	Users, Sessions int
 }
 
-// Member is one session that is in a room.
-type Member struct {
-	User    string // "" for a stranger
-	Session string
-	Info    any // Identity.Info, as decoded from JSON into an interface
-}
+// Member is one session that is in a room. Its Info is Identity.Info, as decoded from JSON into an interface.
+type Member = protocol.Member
 
 // Present returns who is in the room, whose RoomOptions must have Presence. Where this
 // node has no members in the room, it waits up to half a second for what other nodes say.
@@ -75,9 +69,7 @@ func (r RoomHandle) Present(ctx context.Context) (Crowd, error) {
 		}
 		crowd.Members = append(crowd.Members, m)
 	}
-	slices.SortFunc(crowd.Members, func(a, b Member) int {
-		return cmp.Or(strings.Compare(a.User, b.User), strings.Compare(a.Session, b.Session))
-	})
+	slices.SortFunc(crowd.Members, Member.Compare)
 	return crowd, nil
 }
 

@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"cmp"
+	"strings"
+)
+
 // The payloads of the messages whose type begins with "$". All times are in
 // milliseconds.
 
@@ -86,11 +91,11 @@ type Drain struct {
 // Presence is the data of a $presence, and of the reply to one: a snapshot where
 // Users is set, counts where Count is, and otherwise a difference to Version-1.
 type Presence struct {
-	Version uint64          `json:"version"`
-	Users   *[]PresentUser  `json:"users,omitempty"`
-	Join    []PresentChange `json:"join,omitempty"`
-	Leave   []PresentChange `json:"leave,omitempty"`
-	Count   *PresenceCount  `json:"count,omitempty"`
+	Version uint64         `json:"version"`
+	Users   *[]PresentUser `json:"users,omitempty"`
+	Join    []Member       `json:"join,omitempty"`
+	Leave   []Member       `json:"leave,omitempty"`
+	Count   *PresenceCount `json:"count,omitempty"`
 }
 
 // PresentUser is one user of a snapshot.
@@ -105,11 +110,16 @@ type PresentSession struct {
 	Info    any    `json:"info,omitempty"`
 }
 
-// PresentChange is one session that came or went.
-type PresentChange struct {
-	User    string `json:"user"`
+// Member is one session that is in a room, or came or went.
+type Member struct {
+	User    string `json:"user"` // "" for a stranger
 	Session string `json:"session"`
-	Info    any    `json:"info,omitempty"`
+	Info    any    `json:"info,omitempty"` // what the application says of it, as decoded into an interface
+}
+
+// Compare orders members by user, then by session: it is -1, 0 or 1.
+func (m Member) Compare(o Member) int {
+	return cmp.Or(strings.Compare(m.User, o.User), strings.Compare(m.Session, o.Session))
 }
 
 // PresenceCount is how many are in a room.
