@@ -88,7 +88,7 @@ func (r *Room) crowded(l *link, m *protocol.Message) {
 		*k = crowd{version: p.Version, members: map[string]Member{}, asking: k.asking}
 		for _, u := range *p.Users {
 			for _, s := range u.Sessions {
-				k.members[s.Session] = Member{u.User, s.Session, s.Info}
+				k.members[s.Session] = Member{User: u.User, Session: s.Session, Info: s.Info}
 			}
 		}
 	case p.Count != nil:
