@@ -176,10 +176,14 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 // piece is how many bytes may pass before one hears of it: few where silence ends the relay, now or when its source can only be
 // waited for.
 func (r *relay) piece(waited bool) int64 {
-	if r.idle > 0 || waited {
-		return watchedPiece
+	patience := r.idle
+	if waited && (patience == 0 || r.linger < patience) {
+		patience = r.linger
 	}
-	return piece
+	if patience == 0 {
+		return piece
+	}
+	return min(max(int64(patience.Seconds()*slowest), watchedPiece), piece)
 }
 
 // lookEvery is how often one must hear of what passes, so that silence is noticed in time and the counts are not far behind.

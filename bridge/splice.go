@@ -25,10 +25,11 @@ const (
 )
 
 // How many bytes the kernel moves before the relay hears of it: more cost fewer system calls, but whoever takes them slowly is
-// taken for silent meanwhile.
+// taken for silent meanwhile. Between the two it is as many as the slowest takes until that counts.
 const (
 	watchedPiece = 64 << 10
 	piece        = 1 << 20
+	slowest      = 4 << 10 // bytes a second
 )
 
 // splices reports whether splice is any use from src.
