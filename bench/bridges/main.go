@@ -1,4 +1,5 @@
-// Command bridges measures tidewire bridge beside websockify and socat (Debian's packages of these names):
+// Command bridges measures tidewire bridge, without and with a limit of silence (--idle), beside websockify and socat (Debian's
+// packages of these names) where they are installed:
 //
 //	cd bench && go run ./bridges
 //
@@ -8,16 +9,19 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,7 +38,7 @@ var (
 
 func main() {
 	flag.Parse()
-	if err := run(); err != nil {
+	if err := run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bridges:", err)
 		os.Exit(1)
 	}
@@ -47,43 +51,62 @@ type program struct {
 	args func(listen, target string) []string
 }
 
-func run() error {
+func run(w io.Writer) error {
 	dir, err := os.MkdirTemp("", "bridges")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	tidewire := filepath.Join(dir, "tidewire")
-	if out, err := exec.Command("go", "build", "-C", "..", "-o", tidewire, "./cmd/tidewire").CombinedOutput(); err != nil {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tidewire/tidewire").Output()
+	if err != nil {
+		return fmt.Errorf("looking for tidewire's folder: %w", err)
+	}
+	if out, err := exec.Command("go", "build", "-C", strings.TrimSpace(string(root)), "-o", tidewire, "./cmd/tidewire").CombinedOutput(); err != nil {
 		return fmt.Errorf("building tidewire: %w\n%s", err, out)
 	}
-	for _, name := range []string{"websockify", "socat"} {
-		if _, err := exec.LookPath(name); err != nil {
-			return fmt.Errorf("%w: apt-get install websockify socat", err)
+	for _, group := range programs(tidewire) {
+		if err := compare(w, installed(w, group)); err != nil {
+			return err
 		}
 	}
-	for _, group := range [][]program{
+	return nil
+}
+
+// programs are those that do the same, ours first.
+func programs(tidewire string) [][]program {
+	ours := func(scheme string, more ...string) func(listen, target string) []string {
+		return func(listen, target string) []string {
+			return append([]string{tidewire, "bridge", "--log-level", "error", scheme + listen, "tcp:" + target}, more...)
+		}
+	}
+	return [][]program{
 		{
-			{"tidewire bridge", true, func(listen, target string) []string {
-				return []string{tidewire, "bridge", "--log-level", "error", "ws://" + listen + "/", "tcp:" + target}
-			}},
+			{"tidewire bridge", true, ours("ws://")},
+			{"tidewire bridge --idle 1m", true, ours("ws://", "--idle", "1m")},
 			{"websockify", true, func(listen, target string) []string { return []string{"websockify", listen, target} }},
 		},
 		{
-			{"tidewire bridge", false, func(listen, target string) []string {
-				return []string{tidewire, "bridge", "--log-level", "error", "tcp:" + listen, "tcp:" + target}
-			}},
+			{"tidewire bridge", false, ours("tcp:")},
+			{"tidewire bridge --idle 1m", false, ours("tcp:", "--idle", "1m")},
 			{"socat", false, func(listen, target string) []string {
 				_, port, _ := net.SplitHostPort(listen)
 				return []string{"socat", "TCP-LISTEN:" + port + ",bind=127.0.0.1,reuseaddr,fork", "TCP:" + target}
 			}},
 		},
-	} {
-		if err := compare(group); err != nil {
-			return err
-		}
 	}
-	return nil
+}
+
+// installed leaves out, and names, those that cannot be found.
+func installed(w io.Writer, group []program) (all []program) {
+	for _, p := range group {
+		if _, err := exec.LookPath(p.args("", "")[0]); err != nil {
+			fmt.Fprintf(w, "without %s: %v\n\n", p.name, err)
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // figures are those of one run.
@@ -92,7 +115,7 @@ type figures struct {
 	downCPU, upCPU, trip float64 // seconds per GiB, and microseconds per request
 }
 
-func compare(group []program) error {
+func compare(w io.Writer, group []program) error {
 	all := make([][]figures, len(group))
 	for range *rounds {
 		for i, p := range group {
@@ -107,27 +130,27 @@ func compare(group []program) error {
 	if group[0].web {
 		kind = "WebSocket to TCP"
 	}
-	fmt.Printf("%s: %d MiB each way, %d requests of %d bytes, median of %d rounds\n\n", kind, *size>>20, *trips, question, *rounds)
-	fmt.Println("| | from the target, MiB/s | CPU s/GiB | to the target, MiB/s | CPU s/GiB | CPU µs per request and answer |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|")
+	fmt.Fprintf(w, "%s: %d MiB each way, %d requests of %d bytes, median of %d rounds\n\n", kind, *size>>20, *trips, question, *rounds)
+	fmt.Fprintln(w, "| | from the target, MiB/s | CPU s/GiB | to the target, MiB/s | CPU s/GiB | CPU µs per request and answer |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|")
 	for i, p := range group {
-		fmt.Printf("| %s |", p.name)
+		fmt.Fprintf(w, "| %s |", p.name)
 		for j, get := range gets {
 			value := median(all[i], get)
-			fmt.Printf(" %.*f", places[j], value)
+			fmt.Fprintf(w, " %.*f", places[j], value)
 			if i > 0 {
 				var ratios []float64
 				for n := range all[i] {
 					ratios = append(ratios, get(all[i][n])/get(all[0][n]))
 				}
 				slices.Sort(ratios)
-				fmt.Printf(" (%.2f×)", ratios[len(ratios)/2])
+				fmt.Fprintf(w, " (%.2f×)", ratios[len(ratios)/2])
 			}
-			fmt.Print(" |")
+			fmt.Fprint(w, " |")
 		}
-		fmt.Println()
+		fmt.Fprintln(w)
 	}
-	fmt.Println()
+	fmt.Fprintln(w)
 	return nil
 }
 
@@ -255,10 +278,12 @@ func serve(ln net.Listener, what byte) error {
 		defer conn.Close()
 		switch what {
 		case 'd':
-			return fill(conn)
+			err := fill(conn)
+			r.ReadByte() // until the client has gone: websockify would lose what it still has for it
+			return err
 		case 'u':
-			if n, err := io.CopyN(struct{ io.Writer }{io.Discard}, r, *size); err != nil {
-				return fmt.Errorf("%d bytes came: %w", n, err)
+			if err := drain(r); err != nil {
+				return err
 			}
 			_, err := conn.Write([]byte{'!'})
 			r.ReadByte() // until the client has gone
@@ -282,15 +307,10 @@ func ask(conn net.Conn, what byte) error {
 	if _, err := conn.Write([]byte{what}); err != nil {
 		return err
 	}
-	p := make([]byte, 128<<10)
+	p := make([]byte, question)
 	switch what {
 	case 'd':
-		for left := *size; left > 0; {
-			n, err := conn.Read(p)
-			if left -= int64(n); err != nil && left > 0 {
-				return fmt.Errorf("%d bytes are missing: %w", left, err)
-			}
-		}
+		return drain(conn)
 	case 'u':
 		if err := fill(conn); err != nil {
 			return err
@@ -299,10 +319,10 @@ func ask(conn net.Conn, what byte) error {
 		return err
 	default:
 		for range *trips {
-			if _, err := conn.Write(p[:question]); err != nil {
+			if _, err := conn.Write(p); err != nil {
 				return err
 			}
-			if _, err := io.ReadFull(conn, p[:question]); err != nil {
+			if _, err := io.ReadFull(conn, p); err != nil {
 				return err
 			}
 		}
@@ -310,15 +330,38 @@ func ask(conn net.Conn, what byte) error {
 	return nil
 }
 
+// What is moved, over and over: if some of it is missing or doubled, a chunk begins with something else.
+var pattern = func() []byte {
+	p := make([]byte, period)
+	rand.NewChaCha8([32]byte{}).Read(p)
+	return append(p, p...)
+}()
+
+const period = 64 << 10
+
 // fill writes as many bytes as are to be moved.
 func fill(w io.Writer) error {
-	p := make([]byte, 64<<10)
 	for left := *size; left > 0; {
-		n, err := w.Write(p[:min(left, int64(len(p)))])
+		n, err := w.Write(pattern[:min(left, period)])
 		if err != nil {
 			return err
 		}
 		left -= int64(n)
+	}
+	return nil
+}
+
+// drain reads as many, and looks at the beginning of what each read returns.
+func drain(r io.Reader) error {
+	p := make([]byte, 128<<10)
+	for at := int64(0); at < *size; {
+		n, err := r.Read(p)
+		if !bytes.HasPrefix(pattern[at%period:], p[:min(n, 64)]) {
+			return fmt.Errorf("what came after %d bytes is not what was sent", at)
+		}
+		if at += int64(n); err != nil && at < *size {
+			return fmt.Errorf("%d bytes came: %w", at, err)
+		}
 	}
 	return nil
 }
