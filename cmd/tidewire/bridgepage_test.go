@@ -44,7 +44,7 @@ func TestBridgePage(t *testing.T) {
 	p := open(t, chromium, "the page", page)
 	p.until(`[...document.querySelectorAll("small")].every((state) => state.textContent === "connected")`)
 	p.until(`document.querySelector("#tcp .came").textContent === "welcome"`)
-	for i, text := range []string{"hello", "grüße, 世界", strings.Repeat("long ", 2000)} {
+	for i, text := range []string{"hello", "grüße, 世界", strings.Repeat("long ", 2000), strings.Repeat("wide", 100)} {
 		for _, id := range []string{"tcp", "udp"} {
 			p.run(fmt.Sprintf(`document.querySelector("#%s input").value = %q; document.querySelector("#%[1]s form").requestSubmit()`, id, text))
 			came := fmt.Sprintf(`[...document.querySelectorAll("#%s .came")].slice(%d).map((line) => line.textContent).join("")`, id, map[string]int{"tcp": 1}[id])
@@ -55,6 +55,7 @@ func TestBridgePage(t *testing.T) {
 		}
 	}
 	p.do(chromedp.EmulateViewport(900, 600))
+	p.until(`[...document.querySelectorAll("html, ol")].every((box) => box.scrollWidth <= box.clientWidth)`)
 	p.run(`for (const line of document.querySelectorAll("li")) line.textContent = line.textContent.slice(0, 60)`)
 	p.shot("bridge")
 	// What is another site's page may not.
@@ -64,4 +65,6 @@ func TestBridgePage(t *testing.T) {
 	b.stop()
 	<-b.done
 	p.until(`document.querySelector("#tcp small").textContent.startsWith("closed: 1001")`)
+	p.until(`document.querySelector("#tcp button").disabled`) // what would go nowhere cannot be said
+	p.shot("bridge-closed")
 }
