@@ -67,6 +67,25 @@ func memory(t *testing.T, process *exec.Cmd, name string) int {
 	return 0
 }
 
+// consumed is the CPU time that a process has had.
+func consumed(t *testing.T, process *exec.Cmd) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')'):]))
+	var ticks int
+	for _, field := range fields[12:14] { // utime and stime, in hundredths of a second
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
 // noisy is n bytes without a pattern, the same for the same seed, and their sum.
 func noisy(seed byte, n int64) (io.Reader, []byte) {
 	make := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n) }
@@ -119,7 +138,7 @@ func TestBridgeBulk(t *testing.T) {
 		}
 		conn.(*net.TCPConn).CloseWrite()
 	}()
-	sum := sha256.New()
+	began, sum := time.Now(), sha256.New()
 	few := int64(16 << 20)
 	n, err := io.CopyN(sum, conn, few)
 	if err != nil {
@@ -133,9 +152,10 @@ func TestBridgeBulk(t *testing.T) {
 	if !bytes.Equal(sum.Sum(nil), backSum) || !bytes.Equal(<-arrived, thereSum) {
 		t.Fatal("what came is not what was sent")
 	}
+	took := time.Since(began)
 	for process, was := range early {
 		peak := memory(t, process, "VmHWM")
-		t.Logf("%d MiB each way: %d KiB at the beginning, %d at most", *bridgeBulk>>20, was, peak)
+		t.Logf("%d MiB each way in %v, with %v of CPU: %d KiB at the beginning, %d at most", *bridgeBulk>>20, took, consumed(t, process), was, peak)
 		if peak > was+16<<10 {
 			t.Errorf("memory grew from %d KiB to %d", was, peak)
 		}
