@@ -35,7 +35,9 @@ type connectCommand struct {
 	tlsFlags
 	AnyOrigin bool `help:"With --listen: let pages of any origin connect."`
 
-	Execute []string `short:"x" sep:"none" env:"-" help:"Send this first, on each new connection. May be repeated." placeholder:"MESSAGE"`
+	liveFlags
+
+	Execute []string `short:"x" sep:"none" env:"-" help:"Send this first, or with --live do it, on each new connection. May be repeated." placeholder:"MESSAGE"`
 	NoInput bool     `short:"u" env:"-" help:"Read nothing from standard input."`
 	Binary  bool     `short:"b" xor:"form" help:"Send input as binary messages, as it comes, and print nothing between messages."`
 	Hex     bool     `xor:"form" help:"Lines are binary messages in hexadecimal, either way."`
@@ -43,7 +45,7 @@ type connectCommand struct {
 	JSONL   bool     `name:"jsonl" xor:"form" help:"Lines are JSON, either way: {\"type\":\"text\",\"data\":\"…\"} or {\"type\":\"binary\",\"base64\":\"…\"}."`
 	NUL     bool     `name:"null" short:"0" help:"Messages end with a NUL instead of a line break, either way in pipes."`
 	Whole   bool     `env:"-" help:"All of standard input is one message."`
-	JSON    string   `name:"json" help:"How text messages that are JSON are shown: ${enum}; auto is pretty on a terminal and raw in a pipe." enum:"auto,pretty,raw,compact" default:"auto"`
+	JSON    string   `name:"json" help:"How text messages that are JSON are shown: ${enum}; auto is pretty on a terminal, where it is long, and raw in a pipe." enum:"auto,pretty,raw,compact" default:"auto"`
 
 	Count   int           `short:"n" env:"-" help:"Leave after so many messages have come." placeholder:"N"`
 	Expect  []string      `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
@@ -74,15 +76,21 @@ const connectHelp = `Examples:
   tidewire connect URL --record talk.jsonl                write down what passes, and later
   tidewire connect URL --replay talk.jsonl                send it again, at its times
   tidewire connect tcp://localhost:6379
+  tidewire connect --live ws://127.0.0.1:8080/live        enter rooms, call, be called
+  tidewire connect --live URL -x '/join room:7 10' -u     print what comes in a room
 
 On a terminal, lines are edited, kept in a history, and sent as they are entered; Alt-Enter breaks a line within a message.
 In a pipe, each line is a message, either way. At the end of the input, the connection is closed with 1000, behind what
 was sent, and what the peer says before it closes its side is printed, too. With -n or --expect it is held until these are
 satisfied, with --wait so long.
 
+With --live the other side is a hub of Tidewire. Lines are commands, /join ROOM [COUNT], /send TYPE [DATA], /call TYPE [DATA], and
+others that /help shows; one without a slash is sent as /send does it, with the type that was sent last. What happens is printed as lines of JSON in a pipe. A connection
+that is lost is made again, and the rooms with it; --reconnect is for the first one. The first command that fails ends a script.
+
 Exit status: 0 when all went well, 1 when something here failed, 2 for a bad command line, 6 when there was no connection
 or the handshake was refused, 7 when what -n or --expect asks for did not come, 8 when the connection
-broke, ended with another code than 1000, 1001 or none, or ended before all of the input was sent.`
+broke, ended with another code than 1000, 1001 or none, ended before all of the input was sent, or a command of --live failed.`
 
 // Help is kong's hook.
 func (*connectCommand) Help() string { return connectHelp }
@@ -128,14 +136,12 @@ func (c *connectCommand) Validate() error {
 		if err != nil {
 			return err
 		}
-		if target.Network != "" && (c.Verbose || c.Compress || len(c.Subprotocol) > 0 || c.Origin != "" || c.UnixSocket != "" || c.Proxy != "" || len(c.Header) > 0) {
-			return fmt.Errorf("%s has no handshake and no frames: --verbose, --compress, --subprotocol, --origin, --header, --proxy and --unix-socket are for WebSockets", target)
+		if target.Network != "" && (c.Live || c.Verbose || c.Compress || len(c.Subprotocol) > 0 || c.Origin != "" || c.UnixSocket != "" || c.Proxy != "" || len(c.Header) > 0) {
+			return fmt.Errorf("%s has no handshake and no frames: --live, --verbose, --compress, --subprotocol, --origin, --header, --proxy and --unix-socket are for WebSockets", target)
 		}
 	}
-	for _, text := range c.Execute {
-		if _, err := c.form().Parse([]byte(text)); err != nil {
-			return fmt.Errorf("--execute %q: %w", text, err)
-		}
+	if _, err := c.first(); err != nil {
+		return err
 	}
 	if _, err := c.expectation(); err != nil {
 		return err
@@ -143,7 +149,7 @@ func (c *connectCommand) Validate() error {
 	if _, err := c.proxy(); err != nil {
 		return err
 	}
-	return cmp.Or(c.clientFlags.validate(), c.tlsFlags.validate())
+	return cmp.Or(c.clientFlags.validate(), c.tlsFlags.validate(), c.liveFlags.validate(c))
 }
 
 // form is how lines stand for messages.
@@ -171,6 +177,18 @@ func (c *connectCommand) expectation() (talk.Expectation, error) {
 		e.Patterns = append(e.Patterns, p)
 	}
 	return e, nil
+}
+
+// first is what --execute says.
+func (c *connectCommand) first() (all []talk.Item, err error) {
+	for _, text := range c.Execute {
+		it, err := talk.ParseItem([]byte(text), c.form(), c.Live)
+		if err != nil {
+			return nil, fmt.Errorf("--execute %q: %w", text, err)
+		}
+		all = append(all, it)
+	}
+	return all, nil
 }
 
 // proxy returns the proxy, nil for the environment's, and an empty URL for none.
@@ -205,16 +223,12 @@ func (c *connectCommand) Run(ctx context.Context, std stdio, log *slog.Logger) e
 		return err
 	}
 	defer at.close()
-	t := &talk.Talk{Input: at.input, Screen: at.screen, Wait: c.wait(), Timeout: c.Timeout, Commands: talk.Commands()}
+	t := &talk.Talk{Input: at.input, Screen: at.screen, Wait: c.wait(), Timeout: c.Timeout, Commands: c.commands()}
 	if t.Expectation, err = c.expectation(); err != nil {
 		return err
 	}
-	for _, text := range c.Execute {
-		m, err := c.form().Parse([]byte(text))
-		if err != nil {
-			return err
-		}
-		t.First = append(t.First, m)
+	if t.First, err = c.first(); err != nil {
+		return err
 	}
 	end, err := c.meet(ctx, t, at, log)
 	if err != nil {

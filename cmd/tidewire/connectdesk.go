@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -46,9 +48,25 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 			return nil, err
 		}
 	default:
-		at.input = talk.Pipe(std.in, talk.Piping{Form: c.form(), NUL: c.NUL, Whole: c.Whole})
+		at.input = talk.Pipe(std.in, talk.Piping{Form: c.form(), NUL: c.NUL, Whole: c.Whole, Commands: c.Live})
 	}
 	return at, nil
+}
+
+// logger is log, above the line that a person edits.
+func (at *desk) logger(log *slog.Logger) *slog.Logger {
+	if at.screen.Prompt == nil {
+		return log
+	}
+	return slog.New(slog.NewTextHandler(above{at.screen}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// above writes lines above that line.
+type above struct{ screen *talk.Screen }
+
+func (w above) Write(p []byte) (int, error) {
+	w.screen.Trace(strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
 }
 
 // isScreen reports whether w is a terminal, with colours or without.
@@ -61,7 +79,7 @@ func isScreen(w any) bool {
 func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.File, leave func()) error {
 	history := &talk.History{}
 	if !c.NoHistory {
-		file, err := talk.HistoryFile("connect")
+		file, err := talk.HistoryFile(c.historyName())
 		if err == nil {
 			var kept *talk.History
 			if kept, err = talk.OpenHistory(file); kept != nil {
@@ -72,7 +90,6 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 			fmt.Fprintf(at.screen.Err, "tidewire: the history cannot be read: %v (--no-history)\n", err)
 		}
 	}
-	commands := talk.Commands()
 	prompt, err := talk.NewPrompt(in, out, talk.PromptOptions{
 		Width: func() int {
 			width, _, err := term.GetSize(int(out.Fd()))
@@ -88,7 +105,7 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 			}
 			return func() { term.Restore(int(in.Fd()), state) }, nil
 		},
-		History: history, Complete: talk.Complete(commands), Colour: at.screen.Colour,
+		History: history, Complete: talk.Complete(c.commands()), Colour: at.screen.Colour,
 	})
 	if err != nil {
 		return err
@@ -96,7 +113,7 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 	at.screen.Prompt = prompt
 	forget := context.AfterFunc(ctx, prompt.Close) // a second signal ends the process at once
 	unwatch := onResize(prompt.Redraw)
-	at.input = talk.Typed(prompt, at.screen, c.form(), true, leave)
+	at.input = talk.Typed(prompt, at.screen, c.form(), leave)
 	at.close = func() {
 		forget()
 		prompt.Close()

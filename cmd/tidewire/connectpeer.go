@@ -39,7 +39,13 @@ func (c *connectCommand) meet(ctx context.Context, t *talk.Talk, at *desk, log *
 	if d.WebSocket, err = c.dialOptions(log); err != nil {
 		return nil, err
 	}
-	t.Connect = announced(at.screen, d.Connect)
+	connect := d.Connect
+	if c.Live {
+		d.WebSocket.Logger = at.logger(log)
+		d.Note, d.Token = at.screen.Note, c.token()
+		connect = d.Live
+	}
+	t.Connect = announced(at.screen, connect)
 	if t.Again = c.Reconnect; t.Again {
 		t.Backoff = talk.Backoff{Min: min(reconnectMin, c.ReconnectMax), Max: c.ReconnectMax}
 	}

@@ -24,6 +24,7 @@ import (
 //	/cut           cuts the connection off when something comes
 //	/cut/once      does so once, and is /echo from then on
 //	/status/CODE   refuses the handshake
+//	/live          is connectHub
 func connectPeers(t testing.TB) (address string) {
 	cut := false
 	mux := http.NewServeMux()
@@ -99,6 +100,7 @@ func connectPeers(t testing.TB) (address string) {
 		w.WriteHeader(code)
 		fmt.Fprintf(w, "this is\nthe body of %d", code)
 	})
+	mux.Handle("/live", connectHub(t))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()

@@ -40,18 +40,33 @@ func (t *Talk) carryOut(ctx context.Context, p Peer, text string) error {
 	name, args, _ := strings.Cut(text, " ")
 	command, ok := t.Commands[name]
 	if !ok {
-		t.Screen.Note("there is no command %s: /help shows them; a text that begins with a slash is sent by another slash in front", name)
-		return nil
+		return t.wrong(fmt.Errorf("there is no command %s: /help shows them; a text that begins with a slash is sent by another slash in front", name))
 	}
 	err := command.run(ctx, t, p, strings.TrimSpace(args))
-	if err == nil || errors.Is(err, errLeaving) {
+	switch {
+	case err == nil || errors.Is(err, errLeaving):
 		return err
+	case ctx.Err() != nil:
+		return nil
 	}
-	if ctx.Err() == nil {
-		t.Screen.Note("%s: %v", name, err)
+	told := fmt.Errorf("%s: %s", name, plainText(err))
+	if bad := (badInput{}); errors.As(err, &bad) {
+		return t.wrong(told)
 	}
-	return nil
+	return t.wrong(marked{told, ErrBroken})
 }
+
+// wrong tells a person, who goes on, of what cannot be done. A script ends with it.
+func (t *Talk) wrong(err error) error {
+	if t.Screen.Prompt != nil {
+		t.Screen.Note("%v", err)
+		return nil
+	}
+	return badInput{err}
+}
+
+// mistake is an error of who said what is to be done.
+func mistake(format string, args ...any) error { return badInput{fmt.Errorf(format, args...)} }
 
 func ping(ctx context.Context, t *Talk, p Peer, _ string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingWait)
@@ -73,7 +88,7 @@ func closing(_ context.Context, _ *Talk, p Peer, args string) error {
 	if code != "" {
 		var err error
 		if number, err = strconv.ParseUint(code, 10, 16); err != nil {
-			return fmt.Errorf("%q is no status code: usage: /close [CODE [REASON]]", code)
+			return mistake("%q is no status code: usage: /close [CODE [REASON]]", code)
 		}
 	}
 	if err := p.Finish(ws.StatusCode(number), strings.TrimSpace(reason)); err != nil {

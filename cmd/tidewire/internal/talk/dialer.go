@@ -28,6 +28,12 @@ type Dialer struct {
 
 	// Tracer sees what passes on WebSockets; nil: nobody does.
 	Tracer *Tracer
+
+	// Token is asked for by Live; nil: there is none.
+	Token Token
+
+	// Note is told what becomes of the connection that Live has opened.
+	Note func(format string, args ...any)
 }
 
 // Connect is for Talk.
@@ -60,26 +66,31 @@ func (d *Dialer) stream(ctx context.Context) (net.Conn, error) {
 	return td.DialContext(ctx, "tcp", d.Target.Address)
 }
 
-func (d *Dialer) webSocket(ctx context.Context, timeout time.Duration) (Peer, error) {
-	o := d.WebSocket
+// webSocketOptions are those of an attempt, and in the end the proxy that it went through.
+func (d *Dialer) webSocketOptions(timeout time.Duration) (o ws.DialOptions, proxied **url.URL) {
+	o, proxied = d.WebSocket, new(*url.URL)
 	o.UnixSocket = cmp.Or(d.Target.Socket, o.UnixSocket)
 	o.HandshakeTimeout = timeout
 	if d.Tracer != nil {
 		o.Wrap = d.Tracer.Client
 	}
-	var proxied *url.URL
 	choose := o.Proxy
 	if choose == nil {
 		choose = http.ProxyFromEnvironment
 	}
 	o.Proxy = func(r *http.Request) (*url.URL, error) {
 		var err error
-		proxied, err = choose(r)
-		return proxied, err
+		*proxied, err = choose(r)
+		return *proxied, err
 	}
+	return o, proxied
+}
+
+func (d *Dialer) webSocket(ctx context.Context, timeout time.Duration) (Peer, error) {
+	o, proxied := d.webSocketOptions(timeout)
 	c, resp, err := ws.Dial(ctx, d.Target.URL, &o)
 	if err != nil {
-		return nil, refused(err, resp, &d.Target, proxied)
+		return nil, refused(err, resp, &d.Target, *proxied)
 	}
 	what := d.Target.String()
 	if resp != nil && resp.Header.Get("Sec-Websocket-Extensions") != "" {

@@ -7,12 +7,37 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"unicode/utf8"
 )
 
 // Item is what is to be done next: a message to say, or a command.
 type Item struct {
 	Message
 	Command string // such as "/ping"; "" for a message
+}
+
+// said is what shows the item to who has not typed it.
+func (it Item) said() Message {
+	if it.Command != "" {
+		return Message{Data: []byte(it.Command)}
+	}
+	return it.Message
+}
+
+// ParseItem returns what a line stands for: a command, where there are commands and it begins with a slash that is not
+// doubled, and otherwise a message of that form.
+func ParseItem(line []byte, form Form, commands bool) (Item, error) {
+	switch {
+	case commands && bytes.HasPrefix(line, []byte("//")):
+		line = line[1:]
+	case commands && bytes.HasPrefix(line, []byte("/")):
+		if !utf8.Valid(line) {
+			return Item{}, errors.New("it is not UTF-8")
+		}
+		return Item{Command: string(line)}, nil
+	}
+	m, err := form.Parse(line)
+	return Item{Message: m}, err
 }
 
 // Input yields items, one after the other. What has been read and not yet taken is
@@ -66,6 +91,9 @@ type Piping struct {
 	Form  Form
 	NUL   bool // messages end with a NUL instead of a line break
 	Whole bool // all that there is is one message
+
+	// Commands has a line that begins with a slash be one, as where a person types, and an empty line nothing.
+	Commands bool
 }
 
 // chunk is how much of a pipe is one binary message at most.
@@ -117,11 +145,14 @@ func (in *Input) pipe(r io.Reader, p Piping) error {
 		if err != nil {
 			return err
 		}
-		m, err := p.Form.Parse(line)
+		if p.Commands && len(line) == 0 {
+			continue
+		}
+		it, err := ParseItem(line, p.Form, p.Commands)
 		if err != nil {
 			return fmt.Errorf("line %d of the input cannot be sent: %w", lines.number, err)
 		}
-		if err := in.put(Item{Message: m}); err != nil {
+		if err := in.put(it); err != nil {
 			return err
 		}
 	}

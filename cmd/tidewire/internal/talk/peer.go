@@ -44,6 +44,7 @@ type End struct {
 	Code   ws.StatusCode // 0 where there are no codes
 	Reason string
 	Err    error // what went wrong; nil: nothing
+	Final  bool  // another connection would end alike
 }
 
 // Well reports whether it ended as a connection should.

@@ -11,7 +11,7 @@ type Pretty int
 
 // The ways.
 const (
-	Auto      Pretty = iota // Indented on a terminal, AsIs elsewhere
+	Auto      Pretty = iota // on a terminal Compacted where that is short and otherwise Indented, AsIs elsewhere
 	Indented                // objects and arrays over several lines
 	AsIs                    // as they came
 	Compacted               // without spaces
@@ -27,12 +27,12 @@ func ParsePretty(name string) (Pretty, error) {
 	return 0, fmt.Errorf("%q is none of auto, pretty, raw and compact", name)
 }
 
+// short is how long JSON is, in bytes, that Auto leaves in one line.
+const short = 60
+
 // shape returns what is shown of a message: itself, where it is no JSON object or array.
 func (w Pretty) shape(data []byte, terminal bool) (shaped []byte, isJSON bool) {
-	if w == Auto && terminal {
-		w = Indented
-	}
-	if w == Auto || w == AsIs {
+	if w == AsIs || w == Auto && !terminal {
 		return data, false
 	}
 	trimmed := bytes.TrimSpace(data)
@@ -41,9 +41,11 @@ func (w Pretty) shape(data []byte, terminal bool) (shaped []byte, isJSON bool) {
 	}
 	var b bytes.Buffer
 	var err error
-	if w == Compacted {
+	if w != Indented {
 		err = json.Compact(&b, trimmed)
-	} else {
+	}
+	if w == Indented || w == Auto && b.Len() > short {
+		b.Reset()
 		err = json.Indent(&b, trimmed, "", "  ")
 	}
 	if err != nil {

@@ -35,8 +35,15 @@ type Screen struct {
 func (s *Screen) Received(m Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Terminal {
+	switch {
+	case s.Terminal && m.Person == nil:
 		return s.show(s.paint(cyan, "<"), m)
+	case s.Terminal && m.Person.Silent:
+		return nil
+	case s.Terminal && m.isNote():
+		return s.print(s.paint(yellow, "* "+Escape([]byte(m.Person.Text))))
+	case s.Terminal:
+		return s.show(s.paint(cyan, "< "+Escape([]byte(m.Person.Text))), Message{Data: m.Person.Data})
 	}
 	if s.Form != JSONLines && !m.Binary {
 		m.Data, _ = s.Pretty.shape(m.Data, false)

@@ -20,8 +20,8 @@ type Talk struct {
 	Input  *Input
 	Screen *Screen
 
-	// First is said at the beginning of each connection.
-	First []Message
+	// First is said, or done, at the beginning of each connection.
+	First []Item
 
 	Expectation Expectation
 
@@ -288,10 +288,10 @@ func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err er
 		return false, nil
 	}
 	switch {
-	case t.Again && end.Well():
+	case t.Again && !end.Final && end.Well():
 		t.Screen.Note("%v", end)
 		return true, nil
-	case t.Again:
+	case t.Again && !end.Final:
 		return true, fmt.Errorf("%v", end)
 	case t.Expectation.Asks():
 		return false, marked{fmt.Errorf("%s: %v", t.Expectation.Missing(), end), ErrUnseen}
@@ -317,6 +317,9 @@ func (t *Talk) receive(m Message) {
 		t.fail(fmt.Errorf("what came cannot be written: %w", err))
 		return
 	}
+	if m.isNote() {
+		return
+	}
 	t.Expectation.See(m)
 	if t.Expectation.Met() {
 		close(t.met)
@@ -338,12 +341,12 @@ var errLeaving = errors.New("leaving")
 
 // send says what is to be said, until Input has ended, which is no error.
 func (t *Talk) send(ctx context.Context, p Peer) error {
-	for _, m := range t.First {
-		if err := t.say(ctx, p, m); err != nil {
-			return err
-		}
-		if err := t.Screen.Sent(m); err != nil {
+	for _, it := range t.First {
+		if err := t.Screen.Sent(it.said()); err != nil {
 			return badInput{err}
+		}
+		if err := t.do(ctx, p, it); err != nil {
+			return err
 		}
 	}
 	for {
@@ -361,11 +364,8 @@ func (t *Talk) send(ctx context.Context, p Peer) error {
 				return ctx.Err()
 			}
 		}
-		var err error
-		if t.unsent.Command != "" {
-			err = t.carryOut(ctx, p, t.unsent.Command)
-			t.unsent = nil
-		} else if err = t.say(ctx, p, t.unsent.Message); err == nil {
+		err := t.do(ctx, p, *t.unsent)
+		if err == nil || t.unsent.Command != "" {
 			t.unsent = nil
 		}
 		if err != nil {
@@ -374,12 +374,19 @@ func (t *Talk) send(ctx context.Context, p Peer) error {
 	}
 }
 
+// do says what is to be said, or does what is to be done.
+func (t *Talk) do(ctx context.Context, p Peer, it Item) error {
+	if it.Command != "" {
+		return t.carryOut(ctx, p, it.Command)
+	}
+	return t.say(ctx, p, it.Message)
+}
+
 func (t *Talk) say(ctx context.Context, p Peer, m Message) error {
 	if err := p.Send(ctx, m); err != nil {
 		var bad badInput
-		if errors.As(err, &bad) && t.Screen.Prompt != nil { // a person may mend it
-			t.Screen.Note("%v", bad.error)
-			return nil
+		if errors.As(err, &bad) {
+			return t.wrong(bad.error)
 		}
 		return err
 	}

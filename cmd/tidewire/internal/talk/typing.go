@@ -3,21 +3,20 @@ package talk
 import (
 	"errors"
 	"io"
-	"strings"
 )
 
 // Typed yields what a person types. leave is called when that is over by Ctrl-C.
-func Typed(p *Prompt, s *Screen, form Form, commands bool, leave func()) *Input {
+func Typed(p *Prompt, s *Screen, form Form, leave func()) *Input {
 	in := newInput(waiting)
 	go func() {
 		defer p.Guard()
 		defer p.Close() // from here on Ctrl-C is a signal again
-		in.end(in.typed(p, s, form, commands, leave))
+		in.end(in.typed(p, s, form, leave))
 	}()
 	return in
 }
 
-func (in *Input) typed(p *Prompt, s *Screen, form Form, commands bool, leave func()) error {
+func (in *Input) typed(p *Prompt, s *Screen, form Form, leave func()) error {
 	for {
 		text, err := p.ReadLine()
 		if errors.Is(err, ErrLeave) {
@@ -30,23 +29,13 @@ func (in *Input) typed(p *Prompt, s *Screen, form Form, commands bool, leave fun
 		if err != nil {
 			return err
 		}
-		var it Item
-		switch {
-		case commands && strings.HasPrefix(text, "//"):
-			text = text[1:]
-			fallthrough
-		case !commands || !strings.HasPrefix(text, "/"):
-			if text == "" {
-				continue
-			}
-			m, err := form.Parse([]byte(text))
-			if err != nil {
-				s.Note("not sent: %v", err)
-				continue
-			}
-			it.Message = m
-		default:
-			it.Command = text
+		if text == "" {
+			continue
+		}
+		it, err := ParseItem([]byte(text), form, true)
+		if err != nil {
+			s.Note("not sent: %v", err)
+			continue
 		}
 		select {
 		case in.items <- it:

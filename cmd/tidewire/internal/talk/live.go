@@ -1,0 +1,245 @@
+package talk
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidewire/tidewire/client"
+	"github.com/tidewire/tidewire/live/protocol"
+	"github.com/tidewire/tidewire/ws"
+)
+
+// Live is for Talk, as Connect is: a Peer that is a hub of package live, to which LiveCommands speak. It
+// comes back by itself when its connection is lost, until the hub sends it away. What it
+// receives are events, each a line of JSON.
+func (d *Dialer) Live(ctx context.Context) (Peer, error) {
+	timeout := cmp.Or(d.Timeout, 10*time.Second)
+	p := &live{dialer: d, reading: make(chan struct{}), rooms: map[string]*liveRoom{}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	dial, proxied := d.webSocketOptions(timeout)
+	o := client.Options{DialOptions: dial, OnState: p.changed}
+	if d.Token != nil {
+		o.Token = p.token
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := client.Dial(ctx, d.Target.URL, &o)
+	if err != nil {
+		p.stop()
+		return nil, d.liveRefused(err, *proxied)
+	}
+	p.client = c
+	c.OnOther(func(_ context.Context, m *client.Message) { p.tell(messageEvent("message", m)) })
+	return p, nil
+}
+
+type live struct {
+	dialer  *Dialer
+	client  *client.Client
+	ctx     context.Context // ends with Abort
+	stop    context.CancelFunc
+	finish  sync.Once
+	closing sync.WaitGroup
+
+	reading chan struct{} // is closed once deliver is set
+	deliver func(Message)
+	telling sync.Mutex // one event at a time
+
+	mu    sync.Mutex // guards what follows
+	rooms map[string]*liveRoom
+	end   error // why it was ended from here; nil: as asked
+
+	// For commands, which are carried out one after the other.
+	room string // that is spoken to; "" is none
+	typ  string // of what is said next
+
+	// For changed.
+	last client.State
+}
+
+// changed tells of the connection's states.
+func (p *live) changed(s client.State) {
+	note, last := p.dialer.Note, p.last
+	switch {
+	case s.Phase == client.Connecting:
+		return
+	case s.Phase == client.Waiting:
+		note("%s; connecting again in %v", lostText(s.Err), s.Wait.Round(10*time.Millisecond))
+	case s.Phase == client.Open && last.Phase == client.Waiting:
+		note("connected again%s", as(s.User))
+	case s.Phase == client.Open && last.Phase == client.Open && s.User != last.User:
+		note("the hub knows you%s", as(s.User))
+	}
+	if s.Phase == client.Open && s.Degraded != last.Degraded {
+		if s.Degraded {
+			note("the hub cannot reach what stores messages: what is sent waits")
+		} else {
+			note("the hub stores messages again")
+		}
+	}
+	p.last = s
+}
+
+// lostText says why there is no connection.
+func lostText(err error) string {
+	var closed *ws.CloseError
+	if errors.As(err, &closed) {
+		return endOf(err).String()
+	}
+	return strings.TrimPrefix(plainText(err), "ws: ")
+}
+
+// plainText is an error of package client's without its prefix.
+func plainText(err error) string {
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "client: "), "connection: ")
+}
+
+func as(user string) string {
+	if user == "" {
+		return ""
+	}
+	return " as " + user
+}
+
+// token asks for the token, and gives up where there is none that would do.
+func (p *live) token(ctx context.Context, why client.Reason) (string, error) {
+	token, err := p.dialer.Token(ctx, why)
+	if final := (Final{}); errors.As(err, &final) {
+		p.mu.Lock()
+		p.end = final
+		p.mu.Unlock()
+		p.stop()
+	}
+	return token, err
+}
+
+// tell hands an event over.
+func (p *live) tell(e *event) {
+	select {
+	case <-p.reading:
+	case <-p.ctx.Done():
+		return
+	}
+	m := e.message(p.client.State().Session)
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	p.deliver(m)
+}
+
+// Send says what a person or a script has said without a command.
+func (p *live) Send(ctx context.Context, m Message) error {
+	switch {
+	case p.typ == "":
+		return mistake("not sent: of which type is it? /send TYPE DATA says so, and what follows is of the same")
+	case p.room == "":
+		return mistake("not sent: to which room? /join ROOM enters one, /in ROOM speaks to it")
+	}
+	err := p.publish(ctx, p.typ, string(m.Data))
+	switch bad := (badInput{}); {
+	case err == nil || errors.As(err, &bad):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, client.ErrClosed) || errors.Is(err, client.ErrSentAway): // Receive says why
+		return err
+	}
+	return badInput{marked{errors.New(plainText(err)), ErrBroken}}
+}
+
+func (p *live) Receive(ctx context.Context, f func(Message)) End {
+	defer p.stop()
+	p.deliver = f
+	close(p.reading)
+	select {
+	case <-p.client.Done():
+	case <-p.ctx.Done():
+	case <-ctx.Done():
+		p.stop()
+	}
+	p.Finish(0, "")
+	p.closing.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch err := p.client.Err(); {
+	case p.end != nil:
+		return End{By: ws.Policy, Err: p.end, Final: true}
+	case errors.Is(err, client.ErrSentAway):
+		end := endOf(err)
+		end.Final = true
+		return end
+	}
+	return End{By: ws.Us}
+}
+
+// Finish waits for what was said to be answered, and closes with 1000 whatever code is.
+func (p *live) Finish(ws.StatusCode, string) error {
+	p.finish.Do(func() { p.closing.Go(func() { p.client.Close(p.ctx) }) })
+	return nil
+}
+
+func (p *live) Abort() {
+	p.stop()
+	p.Finish(0, "")
+}
+
+func (p *live) Ping(ctx context.Context) (time.Duration, error) { return p.client.Ping(ctx) }
+
+func (p *live) String() string { return p.dialer.Target.String() + as(p.client.State().User) }
+
+// isLive is what to try where nobody speaks the protocol.
+const isLive = " (is this a live endpoint? That of tidewire serve is /live; without --live connect talks to any other)"
+
+// liveRefused tells of a Dial that failed.
+func (d *Dialer) liveRefused(err error, proxied *url.URL) error {
+	var answer *client.HandshakeError
+	var refusal *client.Error
+	what := d.Target.String()
+	switch {
+	case errors.As(err, &answer):
+		return refused(answer.Unwrap(), answer.Response, &d.Target, proxied)
+	case errors.As(err, &refusal):
+		try := ""
+		switch {
+		case refusal.Code == protocol.CodeUnauthorized && d.Token == nil:
+			try = " (it wants to know who you are: --token-file with a token, or --token)"
+		case refusal.Code == protocol.CodeUnauthorized, refusal.Code == protocol.CodeExpired:
+			try = " (is the token whole, in time, and made for this hub?)"
+		case refusal.Code == protocol.CodeUnknownType: // it echoes, and so has asked us
+			try = isLive
+		}
+		err := fmt.Errorf("%s: the hub does not let you in: %w%s", what, refusal, try)
+		if refusal.Retryable {
+			return err
+		}
+		return Final{err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %s%s", what, plainText(err), isLive)
+	}
+	var chain interface{ Unwrap() []error }
+	if errors.As(err, &chain) {
+		err = chain.Unwrap()[0]
+	}
+	return refused(err, nil, &d.Target, proxied)
+}
+
+// parseData makes JSON of what was typed: it is JSON, or text.
+func parseData(text string) (json.RawMessage, error) {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "":
+		return json.RawMessage("null"), nil
+	case json.Valid([]byte(text)):
+		return json.RawMessage(text), nil
+	case strings.ContainsAny(text[:1], `{["`):
+		var v any
+		return nil, mistake("it looks like JSON and is none: %v", json.Unmarshal([]byte(text), &v))
+	}
+	return encodeJSON(text)
+}

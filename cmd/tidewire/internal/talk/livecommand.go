@@ -1,0 +1,188 @@
+package talk
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/tidewire/tidewire/client"
+)
+
+// LiveCommands are those of a connection that Dialer.Live has opened.
+func LiveCommands() map[string]Command {
+	return map[string]Command{
+		"/join":    {"ROOM [COUNT [TOKENFILE]]", "enter a room, behind its last COUNT stored messages, and speak to it", onLive(joinRoom)},
+		"/leave":   {"[ROOM]", "leave it", onLive(leaveRoom)},
+		"/in":      {"[ROOM]", "speak to a room, entered or not; to none", onLive(speakTo)},
+		"/send":    {"TYPE [DATA]", "publish DATA there, which is JSON or text; to the hub where there is no room", onLive(send)},
+		"/set":     {"KEY TYPE [DATA]", "publish the value of a key", onLive(set)},
+		"/cast":    {"TYPE [DATA]", "publish what is not stored", onLive(cast)},
+		"/call":    {"TYPE [DATA]", "ask the hub, and show its answer", onLive(call)},
+		"/who":     {"[ROOM]", "show who is there", onLive(who)},
+		"/history": {"[COUNT [BEFORE]]", "show stored messages, those before number BEFORE", onLive(history)},
+		"/rooms":   {"", "show which rooms were entered", onLive(rooms)},
+		"/ping":    {"", "measure a round trip", ping},
+		"/help":    {"", "show this", help},
+	}
+}
+
+// onLive is a Command's function over a live connection.
+func onLive(f func(ctx context.Context, p *live, args string) error) func(context.Context, *Talk, Peer, string) error {
+	return func(ctx context.Context, _ *Talk, p Peer, args string) error { return f(ctx, p.(*live), args) }
+}
+
+// word cuts the first word off.
+func word(text string) (first, rest string) {
+	first, rest, _ = strings.Cut(strings.TrimSpace(text), " ")
+	return first, strings.TrimSpace(rest)
+}
+
+func usage(line string) error { return mistake("usage: %s", line) }
+
+func joinRoom(ctx context.Context, p *live, args string) error {
+	name, rest := word(args)
+	count, file := word(rest)
+	last, err := uint64(0), error(nil)
+	if count != "" {
+		last, err = strconv.ParseUint(count, 10, 16)
+	}
+	if name == "" || err != nil {
+		return usage("/join ROOM [COUNT [TOKENFILE]]")
+	}
+	o := client.RoomOptions{Last: int(last), Presence: true}
+	if file != "" {
+		token := TokenFile(file)
+		o.Token = func(ctx context.Context) (string, error) { return token(ctx, client.Hello) }
+	}
+	return p.join(ctx, name, &o)
+}
+
+// roomOr is the room that is named, or the one that is spoken to.
+func (p *live) roomOr(args string) (string, error) {
+	name, rest := word(args)
+	switch {
+	case rest != "":
+		return "", mistake("that is more than the name of a room")
+	case name != "":
+		return name, nil
+	case p.room == "":
+		return "", mistake("of which room? /join ROOM enters one, /in ROOM speaks to it")
+	}
+	return p.room, nil
+}
+
+func leaveRoom(ctx context.Context, p *live, args string) error {
+	name, err := p.roomOr(args)
+	if err != nil {
+		return err
+	}
+	return p.leave(ctx, name)
+}
+
+func speakTo(_ context.Context, p *live, args string) error {
+	name, rest := word(args)
+	if rest != "" {
+		return usage("/in [ROOM]")
+	}
+	p.room = name
+	return nil
+}
+
+func send(ctx context.Context, p *live, args string) error {
+	typ, data := word(args)
+	switch {
+	case typ == "":
+		return usage("/send TYPE [DATA]")
+	case p.room == "":
+		_, err := p.ask(ctx, typ, data)
+		if err == nil {
+			p.tell(&event{Event: "sent", Type: typ})
+		}
+		return err
+	}
+	return p.publish(ctx, typ, data)
+}
+
+func set(ctx context.Context, p *live, args string) error {
+	key, rest := word(args)
+	typ, data := word(rest)
+	switch {
+	case typ == "":
+		return usage("/set KEY TYPE [DATA]")
+	case p.room == "":
+		return mistake("to which room? /join ROOM enters one, /in ROOM speaks to it")
+	}
+	return p.say(ctx, typ, data, func(r *client.Room, data json.RawMessage) (client.Position, error) { return r.Set(ctx, key, typ, data) })
+}
+
+func cast(ctx context.Context, p *live, args string) error {
+	typ, data := word(args)
+	switch {
+	case typ == "":
+		return usage("/cast TYPE [DATA]")
+	case p.room == "":
+		return mistake("to which room? /join ROOM enters one, /in ROOM speaks to it")
+	}
+	return p.say(ctx, typ, data, func(r *client.Room, data json.RawMessage) (client.Position, error) {
+		return client.Position{}, r.Cast(typ, data)
+	})
+}
+
+// ask calls the hub.
+func (p *live) ask(ctx context.Context, typ, text string) (json.RawMessage, error) {
+	data, err := parseData(text)
+	if err != nil {
+		return nil, err
+	}
+	return client.Call[json.RawMessage, json.RawMessage](ctx, p.client, typ, data)
+}
+
+func call(ctx context.Context, p *live, args string) error {
+	typ, data := word(args)
+	if typ == "" {
+		return usage("/call TYPE [DATA]")
+	}
+	answer, err := p.ask(ctx, typ, data)
+	if err != nil {
+		return err
+	}
+	p.tell(&event{Event: "answer", Type: typ, Data: answer})
+	return nil
+}
+
+func who(ctx context.Context, p *live, args string) error {
+	name, err := p.roomOr(args)
+	if err != nil {
+		return err
+	}
+	return p.who(ctx, name)
+}
+
+func history(ctx context.Context, p *live, args string) error {
+	name, err := p.roomOr("")
+	if err != nil {
+		return err
+	}
+	count, before := word(args)
+	limit, from := uint64(0), uint64(0)
+	if count != "" {
+		limit, err = strconv.ParseUint(count, 10, 16)
+	}
+	if before != "" && err == nil {
+		from, err = strconv.ParseUint(before, 10, 64)
+	}
+	if err != nil {
+		return usage("/history [COUNT [BEFORE]]")
+	}
+	return p.history(ctx, name, int(limit), from)
+}
+
+func rooms(_ context.Context, p *live, _ string) error {
+	spoken := "no room is spoken to"
+	if p.room != "" {
+		spoken = "spoken to: " + p.room
+	}
+	p.dialer.Note("entered: %s; %s", strings.Join(p.names(), ", "), spoken)
+	return nil
+}
