@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -51,24 +52,32 @@ func listen(e Endpoint) (net.Listener, error) {
 
 // accept takes connections until the listener is closed, and waits where there are no descriptors left.
 func accept(ln net.Listener, stopped <-chan struct{}, f func(net.Conn)) error {
-	wait := time.Duration(0)
+	var rest pause
 	for {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
-			wait = 0
+			rest = 0
 			f(conn)
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case isTemporary(err):
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			select {
-			case <-time.After(wait):
-			case <-stopped:
-			}
+			rest.take(stopped)
 		default:
 			return err
 		}
+	}
+}
+
+// A pause is what one takes after an error that may pass, the longer the more there are in a row.
+type pause time.Duration
+
+// take waits, but not when stopped is closed.
+func (p *pause) take(stopped <-chan struct{}) {
+	*p = min(max(2**p, pause(5*time.Millisecond)), pause(time.Second))
+	select {
+	case <-time.After(time.Duration(*p)):
+	case <-stopped:
 	}
 }
 
@@ -158,20 +167,41 @@ func (d *packetDoor) close() {
 }
 
 func (d *packetDoor) serve() error {
-	p := make([]byte, bufferSize)
-	for {
-		n, from, err := d.conn.ReadFromUDPAddrPort(p)
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil { // an ICMP message, about somebody who has gone
-			continue
-		}
+	b := d.way.bridge
+	receiveFrom(d.conn, b.closing.Done(), b.log.With("listen", d.way.Listen.String()), func(p []byte, from netip.AddrPort) {
 		c := d.caller(from)
-		if c == nil || !c.offer(p[:n]) {
+		if c == nil || !c.offer(p) {
 			d.way.dropped.Add(1)
 		}
+	})
+	return nil
+}
+
+// receiveFrom takes datagrams until the socket is closed, and waits where it fails. p is f's until that returns.
+func receiveFrom(conn packetReader, stopped <-chan struct{}, log *slog.Logger, f func(p []byte, from netip.AddrPort)) {
+	p := make([]byte, bufferSize)
+	var rest pause
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(p)
+		switch {
+		case err == nil:
+			rest = 0
+			f(p[:n], from)
+		case errors.Is(err, net.ErrClosed):
+			return
+		case refused(err): // an ICMP message, about somebody who has gone
+		default:
+			if rest == 0 {
+				log.Warn("datagrams cannot be received", "error", err)
+			}
+			rest.take(stopped)
+		}
 	}
+}
+
+// packetReader is a *net.UDPConn.
+type packetReader interface {
+	ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error)
 }
 
 // caller returns the client of that address, who may be new; nil if there can be none.

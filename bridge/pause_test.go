@@ -1,0 +1,57 @@
+package bridge
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// sick is a UDP socket that fails for a while.
+type sick struct {
+	well  time.Time
+	reads int
+}
+
+func (s *sick) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
+	s.reads++
+	if s.reads > 1000 {
+		return 0, netip.AddrPort{}, net.ErrClosed
+	}
+	if time.Now().Before(s.well) {
+		return 0, netip.AddrPort{}, syscall.ENOBUFS
+	}
+	if s.reads < 0 {
+		return 0, netip.AddrPort{}, net.ErrClosed
+	}
+	return copy(p, "hello"), netip.AddrPort{}, nil
+}
+
+// TestReceivePauses has a socket fail for ten seconds, which is asked now and then, heard when it is well, and left when closed.
+func TestReceivePauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sick{well: time.Now().Add(10 * time.Second)}
+		var said strings.Builder
+		heard := 0
+		receiveFrom(s, nil, slog.New(slog.NewTextHandler(&said, nil)), func(p []byte, _ netip.AddrPort) {
+			if string(p) != "hello" {
+				t.Errorf("%q", p)
+			}
+			if s.reads > 30 {
+				t.Errorf("read %d times", s.reads)
+			}
+			heard++
+			s.reads = -1000 // closed
+		})
+		if late := time.Since(s.well); heard != 1 || late < 0 || late > time.Second {
+			t.Errorf("heard %d times, %v late", heard, late)
+		}
+		if n := strings.Count(said.String(), "no buffer space"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, &said)
+		}
+	})
+}
