@@ -210,14 +210,13 @@ func (w *way) admit(from net.Addr) (leave func(), err error) {
 func (w *way) relay(front end, target Endpoint, g *guest) {
 	log := w.bridge.log.With("listen", w.Listen.String(), "target", target.Redacted(), "from", g.from.String())
 	began := time.Now()
-	back, err := w.dial(w.bridge.closing, target, g, &w.counters)
+	r := newRelay(front, &w.Rule, w.idle(target), &w.counters)
+	err := r.connect(w.bridge.closing, func(ctx context.Context) (end, error) { return w.dial(ctx, target, g, &w.counters) })
 	if err != nil {
-		w.dialFailed.Add(1)
-		log.Warn("the target cannot be reached", "error", err)
-		front.close(&sideError{"target", err})
+		w.unconnected(log, err)
+		r.abandon(err)
 		return
 	}
-	r := newRelay(front, back, &w.Rule, w.idle(target), &w.counters)
 	err = r.run(w.bridge.closing)
 	if err != nil {
 		w.broken.Add(1)
@@ -225,4 +224,19 @@ func (w *way) relay(front end, target Endpoint, g *guest) {
 		return
 	}
 	log.Info("ended", "in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String())
+}
+
+// unconnected notes why there was no relay.
+func (w *way) unconnected(log *slog.Logger, err error) {
+	var of *sideError
+	switch errors.As(err, &of); {
+	case of.side == "target":
+		w.dialFailed.Add(1)
+		log.Warn("the target cannot be reached", "error", of.err)
+	case inOrder(err):
+		log.Info("the client left before the target was reached")
+	default:
+		w.broken.Add(1)
+		log.Info("the client broke off before the target was reached", "error", of.err)
+	}
 }

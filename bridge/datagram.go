@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -20,6 +21,8 @@ func newDatagrams(conn *net.UDPConn, count *counters) *datagrams {
 	raw, _ := conn.SyscallConn()
 	return &datagrams{conn: conn, raw: raw, count: count}
 }
+
+func (d *datagrams) await(context.Context) error { return nil }
 
 func (d *datagrams) next() ([]byte, error) {
 	for {
@@ -85,6 +88,8 @@ func (c *caller) offer(p []byte) bool {
 	}
 	return true
 }
+
+func (c *caller) await(context.Context) error { return nil }
 
 func (c *caller) next() ([]byte, error) {
 	for {

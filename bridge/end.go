@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"sync"
 )
@@ -8,6 +9,10 @@ import (
 // An end is one side of a relay: a stream, a WebSocket connection, or datagrams. One goroutine calls next, another one put
 // and finish; close may be called from any, any number of times, and releases who is in next or put.
 type end interface {
+	// await returns an error when the peer leaves whose target is being dialled, as far as it can be told without taking anything
+	// from next. It returns nil when ctx ends or, before or after that, when something has come. It is called before next, if at all.
+	await(ctx context.Context) error
+
 	// next returns what came: a part of a stream, or a whole message or datagram where the boundaries count. It is valid until
 	// next is called again. io.EOF means that the peer says no more, and in good order.
 	next() ([]byte, error)

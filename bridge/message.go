@@ -39,6 +39,10 @@ type messages struct {
 	buf    scratch
 	reader io.Reader // of the message that is being read
 
+	// The message that await has found, until it is opened.
+	first     io.Reader
+	firstType ws.MessageType
+
 	// What comes in, or goes out, is neither masked nor under TLS: the kernel can move it.
 	unmaskedIn, unmaskedOut bool
 }
@@ -86,6 +90,27 @@ var (
 	errBase64Big = errors.New("a message in base64 is longer than 1 MiB")
 )
 
+func (m *messages) await(ctx context.Context) error {
+	typ, r, err := m.conn.Reader(context.Background()) // not ctx: the message is read later
+	if err != nil {
+		return err
+	}
+	m.first, m.firstType = r, typ
+	if m.conn.LocalAddr().Network() == "unix" {
+		return nil // what it said behind that may have been read already, its close frame too
+	}
+	return watch(ctx, m.conn.NetConn())
+}
+
+// open waits for the next message.
+func (m *messages) open() (ws.MessageType, io.Reader, error) {
+	if r := m.first; r != nil {
+		m.first = nil
+		return m.firstType, r, nil
+	}
+	return m.conn.Reader(context.Background())
+}
+
 func (m *messages) next() ([]byte, error) {
 	m.buf.drop()
 	for {
@@ -115,9 +140,9 @@ func (m *messages) next() ([]byte, error) {
 	}
 }
 
-// begin waits for the next message.
+// begin opens the next message of those that hold bytes.
 func (m *messages) begin() (io.Reader, error) {
-	typ, r, err := m.conn.Reader(context.Background())
+	typ, r, err := m.open()
 	if err != nil {
 		return nil, m.ended(err)
 	}
@@ -274,7 +299,7 @@ func (m *messages) passTo(dst *messages, moved func(n int64)) error {
 	ctx := context.Background()
 	for {
 		m.buf.drop()
-		typ, r, err := m.conn.Reader(ctx)
+		typ, r, err := m.open()
 		var closed *ws.CloseError
 		if errors.As(err, &closed) && closed.By == ws.Peer {
 			return &farewell{closed}

@@ -40,6 +40,9 @@ type relay struct {
 	idle, total time.Duration // 0: for ever
 	linger      time.Duration
 
+	dialled chan struct{}  // closed when back is there, or never will be
+	inward  sync.WaitGroup // of the direction to the target
+
 	in, out atomic.Int64 // bytes of this relay
 	began   time.Time
 	heard   atomic.Int64   // when something last passed, in nanoseconds since began
@@ -56,8 +59,40 @@ type relay struct {
 }
 
 // newRelay makes a relay of a rule's. Its count is that of the rule.
-func newRelay(front, back end, rule *Rule, idle time.Duration, count *counters) *relay {
-	return &relay{front: front, back: back, count: count, idle: idle, total: rule.Total, linger: rule.Linger}
+func newRelay(front end, rule *Rule, idle time.Duration, count *counters) *relay {
+	return &relay{front: front, count: count, idle: idle, total: rule.Total, linger: rule.Linger, dialled: make(chan struct{})}
+}
+
+// connect dials the target, until the client leaves, and says in a sideError which of them it was.
+func (r *relay) connect(ctx context.Context, dial func(context.Context) (end, error)) error {
+	dialling, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r.inward.Go(func() {
+		if err := r.front.await(dialling); err != nil {
+			stop(&sideError{"client", err})
+		}
+		<-r.dialled
+		if r.back != nil {
+			r.pass(r.back, r.front, "target", "client", &r.in, &r.count.in)
+		}
+	})
+	back, err := dial(dialling)
+	if err == nil {
+		r.back = back
+		return nil
+	}
+	var left *sideError
+	if errors.As(context.Cause(dialling), &left) {
+		return left
+	}
+	return &sideError{"target", err}
+}
+
+// abandon is what follows where connect has failed, instead of run.
+func (r *relay) abandon(why error) {
+	close(r.dialled)
+	r.front.close(why)
+	r.inward.Wait()
 }
 
 // run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order.
@@ -73,10 +108,9 @@ func (r *relay) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { r.end(errShutdown) })
 	defer stop()
 
-	var back sync.WaitGroup
-	back.Go(func() { r.pass(r.front, r.back, "client", "target", &r.out, &r.count.out) })
-	r.pass(r.back, r.front, "target", "client", &r.in, &r.count.in)
-	back.Wait()
+	close(r.dialled)
+	r.pass(r.front, r.back, "client", "target", &r.out, &r.count.out)
+	r.inward.Wait()
 	r.end(nil)
 	r.closed.Wait()
 	if _, ok := r.why.(*farewell); ok {

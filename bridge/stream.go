@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -23,6 +24,8 @@ func newStream(conn net.Conn) *stream {
 	}
 	return s
 }
+
+func (s *stream) await(ctx context.Context) error { return watch(ctx, s.conn) }
 
 func (s *stream) next() ([]byte, error) {
 	p, n, err := receive(s.conn, s.raw, &s.buf, 0)

@@ -6,3 +6,6 @@ const canSplice = false
 
 // waiting is never many bytes where they cannot be moved.
 func waiting(int) int { return 0 }
+
+// hungUp is only known on Linux.
+func hungUp(int) bool { return false }
