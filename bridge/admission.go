@@ -12,7 +12,7 @@ var (
 	errFullAddress = errors.New("all connections of this address are taken (MaxAddressConnections)")
 )
 
-// admission counts a rule's clients.
+// admission counts clients, those of a rule or those of a door that are not upgraded yet.
 type admission struct {
 	max, maxAddress int
 
@@ -21,22 +21,17 @@ type admission struct {
 	addresses map[netip.Addr]int
 }
 
-// enter lets a client in. The function that it returns is called once, when the client has gone.
-func (a *admission) enter(from net.Addr) (leave func(), err error) {
-	ap, _ := addrPort(from) // the zero address is everybody's who has none
-	addr := ap.Addr()
-	if addr.Is6() {
-		prefix, _ := addr.Prefix(64)
-		addr = prefix.Addr()
-	}
+// enter lets a client in, for whom leave is called once when it has gone.
+func (a *admission) enter(from net.Addr) error {
+	addr := counted(from)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.open >= a.max {
-		return nil, errFull
+		return errFull
 	}
 	if a.maxAddress > 0 {
 		if a.addresses[addr] >= a.maxAddress {
-			return nil, errFullAddress
+			return errFullAddress
 		}
 		if a.addresses == nil {
 			a.addresses = map[netip.Addr]int{}
@@ -44,14 +39,28 @@ func (a *admission) enter(from net.Addr) (leave func(), err error) {
 		a.addresses[addr]++
 	}
 	a.open++
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.open--
-		if a.maxAddress > 0 {
-			if a.addresses[addr]--; a.addresses[addr] == 0 {
-				delete(a.addresses, addr)
-			}
+	return nil
+}
+
+func (a *admission) leave(from net.Addr) {
+	addr := counted(from)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
+	if a.maxAddress > 0 {
+		if a.addresses[addr]--; a.addresses[addr] == 0 {
+			delete(a.addresses, addr)
 		}
-	}, nil
+	}
+}
+
+// counted is whose client one from there is: of IPv6 the network of 64 bits, and everybody's who has no address the zero one.
+func counted(from net.Addr) netip.Addr {
+	ap, _ := addrPort(from)
+	addr := ap.Addr()
+	if addr.Is6() {
+		prefix, _ := addr.Prefix(64)
+		addr = prefix.Addr()
+	}
+	return addr
 }

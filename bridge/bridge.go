@@ -192,8 +192,7 @@ func (b *Bridge) Close() error {
 
 // admit lets a client in, or says why not.
 func (w *way) admit(from net.Addr) (leave func(), err error) {
-	out, err := w.enter(from)
-	if err != nil {
+	if err := w.enter(from); err != nil {
 		w.refusedLimit.Add(1)
 		w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", from.String(), "why", err)
 		return nil, err
@@ -202,7 +201,7 @@ func (w *way) admit(from net.Addr) (leave func(), err error) {
 	w.counters.open.Add(1)
 	return func() {
 		w.counters.open.Add(-1)
-		out()
+		w.admission.leave(from)
 	}, nil
 }
 

@@ -19,9 +19,11 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
-// maxHandshakes is how many connections of a WebSocket door may be in HTTP at once, before their upgrade. More wait in the
-// kernel's backlog.
-const maxHandshakes = 4096
+// Connections of a WebSocket door that may be in HTTP at once, before their upgrade.
+const (
+	maxHandshakes        = 4096 // more wait in the kernel's backlog
+	maxAddressHandshakes = 1024 // of one address; more are reset
+)
 
 // A webDoor listens for WebSocket, for all rules of its address.
 type webDoor struct {
@@ -31,7 +33,9 @@ type webDoor struct {
 	paths  map[string]*way // by the decoded path
 	web    http.Handler    // may be nil
 	tls    *tls.Config
+	log    *slog.Logger
 	slots  chan struct{} // held by connections before their upgrade
+	early  admission     // counts them by address
 
 	mu     sync.Mutex
 	shut   bool
@@ -45,7 +49,7 @@ func listenWeb(w *way) (*webDoor, error) {
 		return nil, err
 	}
 	d := &webDoor{
-		scheme: w.Listen.scheme, ln: ln, paths: map[string]*way{},
+		scheme: w.Listen.scheme, ln: ln, log: w.bridge.log, paths: map[string]*way{},
 		slots: make(chan struct{}, maxHandshakes), ended: make(chan struct{}),
 	}
 	d.server = &http.Server{
@@ -57,11 +61,16 @@ func listenWeb(w *way) (*webDoor, error) {
 		MaxHeaderBytes:    8 << 10,
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 has another WebSocket
 		ErrorLog:          slog.NewLogLogger(w.bridge.log.Handler(), slog.LevelDebug),
-		ConnState: func(_ net.Conn, state http.ConnState) {
+		ConnState: func(conn net.Conn, state http.ConnState) {
 			if state == http.StateHijacked || state == http.StateClosed {
+				d.early.leave(conn.RemoteAddr())
 				<-d.slots
 			}
 		},
+	}
+	d.early.max = maxHandshakes
+	if w.Listen.network() != "unix" { // whose clients have no address
+		d.early.maxAddress = maxAddressHandshakes
 	}
 	return d, nil
 }
@@ -93,23 +102,33 @@ func (d *webDoor) add(w *way) error {
 
 func (d *webDoor) addr() net.Addr { return d.ln.Addr() }
 
-// limited is a listener that leaves those who come to the kernel while there are enough before their upgrade.
+// limited is a door's listener that leaves those who come to the kernel while there are enough before their upgrade.
 type limited struct {
 	net.Listener
-	slots chan struct{}
+	door *webDoor
 }
 
 func (l limited) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
+	d := l.door
+	d.slots <- struct{}{}
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			<-d.slots
+			return nil, err
+		}
+		from := conn.RemoteAddr()
+		if err := d.early.enter(from); err != nil {
+			d.log.Debug("refused", "listen", d.scheme+"://"+d.ln.Addr().String(), "from", from.String(), "why", "too many of this address have said nothing yet")
+			newStream(conn).close(err)
+			continue
+		}
+		return conn, nil
 	}
-	return conn, err
 }
 
 func (d *webDoor) serve() error {
-	var ln net.Listener = limited{d.ln, d.slots}
+	var ln net.Listener = limited{d.ln, d}
 	if d.tls != nil {
 		config := d.tls.Clone()
 		config.NextProtos = []string{"http/1.1"}
