@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ type Tokens struct {
 
 	mu      sync.Mutex
 	seen    string // what the files looked like
+	wrong   error  // the mistake in them, if there is one
 	targets map[[sha256.Size]byte]Endpoint
 	failed  string // what was last said of them
 }
@@ -47,7 +49,7 @@ type Tokens struct {
 // slog.Default().
 func OpenTokens(name string, log *slog.Logger) (*Tokens, error) {
 	t := &Tokens{name: name, log: cmp.Or(log, slog.Default())}
-	if err := t.look(); err != nil {
+	if _, err := t.look(); err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	return t, nil
@@ -57,12 +59,12 @@ func OpenTokens(name string, log *slog.Logger) (*Tokens, error) {
 func (t *Tokens) Lookup(token string) (Endpoint, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := t.look()
+	changed, err := t.look()
 	switch {
 	case err == nil && t.failed != "":
 		t.log.Info("the tokens are read again", "file", t.name)
 		t.failed = ""
-	case err != nil && err.Error() != t.failed:
+	case err != nil && (changed || err.Error() != t.failed):
 		t.log.Error("the tokens cannot be read again; those before go on", "error", err)
 		t.failed = err.Error()
 	}
@@ -73,21 +75,30 @@ func (t *Tokens) Lookup(token string) (Endpoint, error) {
 	return Endpoint{}, ErrToken
 }
 
-// look reads the files if they have changed. A file that changes twice within its clock's grain and keeps its size is not
-// seen to change again.
-func (t *Tokens) look() error {
+// look reads the files if they have changed, and reports whether they had and could be read, with a mistake or without. A file
+// that changes twice within its clock's grain and keeps its size is not seen to change again.
+func (t *Tokens) look() (changed bool, err error) {
 	names, seen, err := t.files()
-	if err != nil || seen == t.seen {
-		return err
+	if err != nil {
+		return false, err
+	}
+	if seen == t.seen {
+		return false, t.wrong
 	}
 	targets := map[[sha256.Size]byte]Endpoint{}
 	for _, name := range names {
-		if err := readTokens(name, targets); err != nil {
-			return err
+		if err = readTokens(name, targets); err != nil {
+			break
 		}
 	}
-	t.targets, t.seen = targets, seen
-	return nil
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		return false, err // and may be readable next time, though it looks the same
+	}
+	if err == nil {
+		t.targets = targets
+	}
+	t.seen, t.wrong = seen, err
+	return true, err
 }
 
 // files returns what there is to read, and how it looks.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/bridge"
 	"github.com/tidewire/tidewire/ws"
@@ -56,6 +57,20 @@ func TestTokens(t *testing.T) {
 	has("red", "tcp:127.0.0.1:5901")
 	if got := logs.String(); strings.Count(got, "those before go on") != 1 || !strings.Contains(got, `tokens:2: a line is \"token: target\"`) {
 		t.Fatal(got)
+	}
+	// A mistake is read once: until the file looks different it is as it was, and the same mistake again is another one.
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, "red: 127.0.0.1:5902\n#####\n")
+	os.Chtimes(name, time.Time{}, info.ModTime())
+	has("red", "tcp:127.0.0.1:5901")
+	write(t, name, "red: 127.0.0.1:59022\nblack\n")
+	has("red", "tcp:127.0.0.1:5901")
+	has("red", "tcp:127.0.0.1:5901")
+	if n := strings.Count(logs.String(), "those before go on"); n != 2 {
+		t.Fatalf("said %d times:\n%s", n, logs)
 	}
 	os.Remove(name)
 	has("white", "tcp:127.0.0.1:1")
