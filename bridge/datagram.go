@@ -56,19 +56,20 @@ const maxQueued = 256 << 10 // bytes that wait for a UDP client's target
 
 // A caller is an end that is one of the clients of a UDP socket that listens: those datagrams that come from its address.
 type caller struct {
-	conn *net.UDPConn
-	from netip.AddrPort
+	conn  *net.UDPConn
+	from  netip.AddrPort
+	count *counters
 
 	mu     sync.Mutex
 	queue  [][]byte
 	queued int // bytes, and a little for each
+	over   bool
 	more   chan struct{}
-	ended  chan struct{}
-	once   sync.Once
+	ended  chan struct{} // closed when over
 }
 
-func newCaller(conn *net.UDPConn, from netip.AddrPort) *caller {
-	return &caller{conn: conn, from: from, more: make(chan struct{}, 1), ended: make(chan struct{})}
+func newCaller(conn *net.UDPConn, from netip.AddrPort, count *counters) *caller {
+	return &caller{conn: conn, from: from, count: count, more: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 const queuedCost = 64 // of a datagram beside its bytes
@@ -77,7 +78,7 @@ const queuedCost = 64 // of a datagram beside its bytes
 func (c *caller) offer(p []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queued+len(p)+queuedCost > maxQueued {
+	if c.over || c.queued+len(p)+queuedCost > maxQueued {
 		return false
 	}
 	c.queue = append(c.queue, append([]byte(nil), p...))
@@ -119,4 +120,16 @@ func (c *caller) put(p []byte) error {
 
 func (c *caller) finish() bool { return false }
 func (c *caller) gone() bool   { return false }
-func (c *caller) close(error)  { c.once.Do(func() { close(c.ended) }) }
+
+// close drops what waits.
+func (c *caller) close(error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.over = true
+	c.count.dropped.Add(int64(len(c.queue)))
+	c.queue, c.queued = nil, 0
+	close(c.ended)
+}

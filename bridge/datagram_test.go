@@ -1,8 +1,10 @@
 package bridge_test
 
 import (
+	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/bridge"
 	"github.com/tidewire/tidewire/ws"
@@ -115,4 +117,53 @@ func TestFraming(t *testing.T) {
 	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusBadGateway {
 		t.Fatal(err)
 	}
+}
+
+// TestWaitingDatagrams has relays end while datagrams of their client wait: each is passed on or counted as dropped.
+func TestWaitingDatagrams(t *testing.T) {
+	const n, size = 100, 100
+	all := func(t *testing.T, b *running, where bridge.Endpoint) bridge.Stats {
+		t.Helper()
+		c := dialStream(t, where)
+		for range n {
+			if _, err := c.Write(make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var s bridge.Stats
+		eventually(t, "all are counted", func() bool { s = b.Stats()[0]; return s.Dropped+s.In/size >= n })
+		if s.Dropped+s.In/size != n {
+			t.Errorf("%+v", s)
+		}
+		return s
+	}
+	t.Run("in dial", func(t *testing.T) {
+		mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts by the kernel alone, and says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mute.Close()
+		rule := pairRule(t, "udp", parse(t, "tls:"+mute.Addr().String()))
+		rule.DialTimeout = 200 * time.Millisecond
+		b := run(t, rule)
+		if s := all(t, b, b.at(0, rule.Listen)); s.Dropped != n {
+			t.Errorf("%+v", s)
+		}
+	})
+	t.Run("under way", func(t *testing.T) {
+		rule := pairRule(t, "udp", streamTarget(t, "tcp", func(conn halfCloser) {
+			io.CopyN(io.Discard, conn, size)
+			die(conn, true)
+		}))
+		b := run(t, rule)
+		for range 20 {
+			all(t, b, b.at(0, rule.Listen))
+			b.settled()
+			if t.Failed() {
+				return
+			}
+			b.stop()
+			b = run(t, rule)
+		}
+	})
 }

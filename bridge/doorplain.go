@@ -216,7 +216,7 @@ func (d *packetDoor) caller(from netip.AddrPort) *caller {
 	if err != nil {
 		return nil
 	}
-	c := newCaller(d.conn, from)
+	c := newCaller(d.conn, from, &d.way.counters)
 	d.callers[from] = c
 	d.inside.Add(1)
 	w := d.way

@@ -136,6 +136,7 @@ func (r *relay) pass(dst, src end, to, from string, own, all *atomic.Int64) {
 			if _, err := src.next(); err != nil {
 				return
 			}
+			r.lost(src)
 		}
 	case errors.As(err, &put):
 		r.end(&sideError{to, put.error})
@@ -194,16 +195,27 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 		if err != nil {
 			return err
 		}
-		switch err := dst.put(p); {
+		err = dst.put(p)
+		switch {
 		case err == nil:
 			moved(int64(len(p)))
 		case errors.Is(err, errDropped):
 			r.count.dropped.Add(1)
 		case errors.Is(err, errGone):
+			r.lost(src)
 			return err
 		default:
+			r.lost(src)
 			return &putError{err}
 		}
+	}
+}
+
+// lost counts what came from src and could not be passed on, where that was a datagram.
+func (r *relay) lost(src end) {
+	switch src.(type) {
+	case *caller, *datagrams:
+		r.count.dropped.Add(1)
 	}
 }
 

@@ -18,7 +18,7 @@ type Stats struct {
 	Broken     int64 // relays that did not end in good order, those that were too long idle included
 
 	In, Out int64 // bytes that targets, and clients, were given
-	Dropped int64 // datagrams that a side could not take, as far as it is known
+	Dropped int64 // datagrams that a side could not take, or that waited when their relay ended, as far as it is known
 }
 
 // counters are the Stats of a rule while it runs.

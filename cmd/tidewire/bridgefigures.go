@@ -17,7 +17,7 @@ var (
 	bridgeUndialed = prometheus.NewDesc("tidewire_bridge_dial_failures_total", "Targets that could not be reached.", bridgeLabels, nil)
 	bridgeBroken   = prometheus.NewDesc("tidewire_bridge_broken_total", "Connections that did not end in good order.", bridgeLabels, nil)
 	bridgeBytes    = prometheus.NewDesc("tidewire_bridge_bytes_total", "Bytes that targets (in) and clients (out) were given.", append(bridgeLabels[:2:2], "direction"), nil)
-	bridgeDropped  = prometheus.NewDesc("tidewire_bridge_datagrams_dropped_total", "Datagrams that a side could not take.", bridgeLabels, nil)
+	bridgeDropped  = prometheus.NewDesc("tidewire_bridge_datagrams_dropped_total", "Datagrams that a side could not take, or that waited when their connection ended.", bridgeLabels, nil)
 )
 
 // Describe is a Collector's.
