@@ -31,9 +31,11 @@ type Bridge struct {
 	ways   []*way
 	doors  []door
 
-	closing context.Context // ends with what is left of the relays
-	hurry   context.CancelCauseFunc
-	relays  sync.WaitGroup
+	draining context.Context // ends when nobody is let in any more
+	drain    context.CancelFunc
+	closing  context.Context // ends with what is left of the relays
+	hurry    context.CancelCauseFunc
+	relays   sync.WaitGroup
 }
 
 // A door is a socket that listens.
@@ -58,6 +60,7 @@ func Listen(rules []Rule, o *Options) (*Bridge, error) {
 		o = &Options{}
 	}
 	b := &Bridge{log: cmp.Or(o.Logger, slog.Default()), client: o.Client}
+	b.draining, b.drain = context.WithCancel(context.Background())
 	b.closing, b.hurry = context.WithCancelCause(context.Background())
 	if b.client == nil {
 		b.client = peerOf
@@ -157,9 +160,10 @@ func (b *Bridge) Run(ctx context.Context) error {
 	}
 }
 
-// Shutdown lets nobody in any more and waits for the relays to end by themselves. Those that are left when ctx ends are
-// broken off, and ctx's error is returned.
+// Shutdown lets nobody in any more and waits for the relays to end by themselves. A UDP client, who cannot end, has ended
+// when nothing has passed for Linger. Those that are left when ctx ends are broken off, and ctx's error is returned.
 func (b *Bridge) Shutdown(ctx context.Context) error {
+	b.drain()
 	for _, d := range b.doors {
 		d.close()
 	}
@@ -183,6 +187,7 @@ func (b *Bridge) Shutdown(ctx context.Context) error {
 // most.
 func (b *Bridge) Close() error {
 	b.hurry(errShutdown)
+	b.drain()
 	for _, d := range b.doors {
 		d.close()
 	}
@@ -216,7 +221,7 @@ func (w *way) relay(front end, target Endpoint, g *guest) {
 		r.abandon(err)
 		return
 	}
-	err = r.run(w.bridge.closing)
+	err = r.run(w.bridge.closing, w.bridge.draining)
 	if err != nil {
 		w.broken.Add(1)
 		log.Info("broken off", "in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String(), "error", err)

@@ -202,6 +202,38 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestShutdownQuiet has UDP clients, who never end. The one that talks is heard as long as it does, and they hold nobody up.
+func TestShutdownQuiet(t *testing.T) {
+	t.Parallel()
+	rule := pairRule(t, "udp", echo(t, "udp"))
+	rule.Idle, rule.Linger = time.Hour, 2*time.Second
+	b := run(t, rule)
+	where := b.at(0, rule.Listen)
+	talks := func(c net.Conn) {
+		t.Helper()
+		c.Write([]byte("x"))
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	quiet, busy := dialStream(t, where), dialStream(t, where)
+	talks(quiet)
+	talks(busy)
+	down := make(chan error, 1)
+	go func() { down <- b.Shutdown(within(t)) }()
+	eventually(t, "the quiet one has ended", func() bool {
+		talks(busy)
+		return b.Open() == 1
+	})
+	talks(busy)
+	if err := <-down; err != nil {
+		t.Fatal(err)
+	}
+	if s := b.Stats()[0]; s.Broken != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestFlood has many come at once, who never say anything or leave at any time.
 func TestFlood(t *testing.T) {
 	var most, now atomic.Int64

@@ -95,8 +95,9 @@ func (r *relay) abandon(why error) {
 	r.inward.Wait()
 }
 
-// run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order.
-func (r *relay) run(ctx context.Context) error {
+// run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order. When draining
+// ends, a UDP client that says nothing for Linger has ended: it cannot say so.
+func (r *relay) run(ctx, draining context.Context) error {
 	r.began = time.Now()
 	r.mu.Lock()
 	r.patience = r.idle
@@ -107,6 +108,10 @@ func (r *relay) run(ctx context.Context) error {
 	r.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { r.end(errShutdown) })
 	defer stop()
+	if _, ok := r.front.(*caller); ok {
+		settled := context.AfterFunc(draining, func() { r.settle(r.linger) })
+		defer settled()
+	}
 
 	close(r.dialled)
 	r.pass(r.front, r.back, "client", "target", &r.out, &r.count.out)
@@ -241,8 +246,14 @@ func (r *relay) lookEvery() time.Duration {
 	return most
 }
 
-// wait ends the relay in good order when nothing has passed for so long.
+// wait ends the relay in good order when nothing passes for so long.
 func (r *relay) wait(d time.Duration) {
+	r.heard.Store(int64(time.Since(r.began)))
+	r.settle(d)
+}
+
+// settle ends the relay in good order when nothing has passed for so long.
+func (r *relay) settle(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.over {
@@ -250,8 +261,7 @@ func (r *relay) wait(d time.Duration) {
 			r.patience = d
 		}
 		r.waiting = true
-		r.heard.Store(int64(time.Since(r.began)))
-		r.quiet.Reset(r.patience)
+		r.quiet.Reset(0)
 	}
 }
 

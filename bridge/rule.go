@@ -51,7 +51,8 @@ type Rule struct {
 	Total time.Duration
 
 	// Linger is how long a target that cannot be told of the client's end may be silent before it is closed, and how long
-	// a target may take to end when its client has gone. 0 means 5 s.
+	// a target may take to end when its client has gone. When the bridge shuts down, it is how long a UDP client may be silent. 0
+	// means 5 s.
 	Linger time.Duration
 
 	// Framing is how streams mark the boundaries of datagrams and messages. 0 means Raw.

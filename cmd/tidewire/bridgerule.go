@@ -30,7 +30,7 @@ type bridgeRule struct {
 	DialTimeout           time.Duration `help:"How long connecting to the target may take, with TLS and handshake." default:"10s"`
 	Idle                  time.Duration `help:"End a connection on which nothing has passed for so long. 0s means for ever, and a minute where a side is UDP." default:"0s"`
 	Total                 time.Duration `help:"End a connection that has lasted so long; 0s means for ever." default:"0s"`
-	Linger                time.Duration `help:"How long a target may be silent that is WebSocket or UDP and whose client has ended, and how long one may take to end whose client has gone." default:"5s"`
+	Linger                time.Duration `help:"How long a target may be silent that is WebSocket or UDP and whose client has ended, and how long one may take to end whose client has gone. When the bridge is to end, also how long a UDP client may be silent." default:"5s"`
 	Framing               string        `help:"How a stream marks the boundaries of datagrams and messages: ${enum}. length16 has their length in front of them, in 16 bits." enum:"raw,length16" default:"raw"`
 	ProxyProtocol         string        `help:"Tell a target that is a stream who the client is, by the PROXY protocol: ${enum}." enum:"no,v1,v2" default:"no"`
 
