@@ -37,6 +37,8 @@ type webDoor struct {
 	slots  chan struct{} // held by connections before their upgrade
 	early  admission     // counts them by address
 
+	closing context.Context // the bridge's
+
 	mu     sync.Mutex
 	shut   bool
 	inside sync.WaitGroup // of handlers
@@ -49,7 +51,7 @@ func listenWeb(w *way) (*webDoor, error) {
 		return nil, err
 	}
 	d := &webDoor{
-		scheme: w.Listen.scheme, ln: ln, log: w.bridge.log, paths: map[string]*way{},
+		scheme: w.Listen.scheme, ln: ln, log: w.bridge.log, closing: w.bridge.closing, paths: map[string]*way{},
 		slots: make(chan struct{}, maxHandshakes), ended: make(chan struct{}),
 	}
 	d.server = &http.Server{
@@ -150,15 +152,29 @@ func (d *webDoor) close() {
 	}
 	d.shut = true
 	d.ln.Close()
+	go d.drain()
+}
+
+// drain ends the server when what is being answered has been, or when the relays are broken off. Who is still saying what it
+// wants by then, or takes the end of an answer, has a little time.
+func (d *webDoor) drain() {
+	defer close(d.ended)
+	stop := context.AfterFunc(d.closing, func() { d.server.Close() })
+	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	go func() {
-		defer close(d.ended)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if d.server.Shutdown(ctx) != nil {
-			d.server.Close()
-		}
 		d.inside.Wait()
+		select {
+		case <-time.After(5 * time.Second):
+			cancel()
+		case <-ctx.Done():
+		}
 	}()
+	if d.server.Shutdown(ctx) != nil {
+		d.server.Close()
+	}
+	d.inside.Wait()
 }
 
 // enter counts a handler, unless the door is closed.

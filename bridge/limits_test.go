@@ -234,6 +234,53 @@ func TestShutdownQuiet(t *testing.T) {
 	}
 }
 
+// TestShutdownPages has a page be sent for longer than those have who are still to ask. It is sent to its end.
+func TestShutdownPages(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	rule := pairRule(t, "ws", echo(t, "tcp"))
+	rule.Web = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		io.WriteString(rw, "begin")
+		rw.(http.Flusher).Flush()
+		close(asked)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(7 * time.Second):
+		}
+		io.WriteString(rw, " end")
+	})
+	b := run(t, rule)
+	page := dialStream(t, parse(t, "tcp:"+b.Addr(0).String()))
+	io.WriteString(page, "GET / HTTP/1.0\r\n\r\n")
+	<-asked
+	if err := b.Shutdown(within(t)); err != nil {
+		t.Error(err)
+	}
+	if got, err := io.ReadAll(page); err != nil || !strings.HasSuffix(string(got), "begin end") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestShutdownCuts has a page be sent for ever, which ends with the time that Shutdown has.
+func TestShutdownCuts(t *testing.T) {
+	asked := make(chan struct{})
+	rule := pairRule(t, "ws", echo(t, "tcp"))
+	rule.Web = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		close(asked)
+		io.Copy(rw, endless{})
+	})
+	b := run(t, rule)
+	io.WriteString(dialStream(t, parse(t, "tcp:"+b.Addr(0).String())), "GET / HTTP/1.0\r\n\r\n")
+	<-asked
+	ctx, cancel := context.WithCancel(context.Background())
+	down := make(chan error, 1)
+	go func() { down <- b.Shutdown(ctx) }()
+	cancel()
+	if err := <-down; err != context.Canceled {
+		t.Error(err)
+	}
+}
+
 // TestFlood has many come at once, who never say anything or leave at any time.
 func TestFlood(t *testing.T) {
 	var most, now atomic.Int64
