@@ -49,12 +49,21 @@ func (s *stream) splice(src *stream, most int64, while time.Duration, moved func
 			moved(n)
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if s.hungUp() {
+				return &putError{err}
+			}
 			return err
 		}
 		if err == nil && n < most {
 			return io.EOF
 		}
 	}
+}
+
+// hungUp reports whether writing is of no use any more. What is read and what is written fail alike where the kernel moves it.
+func (s *stream) hungUp() (is bool) {
+	s.raw.Control(func(fd uintptr) { is = hungUp(int(fd)) })
+	return is
 }
 
 // takeFrom passes on what comes from src as messages, until that ends: what waits there in one frame of at most so many bytes,
