@@ -49,6 +49,7 @@ func lost(err error) error {
 }
 
 func (d *datagrams) finish() bool { return false }
+func (d *datagrams) unsent() int  { return 0 }
 func (d *datagrams) gone() bool   { return false }
 func (d *datagrams) close(error)  { d.conn.Close() }
 
@@ -119,6 +120,7 @@ func (c *caller) put(p []byte) error {
 }
 
 func (c *caller) finish() bool { return false }
+func (c *caller) unsent() int  { return 0 }
 func (c *caller) gone() bool   { return false }
 
 // close drops what waits.

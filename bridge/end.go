@@ -24,6 +24,9 @@ type end interface {
 	// finish tells the peer that nothing more comes, and reports whether it can be told without ending the other direction.
 	finish() bool
 
+	// unsent returns how many bytes the kernel has been given that the peer has not taken yet, as far as it says.
+	unsent() int
+
 	// gone reports whether the peer has ended both directions with what next returned io.EOF for.
 	gone() bool
 

@@ -22,6 +22,14 @@ func socketOf(conn net.Conn) syscall.RawConn {
 	return nil
 }
 
+// unsentOf is unsent of a connection.
+func unsentOf(conn net.Conn) (n int) {
+	if raw := socketOf(conn); raw != nil {
+		raw.Control(func(fd uintptr) { n = unsent(int(fd)) })
+	}
+	return n
+}
+
 // watch waits until the peer of a connection that nobody reads has left, which is errLeft, or until ctx ends. It reads nothing.
 //
 // A peer that has only ended what it says may wait for an answer, and one that has said something over a Unix socket wants that to

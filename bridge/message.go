@@ -224,6 +224,8 @@ func (m *messages) finish() bool {
 	return m.half
 }
 
+func (m *messages) unsent() int { return unsentOf(m.conn.NetConn()) }
+
 func (m *messages) gone() bool { return inOrder(context.Cause(m.conn.Context())) }
 
 func (m *messages) close(why error) {

@@ -54,6 +54,7 @@ type relay struct {
 	patience time.Duration // what silence ends the relay; 0: none
 	waiting  bool          // for the last words of a target: their end is no fault
 	quiet    *time.Timer   // looks at the silence
+	unsent   int           // bytes, when it last did
 	lasting  *time.Timer   // ends it whatever passes; nil: nothing does
 	leaving  *time.Timer   // so does this, of which one side has gone
 }
@@ -101,7 +102,7 @@ func (r *relay) run(ctx, draining context.Context) error {
 	r.began = time.Now()
 	r.mu.Lock()
 	r.patience = r.idle
-	r.quiet = time.AfterFunc(cmp.Or(r.idle, time.Hour), r.look) // wait may set it sooner
+	r.quiet = time.AfterFunc(cmp.Or(r.idle/4, time.Hour), r.look) // wait may set it sooner
 	if r.total > 0 {
 		r.lasting = time.AfterFunc(r.total, func() { r.end(errTotal) })
 	}
@@ -274,16 +275,22 @@ func (r *relay) last(d time.Duration) {
 	}
 }
 
-// look ends the relay if nothing has passed for too long.
+// look ends the relay if nothing has passed for too long. It comes by several times in such a while, to see the kernel get rid of
+// what it was given: that passes too.
 func (r *relay) look() {
 	r.mu.Lock()
 	if r.over || r.patience == 0 {
 		r.mu.Unlock()
 		return
 	}
+	unsent := r.front.unsent() + r.back.unsent()
+	if unsent < r.unsent {
+		r.heard.Store(int64(time.Since(r.began)))
+	}
+	r.unsent = unsent
 	left := r.patience - (time.Since(r.began) - time.Duration(r.heard.Load()))
 	if left > 0 {
-		r.quiet.Reset(left)
+		r.quiet.Reset(min(left, max(r.patience/4, time.Millisecond)))
 		r.mu.Unlock()
 		return
 	}

@@ -43,7 +43,8 @@ type Rule struct {
 	// DialTimeout is how long connecting to the target may take, with TLS and handshake. 0 means 10 s.
 	DialTimeout time.Duration
 
-	// Idle ends a connection on which nothing has passed for so long, pings aside. 0 means for ever, and one minute
+	// Idle ends a connection on which nothing has passed for so long, pings aside. What the kernel still has for a slow
+	// reader passes when that takes it, on Linux; elsewhere it has passed. 0 means for ever, and one minute
 	// where a side is UDP, which does not say when it is over.
 	Idle time.Duration
 

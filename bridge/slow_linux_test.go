@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -44,6 +45,61 @@ func slowly(r io.Reader) ([]byte, error) {
 			return all.Bytes(), err
 		}
 		<-tick.C
+	}
+}
+
+// TestIdleUnsent has what the kernel was given take longer than Idle to be taken, after the target has fallen silent.
+func TestIdleUnsent(t *testing.T) {
+	sent := noise(512 << 10)
+	for _, door := range []string{"tcp", "tls", "ws"} {
+		t.Run(door, func(t *testing.T) {
+			t.Parallel()
+			rule := pairRule(t, door, streamTarget(t, "tcp", func(conn halfCloser) {
+				conn.Write(sent)
+				io.Copy(io.Discard, conn)
+			}))
+			rule.Idle = 2 * time.Second
+			b := run(t, rule)
+			dialer := net.Dialer{Control: narrow}
+			conn, err := dialer.Dial("tcp", b.Addr(0).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			var r io.Reader = conn
+			switch door {
+			case "tls":
+				_, client := certificate()
+				config := client.Clone()
+				config.ServerName = "127.0.0.1"
+				r = tls.Client(conn, config)
+			case "ws":
+				c, _, err := tryWS(b.at(0, rule.Listen), ws.DialOptions{
+					ConnOptions: ws.ConnOptions{MaxMessage: -1},
+					NetDial:     func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.CloseNow()
+				r = ws.NetConn(within(t), c, ws.Binary)
+			}
+			got := make([]byte, len(sent))
+			for p := got; len(p) > 0; {
+				n, err := io.ReadFull(r, p[:min(len(p), 8<<10)])
+				if p = p[n:]; err != nil {
+					t.Fatalf("%d bytes are left: %v\n%s", len(p), err, b.logs)
+				}
+				<-time.After(80 * time.Millisecond)
+			}
+			if !bytes.Equal(got, sent) {
+				t.Error("what came differs")
+			}
+			if _, err := io.ReadFull(r, make([]byte, 1)); err == nil || err == io.EOF && door == "tcp" {
+				t.Errorf("and then %v, which is not idle", err)
+			}
+			b.settled()
+		})
 	}
 }
 

@@ -51,6 +51,8 @@ func (s *stream) finish() bool {
 	return false
 }
 
+func (s *stream) unsent() int { return unsentOf(s.conn) }
+
 func (s *stream) gone() bool { return false }
 
 func (s *stream) close(why error) {
