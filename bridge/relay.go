@@ -192,7 +192,7 @@ func (r *relay) copy(dst, src end, moved func(int64)) error {
 			}
 		case *stream:
 			if d.splices(s) {
-				return d.splice(s, r.piece(false), r.lookEvery(), moved)
+				return d.splice(s, r.piece(false), moved)
 			}
 		}
 	}
@@ -236,15 +236,6 @@ func (r *relay) piece(waited bool) int64 {
 		return piece
 	}
 	return min(max(int64(patience.Seconds()*slowest), watchedPiece), piece)
-}
-
-// lookEvery is how often one must hear of what passes, so that silence is noticed in time and the counts are not far behind.
-func (r *relay) lookEvery() time.Duration {
-	const most = 15 * time.Second
-	if r.idle > 0 {
-		return max(min(r.idle/4, most), time.Millisecond)
-	}
-	return most
 }
 
 // wait ends the relay in good order when nothing passes for so long.

@@ -2,12 +2,9 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math"
 	"net"
-	"os"
-	"time"
 
 	"github.com/tidewire/tidewire/ws"
 )
@@ -38,25 +35,27 @@ func (s *stream) splices(src *stream) bool {
 	return ok && src.raw != nil && canSplice
 }
 
-// splice passes on what comes from src until that ends. moved hears of it at least every most bytes and every while, as long
-// as there is any.
-func (s *stream) splice(src *stream, most int64, while time.Duration, moved func(n int64)) error {
-	defer src.conn.SetReadDeadline(time.Time{})
+// splice passes on what comes from src until that ends: what waits there if it is much, at most so many bytes at once, and
+// otherwise by reading it, which needs no pipe of the kernel's: one that waits has none.
+func (s *stream) splice(src *stream, most int64, moved func(n int64)) error {
 	for {
-		src.conn.SetReadDeadline(time.Now().Add(while))
-		n, err := s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: most})
-		if n > 0 {
-			moved(n)
-		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			if s.hungUp() {
-				return &putError{err}
-			}
+		p, waits, err := src.peek()
+		if err != nil {
 			return err
 		}
-		if err == nil && n < most {
-			return io.EOF
+		n := int64(waits)
+		if p != nil {
+			err = s.put(p)
+		} else {
+			n, err = s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: min(n, most)})
 		}
+		switch {
+		case err != nil && (p != nil || s.hungUp()):
+			return &putError{err}
+		case err != nil:
+			return err
+		}
+		moved(n)
 	}
 }
 
@@ -98,9 +97,15 @@ func (m *messages) takeFrom(src *stream, most int64, moved func(n int64)) error 
 	}
 }
 
-// peek is next, but where much waits to be read it only says how much: p is nil then.
+// peek is next, but behind much, where much more waits to be read, it only says how much: p is nil then. Where little comes at
+// once it is not asked for, which saves a system call.
 func (s *stream) peek() (p []byte, n int, err error) {
-	p, n, err = receive(s.conn, s.raw, &s.buf, spliceLimit)
+	limit := 0
+	if s.much {
+		limit = spliceLimit
+	}
+	p, n, err = receive(s.conn, s.raw, &s.buf, limit)
+	s.much = n >= spliceLimit
 	if err == nil && n == 0 {
 		err = io.EOF
 	}

@@ -14,6 +14,7 @@ type stream struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil over TLS
 	buf  scratch
+	much bool // peek has last found so much
 }
 
 // newStream takes the connection over.

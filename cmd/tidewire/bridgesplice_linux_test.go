@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,4 +76,42 @@ func copied(t *testing.T, process *exec.Cmd) (read, written int64) {
 		}
 	}
 	return values["rchar"], values["wchar"]
+}
+
+// TestBridgeWaitsWithoutPipes has a connection wait, over which little has passed: the kernel's pipes, of two descriptors each, are for
+// who has much.
+func TestBridgeWaitsWithoutPipes(t *testing.T) {
+	process, client, target := across(t, "tcp", "tcp")
+	for _, way := range []struct{ from, to net.Conn }{{client, target}, {target, client}} {
+		if _, err := io.WriteString(way.from, "little"); err != nil {
+			t.Fatal(err)
+		}
+		way.to.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(way.to, make([]byte, 6)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inherited := pipes(t, os.Getpid())
+	for pipe := range pipes(t, process.Process.Pid) {
+		if !inherited[pipe] {
+			t.Errorf("it holds %s", pipe)
+		}
+	}
+}
+
+// pipes are those that a process has open.
+func pipes(t *testing.T, pid int) map[string]bool {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]bool{}
+	for _, fd := range all {
+		if is, _ := os.Readlink(filepath.Join(dir, fd.Name())); strings.HasPrefix(is, "pipe:") { // one may be gone by now
+			open[is] = true
+		}
+	}
+	return open
 }
