@@ -104,9 +104,9 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	if target.scheme == schemeWSUnix {
 		o.UnixSocket, address = target.addr, "ws://localhost"+target.path
 	}
-	conn, _, err := ws.Dial(ctx, address, &o)
+	conn, resp, err := ws.Dial(ctx, address, &o)
 	if err != nil {
-		return nil, cmp.Or(errors.Unwrap(err), err) // without the address, which the log has and the client need not know
+		return nil, &handshakeError{cmp.Or(errors.Unwrap(err), err), resp} // without the address, which the log has
 	}
 	if len(g.offered) > 0 && conn.Subprotocol() != g.offered[0] {
 		conn.Close(ws.StatusNormalClosure, "")
@@ -115,4 +115,23 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	back := newMessages(conn, whole(r.Listen, r.Framing))
 	back.unmaskedIn = target.scheme == schemeWS
 	return back, nil
+}
+
+// A handshakeError is why there is no WebSocket connection to a target. It quotes what that answered.
+type handshakeError struct {
+	error
+	resp *http.Response // may be nil
+}
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
+// reason is the error for a client, who need not know what the target says of itself.
+func (e *handshakeError) reason() string {
+	switch {
+	case errors.Is(e, context.DeadlineExceeded):
+		return "its WebSocket handshake took too long"
+	case e.resp != nil && e.resp.StatusCode != http.StatusSwitchingProtocols:
+		return fmt.Sprintf("it answered the WebSocket handshake with %d", e.resp.StatusCode)
+	}
+	return "its WebSocket handshake failed"
 }

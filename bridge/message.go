@@ -254,7 +254,7 @@ func closeCode(why error) (ws.StatusCode, string) {
 	return ws.StatusBadGateway, shorten(plain(why))
 }
 
-// plain is an error without the addresses, which are nobody else's business.
+// plain is an error without addresses and without what a target said in a handshake, which are nobody else's business.
 func plain(err error) string {
 	var op *net.OpError
 	var sys *os.SyscallError
@@ -262,6 +262,10 @@ func plain(err error) string {
 	var of *sideError
 	if errors.As(err, &of) {
 		side, text = of.side+": ", of.err.Error()
+	}
+	var handshake *handshakeError
+	if errors.As(err, &handshake) {
+		text = handshake.reason()
 	}
 	if errors.As(err, &op) {
 		text = op.Err.Error()
