@@ -82,12 +82,18 @@ func appendProxyV2(b []byte, from, to net.Addr) []byte {
 	return append(b, path...)
 }
 
-// pair returns the two as addresses of one family, if they are of the Internet.
+// pair returns the two as addresses of one family, if the client's is of the Internet. The other one is not where the client came
+// by a proxy and a Unix socket; then it is the address that stands for none.
 func pair(from, to net.Addr) (src, dst netip.AddrPort, ok bool) {
-	src, ok1 := addrPort(from)
-	dst, ok2 := addrPort(to)
-	if !ok1 || !ok2 {
+	src, ok = addrPort(from)
+	if !ok {
 		return src, dst, false
+	}
+	if dst, ok = addrPort(to); !ok {
+		dst = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+		if src.Addr().Is6() {
+			dst = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+		}
 	}
 	if src.Addr().Is4() != dst.Addr().Is4() { // such as a client's that a proxy in front has named
 		src, dst = as6(src), as6(dst)

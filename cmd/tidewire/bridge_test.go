@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/ws"
 )
@@ -220,4 +222,40 @@ func FuzzSplitWords(f *testing.F) {
 			t.Fatalf("%q: %q becomes %q, %v", line, words, back, err)
 		}
 	})
+}
+
+// TestBridgeForwarded has a proxy in front, on a Unix socket, whose word counts: the target hears of the client's address.
+func TestBridgeForwarded(t *testing.T) {
+	const v2 = "\r\n\r\n\x00\r\nQUIT\n\x21"
+	for _, tc := range []struct{ version, trusted, from, want string }{
+		{"v1", "unix", "192.0.2.7", "PROXY TCP4 192.0.2.7 0.0.0.0 0 0\r\n"},
+		{"v1", "unix", "2001:db8::7", "PROXY TCP6 2001:db8::7 :: 0 0\r\n"},
+		{"v1", "127.0.0.1", "192.0.2.7", "PROXY UNKNOWN\r\n"},
+		{"v2", "unix", "192.0.2.7", v2 + "\x11\x00\x0c\xc0\x00\x02\x07" + strings.Repeat("\x00", 8)},
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		socket := filepath.Join(t.TempDir(), "s")
+		bridging(t, "ws+unix:"+socket+":/", "tcp:"+ln.Addr().String(), "--proxy-protocol", tc.version, "--trusted-proxies", tc.trusted)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		c, _, err := ws.Dial(ctx, "ws://localhost/", &ws.DialOptions{UnixSocket: socket, Header: http.Header{"X-Forwarded-For": {tc.from}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		got := make([]byte, len(tc.want))
+		if n, err := io.ReadFull(conn, got); string(got) != tc.want {
+			t.Errorf("%+v: %q, %v", tc, got[:n], err)
+		}
+	}
 }
