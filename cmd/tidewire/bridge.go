@@ -79,13 +79,16 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 		}
 	}
 	var rules []bridge.Rule
-	var pairs []*keyPair
+	var pairs keyPairs
 	for _, from := range b.rules {
 		rule, pair, err := from.open(ctx, log)
 		if err != nil {
 			return err
 		}
-		rules, pairs = append(rules, rule), append(pairs, pair)
+		rules = append(rules, rule)
+		if from.TLSCert != "" {
+			pairs = append(pairs, pair)
+		}
 	}
 	open, err := bridge.Listen(rules, &bridge.Options{Client: b.proxyFlags.client(), Logger: log})
 	if err != nil {
@@ -114,13 +117,11 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer stop()
-	for _, pair := range pairs {
-		if pair != nil && pair.cert != "" {
-			renew := make(chan os.Signal, 1) // for each: a signal is received once
-			signal.Notify(renew, syscall.SIGHUP)
-			defer signal.Stop(renew)
-			group.Go(func() { pair.watch(running, renew) })
-		}
+	if len(pairs) > 0 {
+		renew := make(chan os.Signal, 1)
+		signal.Notify(renew, syscall.SIGHUP)
+		defer signal.Stop(renew)
+		group.Go(func() { pairs.watch(running, renew) })
 	}
 	systemd.ready(func() { open.Open() })
 	if err := open.Run(ctx); err != nil {

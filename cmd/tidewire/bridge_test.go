@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -258,4 +261,52 @@ func TestBridgeForwarded(t *testing.T) {
 			t.Errorf("%+v: %q, %v", tc, got[:n], err)
 		}
 	}
+}
+
+// TestBridgeRenews has SIGHUP reach the certificate of each rule.
+func TestBridgeRenews(t *testing.T) {
+	alive := make(chan os.Signal, 1) // whoever listens is not ended by it
+	signal.Notify(alive, syscall.SIGHUP)
+	defer signal.Stop(alive)
+	dir, target := t.TempDir(), echoTCP(t, "")
+	names := []string{filepath.Join(dir, "x"), filepath.Join(dir, "y")}
+	var rules string
+	write := func() {
+		for _, name := range names {
+			if err := writePair(name, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write()
+	for _, name := range names {
+		rules += fmt.Sprintf("tls:127.0.0.1:0 tcp:%s --tls-cert %s.pem --tls-key %[2]s-key.pem\n", target, name)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "rules"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := bridging(t, "--rules", filepath.Join(dir, "rules"))
+	shown := func(i int) string {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(b.listens[i], "tls:"), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	first := []string{shown(0), shown(1)}
+	write()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self.Signal(syscall.SIGHUP)
+	await(t, "the new certificates", func() string {
+		for i := range names {
+			if shown(i) == first[i] {
+				return names[i] + " is the first"
+			}
+		}
+		return ""
+	})
 }

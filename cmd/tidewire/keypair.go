@@ -77,7 +77,7 @@ type keyPair struct {
 	log       *slog.Logger
 	current   atomic.Pointer[tls.Certificate]
 
-	// For open, and then for watch.
+	// For open, and then for renew.
 	seen   [2][]byte // what was in the files
 	failed string    // what was last said of them
 	warned time.Time
@@ -97,8 +97,11 @@ func (k *keyPair) fingerprint() string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum), " ", ":")
 }
 
-// watch looks at the files every few seconds, and when something comes from now, until ctx ends.
-func (k *keyPair) watch(ctx context.Context, now <-chan os.Signal) {
+// keyPairs are those of a process.
+type keyPairs []*keyPair
+
+// watch looks at the files of all every few seconds, and when something comes from now, until ctx ends.
+func (all keyPairs) watch(ctx context.Context, now <-chan os.Signal) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -108,19 +111,26 @@ func (k *keyPair) watch(ctx context.Context, now <-chan os.Signal) {
 		case <-now:
 		case <-ticker.C:
 		}
-		switch changed, err := k.look(ctx); {
-		case ctx.Err() != nil:
-			return
-		case err != nil && (changed || err.Error() != k.failed):
-			k.log.Error("the certificate cannot be renewed; the one before goes on", "error", err)
-			k.failed = err.Error()
-		case err == nil && changed:
-			k.failed = ""
-			k.log.Info("the certificate is renewed", "file", k.cert, "expires", k.current.Load().Leaf.NotAfter)
-			k.warned = time.Time{}
+		for _, k := range all {
+			k.renew(ctx)
 		}
-		k.warn(time.Now())
 	}
+}
+
+// renew looks at the files, and says what came of it.
+func (k *keyPair) renew(ctx context.Context) {
+	switch changed, err := k.look(ctx); {
+	case ctx.Err() != nil:
+		return
+	case err != nil && (changed || err.Error() != k.failed):
+		k.log.Error("the certificate cannot be renewed; the one before goes on", "error", err)
+		k.failed = err.Error()
+	case err == nil && changed:
+		k.failed = ""
+		k.log.Info("the certificate is renewed", "file", k.cert, "expires", k.current.Load().Leaf.NotAfter)
+		k.warned = time.Time{}
+	}
+	k.warn(time.Now())
 }
 
 // look reads the files and, where they have changed, takes what is in them if it is good.

@@ -158,7 +158,7 @@ func TestKeyPairWatch(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		renew := make(chan os.Signal)
 		ended := make(chan struct{})
-		go func() { defer close(ended); k.watch(ctx, renew) }()
+		go func() { defer close(ended); keyPairs{k}.watch(ctx, renew) }()
 		current := func() *tls.Certificate {
 			c, err := k.config().GetCertificate(nil)
 			if err != nil {
@@ -216,6 +216,49 @@ func TestKeyPairWatch(t *testing.T) {
 		expect("a day later", "expires soon", false, warnEvery)
 		if got, _ := passes(6 * 24 * time.Hour); strings.Count(got, "\n") != 6 || !strings.Contains(got, "the certificate has expired") {
 			t.Errorf("six days later: %q", got)
+		}
+		stop()
+		<-ended
+	})
+}
+
+// One signal has all pairs be renewed, without a tick of the clock.
+func TestKeyPairsWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		var all keyPairs
+		var before []*tls.Certificate
+		names := []string{filepath.Join(dir, "x"), filepath.Join(dir, "y"), filepath.Join(dir, "z")}
+		write := func() {
+			for _, name := range names {
+				if err := writePair(name, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		write()
+		for _, name := range names {
+			k, err := (&tlsFlags{TLSCert: name + ".pem", TLSKey: name + "-key.pem"}).open(t.Context(), "127.0.0.1:0", slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, before = append(all, k), append(before, k.current.Load())
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		renew := make(chan os.Signal)
+		ended := make(chan struct{})
+		go func() { defer close(ended); all.watch(ctx, renew) }()
+		write()
+		began := time.Now()
+		renew <- syscall.SIGHUP
+		synctest.Wait()
+		for i, k := range all {
+			if k.current.Load() == before[i] {
+				t.Errorf("%s is as before", names[i])
+			}
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("%v passed", d)
 		}
 		stop()
 		<-ended

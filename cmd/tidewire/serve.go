@@ -166,7 +166,7 @@ func (s *serveCommand) Run(ctx context.Context, std stdio, log *slog.Logger, lin
 		go func() { failed <- server.ServeTLS(listener, "", "") }()
 	}
 	if s.TLSCert != "" {
-		group.Go(func() { pair.watch(running, renew) })
+		group.Go(func() { keyPairs{pair}.watch(running, renew) })
 	}
 	app.run()
 	defer group.Wait()
