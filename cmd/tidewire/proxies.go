@@ -49,23 +49,11 @@ func (p *proxyFlags) address() func(r *ws.Request) netip.Addr {
 		return nil
 	}
 	return func(r *ws.Request) netip.Addr {
-		peer := netip.Addr{}
-		switch a := r.RemoteAddr().(type) {
-		case *net.TCPAddr:
-			peer = a.AddrPort().Addr().Unmap().WithZone("")
-			if !p.trusts(peer) {
-				return counted(peer)
-			}
-		case *net.UnixAddr:
-			if !slices.Contains(p.TrustedProxies, unixPeers) {
-				return peer
-			}
-		default: // net/http knows no more of a socket in the file system
-			if a == nil || !slices.Contains(p.TrustedProxies, unixPeers) || r.LocalAddr() == nil || r.LocalAddr().Network() != "unix" {
-				return peer
-			}
+		from, at := r.RemoteAddr(), r.LocalAddr()
+		if from == nil || at == nil {
+			return netip.Addr{}
 		}
-		return counted(p.forwarded(peer, r.Headers()["X-Forwarded-For"]))
+		return counted(p.sender(from.String(), at, r.Headers()["X-Forwarded-For"]).Addr())
 	}
 }
 
@@ -76,21 +64,29 @@ func (p *proxyFlags) client() func(r *http.Request) net.Addr {
 		return nil
 	}
 	return func(r *http.Request) net.Addr {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil { // a socket in the file system
-			if slices.Contains(p.TrustedProxies, unixPeers) {
-				if addr := p.forwarded(netip.Addr{}, r.Header["X-Forwarded-For"]); addr.IsValid() {
-					return &net.TCPAddr{IP: addr.AsSlice()}
-				}
-			}
-			return &net.UnixAddr{Net: "unix"}
+		at, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		if client := p.sender(r.RemoteAddr, at, r.Header["X-Forwarded-For"]); client.Addr().IsValid() {
+			return net.TCPAddrFromAddrPort(client)
 		}
-		addr := peer.Addr().Unmap().WithZone("")
-		if client := p.forwarded(addr, r.Header["X-Forwarded-For"]); p.trusts(addr) && client != addr {
-			return &net.TCPAddr{IP: client.AsSlice()}
-		}
-		return net.TCPAddrFromAddrPort(peer)
+		return &net.UnixAddr{Net: "unix"}
 	}
+}
+
+// sender returns who sent a request with these lines of X-Forwarded-For, which came from there, as text, to an address of ours. The
+// address is the zero one where nobody knows it.
+func (p *proxyFlags) sender(from string, at net.Addr, lines []string) netip.AddrPort {
+	peer, err := netip.ParseAddrPort(from)
+	peer = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
+	trusted := p.trusts(peer.Addr())
+	if err != nil { // a socket in the file system
+		trusted = slices.Contains(p.TrustedProxies, unixPeers) && at != nil && at.Network() == "unix"
+	}
+	if trusted {
+		if client := p.forwarded(peer.Addr(), lines); client != peer.Addr() {
+			return netip.AddrPortFrom(client, 0)
+		}
+	}
+	return peer
 }
 
 func (p *proxyFlags) trusts(addr netip.Addr) bool {
