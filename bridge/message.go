@@ -90,16 +90,13 @@ var (
 	errBase64Big = errors.New("a message in base64 is longer than 1 MiB")
 )
 
-func (m *messages) await(ctx context.Context) error {
-	typ, r, err := m.conn.Reader(context.Background()) // not ctx: the message is read later
+func (m *messages) await(context.Context) error {
+	typ, r, err := m.conn.Reader(context.Background()) // whose context is that of the message too
 	if err != nil {
 		return err
 	}
 	m.first, m.firstType = r, typ
-	if m.conn.LocalAddr().Network() == "unix" {
-		return nil // what it said behind that may have been read already, its close frame too
-	}
-	return watch(ctx, m.conn.NetConn())
+	return nil
 }
 
 // open waits for the next message.
