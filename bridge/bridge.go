@@ -161,7 +161,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // Shutdown lets nobody in any more and waits for the relays to end by themselves. A UDP client, who cannot end, has ended
-// when nothing has passed for Linger. Those that are left when ctx ends are broken off, and ctx's error is returned.
+// when it has said nothing for Linger. Those that are left when ctx ends are broken off, and ctx's error is returned.
 func (b *Bridge) Shutdown(ctx context.Context) error {
 	b.drain()
 	for _, d := range b.doors {

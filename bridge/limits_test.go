@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidewire/tidewire/bridge"
 	"github.com/tidewire/tidewire/ws"
 )
 
@@ -152,6 +153,20 @@ func TestIdle(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIdleCaller has a target talk for ever to a UDP client that has gone, which may never have been there.
+func TestIdleCaller(t *testing.T) {
+	rule := pairRule(t, "udp", streamTarget(t, "tcp", func(conn halfCloser) { io.Copy(conn, endless{}) }))
+	rule.Framing, rule.Idle = bridge.Length16, 300*time.Millisecond
+	b := run(t, rule)
+	c := dialStream(t, b.at(0, rule.Listen))
+	c.Write([]byte("hello"))
+	if _, err := c.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	b.settled()
 }
 
 // TestTotal has a connection that is busy all the time.

@@ -127,10 +127,13 @@ func (r *relay) run(ctx, draining context.Context) error {
 
 // pass passes one direction on until it has ended.
 func (r *relay) pass(dst, src end, to, from string, own, all *atomic.Int64) {
+	_, absent := dst.(*caller) // whoever sends to it does not know whether it is still there
 	err := r.copy(dst, src, func(moved int64) {
 		own.Add(moved)
 		all.Add(moved)
-		r.heard.Store(int64(time.Since(r.began)))
+		if !absent {
+			r.heard.Store(int64(time.Since(r.began)))
+		}
 	})
 	var put *putError
 	var bye *farewell

@@ -45,7 +45,8 @@ type Rule struct {
 
 	// Idle ends a connection on which nothing has passed for so long, pings aside. What the kernel still has for a slow
 	// reader passes when that takes it, on Linux; elsewhere it has passed. 0 means for ever, and one minute
-	// where a side is UDP, which does not say when it is over.
+	// where a side is UDP, which does not say when it is over. Of a UDP client only what it says itself counts: it may be gone, or
+	// never have been at the address that its datagram said, and a target may talk for ever.
 	Idle time.Duration
 
 	// Total ends a connection that has lasted so long. 0 means for ever.
