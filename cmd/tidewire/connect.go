@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/signal"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
@@ -216,6 +218,7 @@ func (c *connectCommand) proxy() (*url.URL, error) {
 
 // Run talks.
 func (c *connectCommand) Run(ctx context.Context, std stdio, log *slog.Logger) error {
+	signal.Ignore(syscall.SIGPIPE) // that nobody reads what comes is an error to tell
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	at, err := c.openDesk(ctx, std, leave)

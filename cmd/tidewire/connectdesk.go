@@ -22,12 +22,13 @@ type desk struct {
 
 // openDesk finds out who sits there. leave is called when a person has pressed Ctrl-C.
 func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) (*desk, error) {
-	screen := &talk.Screen{Out: std.out, Err: std.err, Form: c.form(), NUL: c.NUL, Terminal: isScreen(std.out)}
+	screen := &talk.Screen{Out: talk.NewOutlet(std.out), Err: talk.NewOutlet(std.err), Form: c.form(), NUL: c.NUL, Terminal: isScreen(std.out)}
 	screen.Colour = screen.Terminal && isTerminal(std.out)
 	var err error
 	if screen.Pretty, err = talk.ParsePretty(c.JSON); err != nil {
 		return nil, err
 	}
+	context.AfterFunc(ctx, screen.Hurry)
 	at := &desk{screen: screen, close: func() {}}
 	in, keys := std.in.(*os.File)
 	switch {
@@ -90,7 +91,7 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 			fmt.Fprintf(at.screen.Err, "tidewire: the history cannot be read: %v (--no-history)\n", err)
 		}
 	}
-	prompt, err := talk.NewPrompt(in, out, talk.PromptOptions{
+	prompt, err := talk.NewPrompt(in, at.screen.Out, talk.PromptOptions{
 		Width: func() int {
 			width, _, err := term.GetSize(int(out.Fd()))
 			if err != nil || width <= 0 {

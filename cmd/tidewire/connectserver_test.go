@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 //	/echo          says everything again
 //	/asked         says which headers it was asked with
 //	/say/TEXT      says TEXT, and goes on as /echo
+//	/flood         says the same as long as it can
 //	/zeros         says three bytes of 0, 1 and 2
 //	/close/CODE    closes
 //	/cut           cuts the connection off when something comes
@@ -66,6 +68,13 @@ func connectPeers(t testing.TB) (address string) {
 			return err
 		}
 		return again(ctx, r, c)
+	})
+	accept("/flood", func(ctx context.Context, _ *http.Request, c *ws.Conn) error {
+		for {
+			if err := c.Write(ctx, ws.Text, bytes.Repeat([]byte("more "), 1000)); err != nil {
+				return err
+			}
+		}
 	})
 	accept("/zeros", func(ctx context.Context, r *http.Request, c *ws.Conn) error {
 		return c.Write(ctx, ws.Binary, []byte{0, 1, 2})

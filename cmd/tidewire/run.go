@@ -107,7 +107,9 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 	}
 	log := newLogger(io.err, cli.LogLevel, cli.LogFormat)
 	if err := command.Run(log); err != nil {
-		fmt.Fprintf(io.err, "tidewire: %s\n", oneLine(err))
+		stderr := talk.NewOutlet(io.err)
+		defer context.AfterFunc(ctx, stderr.Hurry)() // who has told it to stop waits for nobody who reads
+		fmt.Fprintf(stderr, "tidewire: %s\n", oneLine(err))
 		if errors.Is(err, errStopped) {
 			return nil
 		}

@@ -31,6 +31,15 @@ type Screen struct {
 	mu sync.Mutex
 }
 
+// Hurry has Out and Err, where they are Outlets, hurry: the end may not wait for who reads them.
+func (s *Screen) Hurry() {
+	for _, w := range []io.Writer{s.Out, s.Err} {
+		if o, ok := w.(*Outlet); ok {
+			o.Hurry()
+		}
+	}
+}
+
 // Received shows a message of the peer's.
 func (s *Screen) Received(m Message) error {
 	s.mu.Lock()

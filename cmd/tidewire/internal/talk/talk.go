@@ -250,9 +250,11 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 			}
 		case <-met:
 			finish(nil)
-		case err := <-fail:
+		case err := <-fail: // and nobody waits for the peer to close, too
 			fail = nil
 			finish(err)
+			verdict = err // whatever it was finished with
+			p.Abort()
 		case <-quiet:
 			finish(nil)
 		case <-over:
@@ -266,6 +268,7 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 			done = nil
 		case <-stuck:
 			stuck = nil
+			t.Screen.Hurry()
 			p.Abort()
 		}
 	}
