@@ -102,13 +102,14 @@ func (c *connectCommand) dialOptions(log *slog.Logger) (ws.DialOptions, error) {
 
 // listen is meet for a server.
 func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tracer *talk.Tracer, log *slog.Logger) (end func(), err error) {
-	network, addr, uri := "tcp", c.Listen, ""
+	network, addr, host := "tcp", c.Listen, c.Listen
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, addr = "unix", strings.TrimPrefix(path, "//")
+		network, addr, host = "unix", strings.TrimPrefix(path, "//"), "localhost:0"
 	} else if !strings.Contains(addr, ":") {
 		addr = "127.0.0.1:" + addr // a port alone is for this machine alone
+		host = addr
 	}
-	pair, err := c.tlsFlags.open(ctx, addr, log)
+	pair, err := c.tlsFlags.open(ctx, host, log)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +117,15 @@ func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tra
 	if err != nil {
 		return nil, fmt.Errorf("%w (choose another address with --listen)", err)
 	}
-	uri = "ws://" + visible(ln.Addr())
-	if pair != nil {
-		ln = tls.NewListener(ln, pair.config())
-		uri = "wss" + strings.TrimPrefix(uri, "ws")
-	}
+	uri := "://" + visible(ln.Addr())
 	if network == "unix" {
-		uri = "ws+unix://" + addr
+		uri = "+unix" + uri
+	}
+	if pair == nil {
+		uri = "ws" + uri
+	} else {
+		ln = tls.NewListener(ln, pair.config())
+		uri = "wss" + uri
 	}
 	o := ws.AcceptOptions{ConnOptions: c.connOptions(log), Subprotocols: c.Subprotocol, AnyOrigin: c.AnyOrigin}
 	l := talk.Listen(ln, o, tracer)

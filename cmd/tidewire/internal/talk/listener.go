@@ -23,15 +23,13 @@ type Listener struct {
 	conns   chan *ws.Conn
 	mu      sync.Mutex
 	busy    bool
+	closed  bool
 	served  chan error
 }
 
-// Listen serves ln, which may speak TLS. o.Wrap is the tracer's, which may be nil.
+// Listen serves ln, which may speak TLS. tracer may be nil; otherwise o.Wrap is its own.
 func Listen(ln net.Listener, o ws.AcceptOptions, tracer *Tracer) *Listener {
 	l := &Listener{options: o, tracer: tracer, conns: make(chan *ws.Conn, 1), served: make(chan error, 1)}
-	if tracer != nil {
-		l.options.Wrap = tracer.Server
-	}
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -41,6 +39,12 @@ func Listen(ln net.Listener, o ws.AcceptOptions, tracer *Tracer) *Listener {
 
 // ServeHTTP accepts a connection, if there is none.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	options := l.options
+	if l.tracer != nil {
+		l.tracer.request(r)
+		told := &answer{ResponseWriter: w, tracer: l.tracer}
+		w, options.Wrap = told, told.wrap
+	}
 	l.mu.Lock()
 	busy := l.busy
 	l.busy = true
@@ -50,12 +54,15 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "another connection is open, and this server has one at a time", http.StatusServiceUnavailable)
 		return
 	}
-	if l.tracer != nil {
-		l.tracer.request(r)
-	}
-	c, err := ws.Accept(w, r, &l.options)
+	c, err := ws.Accept(w, r, &options)
 	if err != nil {
 		l.free()
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		c.CloseNow()
 		return
 	}
 	l.conns <- c // there is room: nobody else has come so far
@@ -83,6 +90,9 @@ func (l *Listener) Connect(ctx context.Context) (Peer, error) {
 // Close ends it, and the connections too.
 func (l *Listener) Close() {
 	l.server.Close()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	select {
 	case c := <-l.conns:
 		c.CloseNow()

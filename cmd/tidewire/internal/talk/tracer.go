@@ -31,9 +31,6 @@ type Tracer struct {
 // Client traces a stream that a handshake is to be sent on.
 func (t *Tracer) Client(nc net.Conn) net.Conn { return t.trace(nc, true) }
 
-// Server traces a stream whose handshake is over.
-func (t *Tracer) Server(nc net.Conn) net.Conn { return t.trace(nc, false) }
-
 func (t *Tracer) trace(nc net.Conn, handshake bool) net.Conn {
 	x := &traced{Conn: nc, tracer: t}
 	x.in = direction{mark: "<", heading: handshake}
@@ -72,6 +69,13 @@ func (x *traced) see(d *direction, p []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	d.see(x.tracer, p)
+}
+
+// silence has nothing more told.
+func (x *traced) silence() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.in.lost, x.out.lost = true, true
 }
 
 // CloseWrite ends one half, where the stream can: a connection does that before it goes.
@@ -171,13 +175,20 @@ func describe(h frame.Header, header int) string {
 
 // request tells of a handshake that was read by package http.
 func (t *Tracer) request(r *http.Request) {
-	lines := []string{fmt.Sprintf("%s %s %s", r.Method, r.RequestURI, r.Proto), "Host: " + r.Host}
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		for _, value := range r.Header[name] {
+	fields := r.Header.Clone()
+	fields.Set("Host", r.Host)
+	t.head("<", fmt.Sprintf("%s %s %s", r.Method, r.RequestURI, r.Proto), fields)
+}
+
+// head tells of a head that package http reads or writes.
+func (t *Tracer) head(mark, first string, fields http.Header) {
+	lines := []string{first}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		for _, value := range fields[name] {
 			lines = append(lines, name+": "+value)
 		}
 	}
 	for _, line := range lines {
-		t.Tell(fmt.Sprintf("< %s %s", t.clock(), t.field(line)))
+		t.Tell(fmt.Sprintf("%s %s %s", mark, t.clock(), t.field(line)))
 	}
 }
