@@ -27,7 +27,15 @@ import (
 //	/cut/once      does so once, and is /echo from then on
 //	/status/CODE   refuses the handshake
 //	/live          is connectHub
+//	/redirect/N    leads to /echo by N redirects
 func connectPeers(t testing.TB) (address string) {
+	server := httptest.NewServer(connectHandler(t))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// connectHandler is what connectPeers serves.
+func connectHandler(t testing.TB) http.Handler {
 	cut := false
 	mux := http.NewServeMux()
 	accept := func(pattern string, f func(ctx context.Context, r *http.Request, c *ws.Conn) error) {
@@ -110,7 +118,12 @@ func connectPeers(t testing.TB) (address string) {
 		fmt.Fprintf(w, "this is\nthe body of %d", code)
 	})
 	mux.Handle("/live", connectHub(t))
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
+	mux.HandleFunc("/redirect/{left}", func(w http.ResponseWriter, r *http.Request) {
+		to := "/echo"
+		if left, _ := strconv.Atoi(r.PathValue("left")); left > 1 {
+			to = fmt.Sprint("/redirect/", left-1)
+		}
+		http.Redirect(w, r, to, http.StatusFound)
+	})
+	return mux
 }

@@ -22,7 +22,7 @@ import (
 //	status STATUS tidewire ARGS  runs it, which must end so
 //	pair NAME                    makes NAME.pem and NAME-key.pem
 //
-// and $TAKEN is an address on which somebody listens, and $PEERS that of a server for connect. Everybody can write the file open.
+// and $TAKEN is an address on which somebody listens, and $PEERS that of a server for connect; connectPlaces has more. Everybody can write the file open.
 func TestScripts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 	}
 	t.Cleanup(func() { taken.Close() })
 	address := connectPeers(t)
+	places := connectPlaces(t, address)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Deadline:           time.Now().Add(4 * patience), // for what serves instead
@@ -37,6 +38,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
 			e.Setenv("PEERS", address)
+			for name, place := range places {
+				e.Setenv(name, place)
+			}
 			if _, err := os.Stat(filepath.Join(e.WorkDir, "open")); err == nil {
 				return os.Chmod(filepath.Join(e.WorkDir, "open"), 0o666)
 			}

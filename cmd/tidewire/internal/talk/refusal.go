@@ -190,7 +190,7 @@ func unanswered(err error, t *Target) string {
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
+	var plain tls.RecordHeaderError
 	switch text := err.Error(); {
 	case errors.As(err, &name) && name.IsNotFound:
 		return "there is no such host: is the name right?"
@@ -206,14 +206,18 @@ func unanswered(err error, t *Target) string {
 		return "its certificate is for another name: use that in the URL, or --insecure-skip-verify"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "its certificate is out of date, or this machine's clock is wrong"
+	case t.Network == "tls" && errors.As(err, &plain):
+		return "try tcp://"
+	case strings.Contains(text, "it answered 407 "):
+		return "the proxy wants to know who you are: --proxy http://user:password@host:port"
 	case strings.Contains(text, "does not speak TLS"):
 		return "try ws:// instead of wss://"
 	case strings.Contains(text, "TLS alert: use wss"):
 		return ""
-	case errors.As(err, &alert) && strings.Contains(text, "certificate required"):
+	case strings.Contains(text, "remote error: tls: certificate required"):
 		return "it wants a certificate: --client-cert and --client-key"
-	case errors.As(err, &alert) && strings.Contains(text, "unknown certificate"), strings.Contains(text, "bad certificate"):
-		return "it does not take the certificate of --client-cert"
+	case strings.Contains(text, "remote error: tls: unknown certificate"), strings.Contains(text, "remote error: tls: bad certificate"):
+		return "it wants another certificate than it was shown: --client-cert and --client-key"
 	case strings.Contains(text, "closed the connection without an answer"):
 		return "does it speak TLS? Then try wss://"
 	case errors.Is(err, context.DeadlineExceeded):

@@ -40,7 +40,8 @@ type Talk struct {
 	// Commands are carried out where a person types.
 	Commands map[string]Command
 
-	unsent *Item // was taken from Input and has not been said
+	unsent *Item      // was taken from Input and has not been said
+	seeing sync.Mutex // guards what Expectation has seen
 	met    chan struct{}
 	failed chan error // what goes wrong apart from the connection
 	over   <-chan time.Time
@@ -138,14 +139,31 @@ func (t *Talk) Run(ctx context.Context) error {
 
 // stopped is what Run returns when somebody has ended it.
 func (t *Talk) stopped() error {
-	if t.Expectation.Asks() && !t.Expectation.Met() {
-		return marked{errors.New("stopped: " + t.Expectation.Missing()), ErrUnseen}
+	if t.Expectation.Asks() && !t.isMet() {
+		return marked{errors.New("stopped: " + t.missing()), ErrUnseen}
 	}
 	return nil
 }
 
 func (t *Talk) unseen() error {
-	return marked{fmt.Errorf("after %v: %s (--timeout)", t.Timeout, t.Expectation.Missing()), ErrUnseen}
+	return marked{fmt.Errorf("after %v: %s (--timeout)", t.Timeout, t.missing()), ErrUnseen}
+}
+
+// isMet reports whether all that is expected has come.
+func (t *Talk) isMet() bool {
+	select {
+	case <-t.met:
+		return true
+	default:
+		return false
+	}
+}
+
+// missing says what has not come, while more may come.
+func (t *Talk) missing() string {
+	t.seeing.Lock()
+	defer t.seeing.Unlock()
+	return t.Expectation.Missing()
 }
 
 // connect opens a connection, while Timeout has not passed.
@@ -158,6 +176,7 @@ func (t *Talk) connect(ctx context.Context) (Peer, error) {
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {
+		defer t.Screen.Prompt.Guard()
 		p, err := t.Connect(ctx)
 		done <- result{p, err}
 	}()
@@ -287,7 +306,7 @@ func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err er
 		}
 		return false, verdict
 	}
-	if t.Expectation.Met() {
+	if t.isMet() {
 		return false, nil
 	}
 	switch {
@@ -297,7 +316,7 @@ func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err er
 	case t.Again && !end.Final:
 		return true, fmt.Errorf("%v", end)
 	case t.Expectation.Asks():
-		return false, marked{fmt.Errorf("%s: %v", t.Expectation.Missing(), end), ErrUnseen}
+		return false, marked{fmt.Errorf("%s: %v", t.missing(), end), ErrUnseen}
 	case !end.Well():
 		return false, marked{errors.New(end.String()), ErrBroken}
 	case t.unsent != nil:
@@ -311,10 +330,8 @@ func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err er
 
 // receive takes what the peer says.
 func (t *Talk) receive(m Message) {
-	select {
-	case <-t.met:
+	if t.isMet() {
 		return // what comes now is not asked for
-	default:
 	}
 	if err := t.Screen.Received(m); err != nil {
 		t.fail(fmt.Errorf("what came cannot be written: %w", err))
@@ -323,6 +340,8 @@ func (t *Talk) receive(m Message) {
 	if m.isNote() {
 		return
 	}
+	t.seeing.Lock()
+	defer t.seeing.Unlock()
 	t.Expectation.See(m)
 	if t.Expectation.Met() {
 		close(t.met)
