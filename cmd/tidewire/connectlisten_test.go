@@ -301,6 +301,12 @@ func TestConnectListenAgrees(t *testing.T) {
 	}
 	h.err.until(t, " HTTP/1.1 503 Service Unavailable\n")
 	h.err.until(t, " Retry-After: 1\n")
+	resp, err := http.Post("http"+strings.TrimPrefix(h.url, "ws")+"/?key=hush", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	h.err.until(t, " POST /?key=xxxxx HTTP/1.1\n")
 	c.Close(1000, "")
 	h.err.until(t, " close FIN mask=")
 	h.err.until(t, " close FIN len=2 (+2 header bytes)\n")

@@ -118,8 +118,10 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 	return nil
 }
 
-// oneLine is what the error says, in one line.
-func oneLine(err error) string { return strings.Join(strings.FieldsFunc(err.Error(), isBreak), "; ") }
+// oneLine is what the error says, in one line, and without what a terminal would obey: some of it may be a peer's.
+func oneLine(err error) string {
+	return talk.Escape([]byte(strings.Join(strings.FieldsFunc(err.Error(), isBreak), "; ")))
+}
 
 func isBreak(r rune) bool { return r == '\n' || r == '\r' }
 

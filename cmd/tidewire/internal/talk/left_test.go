@@ -38,7 +38,7 @@ func TestNothingIsLeft(t *testing.T) {
 					t.Fatal(err)
 				}
 				d := &talk.Dialer{Target: target, Tracer: &talk.Tracer{Tell: ours.Trace}}
-				client := &talk.Talk{Connect: d.Connect, Screen: ours, First: []talk.Message{{Data: []byte("first")}}}
+				client := &talk.Talk{Connect: d.Connect, Screen: ours, First: []talk.Item{{Message: talk.Message{Data: []byte("first")}}}}
 				client.Input, client.Expectation = input()
 				stop := echoing(t, ln, network == "ws")
 				err = client.Run(t.Context())

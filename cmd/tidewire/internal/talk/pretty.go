@@ -45,6 +45,9 @@ func (w Pretty) shape(data []byte, terminal bool) (shaped []byte, isJSON bool) {
 		err = json.Compact(&b, trimmed)
 	}
 	if w == Indented || w == Auto && b.Len() > short {
+		if indentation(trimmed) > maxIndentation {
+			return data, false
+		}
 		b.Reset()
 		err = json.Indent(&b, trimmed, "", "  ")
 	}
@@ -52,6 +55,34 @@ func (w Pretty) shape(data []byte, terminal bool) (shaped []byte, isJSON bool) {
 		return data, false
 	}
 	return b.Bytes(), true
+}
+
+// maxIndentation bounds what indenting adds to a message: to a small one that is nested deeply it could add gigabytes.
+const maxIndentation = maxMessage
+
+// indentation is how much indenting adds to what is JSON, at most.
+func indentation(data []byte) (n int) {
+	depth, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '[' || c == '{':
+			depth++
+			n += 1 + 2*depth
+		case c == ',':
+			n += 1 + 2*depth
+		case c == ']' || c == '}':
+			depth--
+			n += 1 + 2*depth
+		case c == ':':
+			n++
+		}
+	}
+	return n
 }
 
 // colourJSON colours the names of members and the strings in JSON, of which

@@ -142,15 +142,22 @@ func (p *stream) String() string { return p.what }
 
 // Datagrams is a Peer to which each message is a datagram, and back.
 func Datagrams(nc net.Conn, what string, raw bool) Peer {
-	return &datagrams{stream{conn: nc, what: what, raw: raw}}
+	return &datagrams{stream: stream{conn: nc, what: what, raw: raw}}
 }
 
-type datagrams struct{ stream }
+type datagrams struct {
+	stream
+	lost atomic.Pointer[error] // why it was closed
+}
 
 func (p *datagrams) Send(_ context.Context, m Message) error {
 	_, err := p.conn.Write(m.Data)
 	if errors.Is(err, errTooLong) {
 		return badInput{errors.New("the message is too long for a datagram")}
+	}
+	if err != nil { // that nobody is there is told once: here, or where something is received
+		p.lost.CompareAndSwap(nil, &err)
+		p.conn.Close()
 	}
 	return err
 }
@@ -162,6 +169,9 @@ func (p *datagrams) Receive(ctx context.Context, f func(Message)) End {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := p.conn.Read(buf)
+		if why := p.lost.Load(); why != nil {
+			err = *why
+		}
 		if err != nil {
 			return p.end(err)
 		}

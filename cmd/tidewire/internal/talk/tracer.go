@@ -144,9 +144,9 @@ func (t *Tracer) field(line string) string {
 	if name, _, ok := strings.Cut(line, ":"); ok && isMasked(name) {
 		return name + ": xxxxx (--show-secrets)"
 	}
-	if strings.HasPrefix(line, "GET ") {
-		target, version, _ := strings.Cut(strings.TrimPrefix(line, "GET "), " ")
-		return "GET " + withoutSecrets(target) + " " + version
+	if parts := strings.Split(line, " "); len(parts) == 3 && strings.HasPrefix(parts[2], "HTTP/") { // a request
+		parts[1] = withoutSecrets(parts[1])
+		return strings.Join(parts, " ")
 	}
 	return line
 }

@@ -3,6 +3,7 @@ package talk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -70,7 +71,11 @@ func (p *webSocket) Send(ctx context.Context, m Message) error {
 	}
 	for {
 		err := p.conn.Write(ctx, typ, m.Data)
-		if !errors.Is(err, ws.ErrQueueFull) {
+		switch {
+		case errors.Is(err, ws.ErrQueueFull):
+		case err != nil && ctx.Err() == nil && p.conn.Context().Err() == nil: // the connection goes on: it is the message
+			return badInput{fmt.Errorf("a message cannot be sent: %w", err)}
+		default:
 			return err
 		}
 		select {
