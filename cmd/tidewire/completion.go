@@ -38,7 +38,11 @@ _tidewire() {
 }
 if [ "$funcstack[1]" = _tidewire ]; then _tidewire "$@"; else compdef _tidewire tidewire; fi
 `,
-	"fish": `complete -c tidewire -a '(set -l words (commandline -opc); $words[1] complete -- $words[2..-1] (commandline -ct) 2>/dev/null)'
+	"fish": `function __tidewire
+	set -l words (commandline -opc)
+	$words[1] complete -- $words[2..-1] (commandline -ct) 2>/dev/null
+end
+complete -c tidewire -n 'set -l any (__tidewire); set -q any[1]' -f -a '(__tidewire)'
 `,
 }
 
