@@ -16,9 +16,14 @@ type step struct {
 	cut int // if not 0, the one frame's payload bytes that leave before that wait
 }
 
-func send(frames ...frame) step              { return step{frames: frames} }
+//go:noinline
+func send(frames ...frame) step { return step{frames: frames} }
+
+//go:noinline
 func chopped(chop int, frames ...frame) step { return step{frames: frames, chop: chop} }
-func earned(chop int, frames ...frame) step  { return step{frames: frames, chop: chop, due: true} }
+
+//go:noinline
+func earned(chop int, frames ...frame) step { return step{frames: frames, chop: chop, due: true} }
 
 // A script is a case as data: what is sent, and what comes back. Without codes
 // the peer answers with echo and pongs and the runner then closes with 1000;
@@ -55,6 +60,7 @@ func (sc script) asCase() Case {
 	}
 }
 
+//go:noinline
 func asCases(scripts []script) []Case {
 	var all []Case
 	for _, sc := range scripts {

@@ -51,19 +51,24 @@ type session struct {
 
 // The ways in which a case ends early.
 
+//go:noinline
 func (s *session) failf(format string, args ...any) {
 	panic(outcome{Fail, fmt.Sprintf(format, args...)})
 }
 
+//go:noinline
 func (s *session) unsupportedf(format string, args ...any) {
 	panic(outcome{Unsupported, fmt.Sprintf(format, args...)})
 }
 
+//go:noinline
 func (s *session) informf(format string, args ...any) {
 	panic(outcome{Informational, fmt.Sprintf(format, args...)})
 }
 
 // laxf makes NotStrict the best verdict that is left; the case goes on.
+//
+//go:noinline
 func (s *session) laxf(format string, args ...any) {
 	if reason := fmt.Sprintf(format, args...); len(s.lax) < 4 {
 		s.lax = append(s.lax, reason)
