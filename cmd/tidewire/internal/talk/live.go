@@ -180,7 +180,13 @@ func (p *live) Receive(ctx context.Context, f func(Message)) End {
 
 // Finish waits for what was said to be answered, and closes with 1000 whatever code is.
 func (p *live) Finish(ws.StatusCode, string) error {
-	p.finish.Do(func() { p.closing.Go(func() { p.client.Close(p.ctx) }) })
+	p.finish.Do(func() {
+		p.closing.Go(func() {
+			ctx, cancel := context.WithTimeout(p.ctx, leaving)
+			defer cancel()
+			p.client.Close(ctx)
+		})
+	})
 	return nil
 }
 

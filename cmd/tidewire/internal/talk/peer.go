@@ -45,6 +45,7 @@ type End struct {
 	Reason string
 	Err    error // what went wrong; nil: nothing
 	Final  bool  // another connection would end alike
+	Cut    bool  // we have finished, and the peer has not in time
 }
 
 // Well reports whether it ended as a connection should.

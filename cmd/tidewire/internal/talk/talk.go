@@ -40,8 +40,10 @@ type Talk struct {
 	// Commands are carried out where a person types.
 	Commands map[string]Command
 
+	said   bool       // all of Input, with which it is finished
 	unsent *Item      // was taken from Input and has not been said
-	seeing sync.Mutex // guards what Expectation has seen
+	seeing sync.Mutex // guards what Expectation has seen, and heard
+	heard  time.Time  // when the latest message came
 	met    chan struct{}
 	failed chan error // what goes wrong apart from the connection
 	over   <-chan time.Time
@@ -159,6 +161,16 @@ func (t *Talk) isMet() bool {
 	}
 }
 
+// talks reports whether something has come just now.
+func (t *Talk) talks() bool {
+	t.seeing.Lock()
+	defer t.seeing.Unlock()
+	return time.Since(t.heard) < justNow
+}
+
+// justNow is how long a peer has not fallen silent.
+const justNow = 2 * time.Second
+
 // missing says what has not come, while more may come.
 func (t *Talk) missing() string {
 	t.seeing.Lock()
@@ -231,15 +243,16 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 		done      = ctx.Done()
 		over      = t.over
 	)
-	finish := func(why error) {
+	finish := func(why error, within <-chan time.Time) {
 		if finishing {
 			return
 		}
 		finishing, verdict = true, why
 		met, over, quiet = nil, nil, nil
-		stuck = time.After(leaving)
+		stuck = within
 		p.Finish(ws.StatusNormalClosure, "")
 	}
+	soon := func() <-chan time.Time { return time.After(leaving) }
 	for {
 		select {
 		case end := <-ended:
@@ -257,7 +270,7 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 			case err != nil: // then Receive will say how the connection ended, unless it is the input
 				var bad badInput
 				if errors.As(err, &bad) {
-					finish(bad.error)
+					finish(bad.error, soon())
 				}
 			case t.Expectation.Asks(): // and what is expected may still come
 			case t.Wait > 0:
@@ -265,24 +278,26 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 				defer timer.Stop()
 				quiet = timer.C
 			default:
-				finish(nil)
+				t.said = true
+				finish(nil, nil) // the peer may say the rest
 			}
 		case <-met:
-			finish(nil)
+			finish(nil, soon())
 		case err := <-fail: // and nobody waits for the peer to close, too
 			fail = nil
-			finish(err)
+			finish(err, nil)
 			verdict = err // whatever it was finished with
 			p.Abort()
 		case <-quiet:
-			finish(nil)
+			t.said = true
+			finish(nil, nil)
 		case <-over:
-			finish(t.unseen())
+			finish(t.unseen(), soon())
 		case <-done:
 			if finishing {
 				p.Abort()
 			} else {
-				finish(t.stopped())
+				finish(t.stopped(), soon())
 			}
 			done = nil
 		case <-stuck:
@@ -301,6 +316,13 @@ func (t *Talk) judge(end End, finishing bool, verdict error) (again bool, err er
 	default:
 	}
 	if finishing {
+		switch {
+		case verdict != nil || !t.said:
+		case end.Err != nil:
+			return false, marked{fmt.Errorf("%v, and the peer may not have all of the input", end), ErrBroken}
+		case end.Cut && t.talks():
+			return false, marked{errors.New("closed before the peer had finished: it still talks, or what it says is not taken in time"), ErrBroken}
+		}
 		if verdict == nil && t.Screen.Prompt != nil {
 			t.Screen.Note("%v", end)
 		}
@@ -342,6 +364,7 @@ func (t *Talk) receive(m Message) {
 	}
 	t.seeing.Lock()
 	defer t.seeing.Unlock()
+	t.heard = time.Now()
 	t.Expectation.See(m)
 	if t.Expectation.Met() {
 		close(t.met)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/frame"
 )
 
 // WebSocket is a Peer at the end of a WebSocket connection that nobody has read
@@ -106,15 +107,37 @@ func endOf(err error) End {
 	if !errors.As(err, &closed) {
 		return End{By: ws.Network, Err: err}
 	}
-	e := End{By: closed.By, Code: closed.Code, Reason: closed.Reason}
+	e := End{By: closed.By, Code: closed.Code, Reason: closed.Reason, Cut: closed.By == ws.Us && closed.Cause != nil}
 	if closed.By == ws.Network || closed.By == ws.Policy {
 		e.Err = closed.Cause
 	}
 	return e
 }
 
+// leavesEvery is how often Finish looks whether all has left: ws tells of that only where a Write was refused.
+const leavesEvery = 50 * time.Millisecond
+
+// Finish closes once all that was sent has left: from then on the time runs that ws gives the peer.
 func (p *webSocket) Finish(code ws.StatusCode, reason string) error {
-	return p.conn.Close(code, reason)
+	if p.conn.Buffered() == 0 {
+		return p.conn.Close(code, reason)
+	}
+	if err := frame.CheckClose(code, reason); err != nil {
+		return err
+	}
+	go func() {
+		ticker := time.NewTicker(leavesEvery)
+		defer ticker.Stop()
+		for p.conn.Buffered() > 0 {
+			select {
+			case <-ticker.C:
+			case <-p.conn.Context().Done():
+				return
+			}
+		}
+		p.conn.Close(code, reason)
+	}()
+	return nil
 }
 
 func (p *webSocket) Ping(ctx context.Context) (time.Duration, error) { return p.conn.Ping(ctx) }
