@@ -19,7 +19,7 @@ type tickState struct {
 	paused uint32 // since when nobody reads a message that has begun; owned by the reader
 	pinged uint32 // the last keepalive ping; owned by the wheel
 	unsent int32  // bytes in the socket's queue at the last look; owned by the wheel
-	missed int32  // unanswered in a row; owned by the wheel
+	missed int32  // unanswered in a row, -1 where the next one does not count; owned by the wheel
 }
 
 // excuse takes time in which nobody read off the message that has begun.
@@ -103,7 +103,7 @@ func (c *Conn) tend(now uint32) {
 		// A peer that takes little at a time frees nothing for the next write(2)
 		// for long; the kernel knows what it has acknowledged.
 		if q := int32(c.unsent()); q != t.unsent {
-			t.unsent = q
+			t.unsent, t.missed = q, -1
 			t.stuck.CompareAndSwap(stuck, moment(now))
 		}
 	}
@@ -131,7 +131,13 @@ func (c *Conn) tend(now uint32) {
 		t.missed = 0
 	} else if c.waits() {
 		// Only while somebody reads does silence prove anything: the pong may
-		// lie unread behind a busy handler.
+		// lie unread behind a busy handler. Nor does it where the peer has
+		// taken bytes since the ping was sent, which may wait behind them.
+		q := int32(c.unsent())
+		if q >= 0 && q < t.unsent {
+			t.missed = -1
+		}
+		t.unsent = q
 		if t.missed++; int(t.missed) >= c.set.PingMisses {
 			count.silent.Add(1)
 			c.finish(&CloseError{By: Network, Code: StatusAbnormalClosure, Cause: ErrSilent})

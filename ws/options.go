@@ -68,7 +68,9 @@ type ConnOptions struct {
 	PingInterval time.Duration
 
 	// PingMisses is how many pings in a row may go unanswered, while somebody
-	// reads, before the connection counts as dead. 0 means 2.
+	// reads, before the connection counts as dead. 0 means 2. Those do not count
+	// between which the peer has taken bytes that waited in a socket: the
+	// ping waits behind others then.
 	PingMisses int
 
 	// ControlRate is how many pings, pongs and closes are accepted in a second
