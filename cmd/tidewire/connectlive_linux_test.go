@@ -77,8 +77,7 @@ func TestConnectLiveTerminal(t *testing.T) {
 	s.shows("* /join: join room:closed: forbidden: it is closed")
 	s.press("/cast cut\r")
 	s.shows("* the connection broke: ")
-	s.shows("* connected again")
-	s.showsAll("* room:terminal: joined again, at #", "; came: session ") // which is a new one
+	s.showsAll("* connected again", "* room:terminal: joined again, at #", "; came: session ") // which is a new one
 	say("after")
 	s.shows(`"after"`)
 	s.press("/who\r")

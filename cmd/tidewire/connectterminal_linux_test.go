@@ -23,7 +23,8 @@ type terminal struct {
 
 	mu    sync.Mutex
 	shown strings.Builder
-	read  chan struct{} // closed when there is nothing more to read
+	kept  strings.Builder // all that it has shown
+	read  chan struct{}   // closed when there is nothing more to read
 }
 
 // inTerminal runs the command in a terminal of its own.
@@ -58,6 +59,7 @@ func inTerminal(t *testing.T, args ...string) *terminal {
 			n, err := master.Read(p)
 			s.mu.Lock()
 			s.shown.Write(p[:n])
+			s.kept.Write(p[:n])
 			s.mu.Unlock()
 			if err != nil {
 				return
@@ -107,6 +109,13 @@ func (s *terminal) shows(text string) {
 		s.shown.WriteString(rest)
 		return nil
 	})
+}
+
+// all is all that the terminal has shown.
+func (s *terminal) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept.String()
 }
 
 // TestConnectTerminal has a person talk at a terminal, and leave it in each way there is: it is as it was.

@@ -32,6 +32,11 @@ func Escape(p []byte) string {
 	return b.String()
 }
 
+// escapeLine is Escape for what is to be one line, whatever the peer put into it.
+func escapeLine(text string) string {
+	return Escape([]byte(strings.ReplaceAll(text, "\n", "; ")))
+}
+
 // isHarmful reports whether a terminal may do something else with r than show it.
 func isHarmful(r rune) bool {
 	switch {

@@ -50,9 +50,9 @@ func (s *Screen) Received(m Message) error {
 	case s.Terminal && m.Person.Silent:
 		return nil
 	case s.Terminal && m.isNote():
-		return s.print(s.paint(yellow, "* "+Escape([]byte(m.Person.Text))))
+		return s.print(s.paint(yellow, "* "+escapeLine(m.Person.Text)))
 	case s.Terminal:
-		return s.show(s.paint(cyan, "< "+Escape([]byte(m.Person.Text))), Message{Data: m.Person.Data})
+		return s.show(s.paint(cyan, "< "+escapeLine(m.Person.Text)), Message{Data: m.Person.Data})
 	}
 	if s.Form != JSONLines && !m.Binary {
 		m.Data, _ = s.Pretty.shape(m.Data, false)
@@ -113,7 +113,7 @@ func (s *Screen) show(mark string, m Message) error {
 func (s *Screen) Note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	line := Escape([]byte(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")))
+	line := escapeLine(fmt.Sprintf(format, args...))
 	if s.Prompt != nil {
 		s.Prompt.Print(s.paint(yellow, "* "+line) + "\n")
 		return
