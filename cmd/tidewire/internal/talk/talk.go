@@ -219,11 +219,13 @@ const leaving = 7 * time.Second
 // after err.
 func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 	talking, cancel := context.WithCancel(context.Background())
+	saying, hush := context.WithCancel(talking)
 	ended := make(chan End, 1)
 	sent := make(chan error, 1)
 	var group sync.WaitGroup
 	defer func() {
 		cancel()
+		hush()
 		group.Wait()
 	}()
 	group.Go(func() {
@@ -232,7 +234,7 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 	})
 	group.Go(func() {
 		defer t.Screen.Prompt.Guard()
-		sent <- t.send(talking, p)
+		sent <- t.send(saying, p)
 	})
 	var (
 		finishing bool
@@ -249,6 +251,7 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 		}
 		finishing, verdict = true, why
 		met, over, quiet = nil, nil, nil
+		hush() // nobody waits for an answer any more
 		stuck = within
 		p.Finish(ws.StatusNormalClosure, "")
 	}
