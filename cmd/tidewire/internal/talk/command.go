@@ -35,7 +35,7 @@ func Commands() map[string]Command {
 }
 
 // carryOut does what a line that begins with a slash says. What is wrong with it is
-// told; the error is the connection's.
+// told; the error is the connection's, or ctx's.
 func (t *Talk) carryOut(ctx context.Context, p Peer, text string) error {
 	name, args, _ := strings.Cut(text, " ")
 	command, ok := t.Commands[name]
@@ -44,10 +44,10 @@ func (t *Talk) carryOut(ctx context.Context, p Peer, text string) error {
 	}
 	err := command.run(ctx, t, p, strings.TrimSpace(args))
 	switch {
-	case err == nil || errors.Is(err, errLeaving):
+	case err == nil || errors.Is(err, errLeaving) || errors.Is(err, errOver):
 		return err
 	case ctx.Err() != nil:
-		return nil
+		return ctx.Err()
 	}
 	told := fmt.Errorf("%s: %s", name, plainText(err))
 	if bad := (badInput{}); errors.As(err, &bad) {
@@ -111,10 +111,10 @@ func help(_ context.Context, t *Talk, _ Peer, _ string) error {
 	var b strings.Builder
 	for _, name := range t.names() {
 		c := t.Commands[name]
-		fmt.Fprintf(&b, "  %-28s %s\n", name+" "+c.Usage, c.Help)
+		fmt.Fprintf(&b, "  %-30s %s\n", name+" "+c.Usage, c.Help)
 	}
-	b.WriteString("  //TEXT                       send a text that begins with a slash\n")
-	b.WriteString("  Ctrl-C, or Ctrl-D            close the connection and leave\n")
+	b.WriteString("  //TEXT                         send a text that begins with a slash\n")
+	b.WriteString("  Ctrl-C, or Ctrl-D              close the connection and leave\n")
 	t.Screen.Help(b.String())
 	return nil
 }

@@ -24,11 +24,14 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	p := &live{dialer: d, reading: make(chan struct{}), rooms: map[string]*liveRoom{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	dial, proxied := d.webSocketOptions(timeout)
-	o := client.Options{DialOptions: dial, OnState: p.changed}
+	o := client.Options{
+		DialOptions: dial, OnState: p.changed, MaxSend: maxMessage, // a hub that takes less says so
+		Inbox: client.Inbox{Max: maxInbox, MaxBytes: maxInboxBytes},
+	}
 	if d.Token != nil {
 		o.Token = p.token
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*timeout) // for the handshake, and as long for $hello
 	defer cancel()
 	c, err := client.Dial(ctx, d.Target.URL, &o)
 	if err != nil {
@@ -40,6 +43,12 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	return p, nil
 }
 
+// What may wait for the output: the most that /join asks for, and whatever is said meanwhile.
+const (
+	maxInbox      = 64 << 10
+	maxInboxBytes = 64 << 20
+)
+
 type live struct {
 	dialer  *Dialer
 	client  *client.Client
@@ -50,7 +59,8 @@ type live struct {
 
 	reading chan struct{} // is closed once deliver is set
 	deliver func(Message)
-	telling sync.Mutex // one event at a time
+	telling sync.Mutex // one event, or note, at a time
+	over    bool       // the last one was told; guarded by telling
 
 	mu    sync.Mutex // guards what follows
 	rooms map[string]*liveRoom
@@ -67,8 +77,10 @@ type live struct {
 // changed tells of the connection's states.
 func (p *live) changed(s client.State) {
 	note, last := p.dialer.Note, p.last
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	switch {
-	case s.Phase == client.Connecting:
+	case s.Phase == client.Connecting || p.over:
 		return
 	case s.Phase == client.Waiting:
 		note("%s; connecting again in %v", lostText(s.Err), s.Wait.Round(10*time.Millisecond))
@@ -130,27 +142,37 @@ func (p *live) tell(e *event) {
 	m := e.message(p.client.State().Session)
 	p.telling.Lock()
 	defer p.telling.Unlock()
-	p.deliver(m)
+	if !p.over {
+		p.deliver(m)
+	}
 }
 
 // Send says what a person or a script has said without a command.
 func (p *live) Send(ctx context.Context, m Message) error {
-	switch {
-	case p.typ == "":
+	if p.typ == "" {
 		return mistake("not sent: of which type is it? /send TYPE DATA says so, and what follows is of the same")
-	case p.room == "":
-		return mistake("not sent: to which room? /join ROOM enters one, /in ROOM speaks to it")
 	}
-	err := p.publish(ctx, p.typ, string(m.Data))
+	err := p.unlessOver(p.publish(ctx, p.typ, string(m.Data)))
 	switch bad := (badInput{}); {
-	case err == nil || errors.As(err, &bad):
+	case err == nil || err == errOver:
 		return err
+	case errors.As(err, &bad):
+		return mistake("not sent: %w", bad.error)
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, client.ErrClosed) || errors.Is(err, client.ErrSentAway): // Receive says why
-		return err
 	}
 	return badInput{marked{errors.New(plainText(err)), ErrBroken}}
+}
+
+// errOver is of a connection that will not come back: Receive says why.
+var errOver = errors.New("the connection is over")
+
+// unlessOver is err, or errOver.
+func (p *live) unlessOver(err error) error {
+	if err != nil && p.client.Err() != nil {
+		return errOver
+	}
+	return err
 }
 
 func (p *live) Receive(ctx context.Context, f func(Message)) End {
@@ -165,6 +187,9 @@ func (p *live) Receive(ctx context.Context, f func(Message)) End {
 	}
 	p.Finish(0, "")
 	p.closing.Wait()
+	p.telling.Lock()
+	p.over = true
+	p.telling.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch err := p.client.Err(); {
@@ -225,14 +250,27 @@ func (d *Dialer) liveRefused(err error, proxied *url.URL) error {
 			return err
 		}
 		return Final{err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %s%s", what, plainText(err), isLive)
 	}
 	var chain interface{ Unwrap() []error }
 	if errors.As(err, &chain) {
 		err = chain.Unwrap()[0]
 	}
+	if err == context.DeadlineExceeded { // and not the handshake's
+		return fmt.Errorf("%s: no answer came to $hello%s", what, isLive)
+	}
 	return refused(err, nil, &d.Target, proxied)
+}
+
+// payload is the data of a message of that type.
+func payload(typ, text string) (json.RawMessage, error) {
+	e := protocol.CheckType(typ)
+	switch {
+	case e != nil:
+		return nil, mistaken(e)
+	case typ[0] == '$':
+		return nil, mistake("type %q belongs to the protocol", typ)
+	}
+	return parseData(text)
 }
 
 // parseData makes JSON of what was typed: it is JSON, or text.

@@ -1,12 +1,15 @@
 package talk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/tidewire/tidewire/client"
+	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // LiveCommands are those of a connection that Dialer.Live has opened.
@@ -29,7 +32,10 @@ func LiveCommands() map[string]Command {
 
 // onLive is a Command's function over a live connection.
 func onLive(f func(ctx context.Context, p *live, args string) error) func(context.Context, *Talk, Peer, string) error {
-	return func(ctx context.Context, _ *Talk, p Peer, args string) error { return f(ctx, p.(*live), args) }
+	return func(ctx context.Context, _ *Talk, p Peer, args string) error {
+		l := p.(*live)
+		return l.unlessOver(f(ctx, l, args))
+	}
 }
 
 // word cuts the first word off.
@@ -37,6 +43,9 @@ func word(text string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimSpace(text), " ")
 	return first, strings.TrimSpace(rest)
 }
+
+// mistaken is a mistake that was found before the hub could.
+func mistaken(e *protocol.Error) error { return badInput{errors.New(e.Message)} }
 
 func usage(line string) error { return mistake("usage: %s", line) }
 
@@ -50,9 +59,15 @@ func joinRoom(ctx context.Context, p *live, args string) error {
 	if name == "" || err != nil {
 		return usage("/join ROOM [COUNT [TOKENFILE]]")
 	}
+	if e := protocol.CheckRoom(name); e != nil {
+		return mistaken(e)
+	}
 	o := client.RoomOptions{Last: int(last), Presence: true}
 	if file != "" {
 		token := TokenFile(file)
+		if _, err := token(ctx, client.Hello); err != nil {
+			return badInput{err}
+		}
 		o.Token = func(ctx context.Context) (string, error) { return token(ctx, client.Hello) }
 	}
 	return p.join(ctx, name, &o)
@@ -82,8 +97,14 @@ func leaveRoom(ctx context.Context, p *live, args string) error {
 
 func speakTo(_ context.Context, p *live, args string) error {
 	name, rest := word(args)
-	if rest != "" {
+	switch {
+	case rest != "":
 		return usage("/in [ROOM]")
+	case protocol.IsWildcard(name):
+		return mistake("a wildcard can be joined, not spoken to")
+	}
+	if e := protocol.CheckRoom(name); e != nil && name != "" {
+		return mistaken(e)
 	}
 	p.room = name
 	return nil
@@ -107,22 +128,19 @@ func send(ctx context.Context, p *live, args string) error {
 func set(ctx context.Context, p *live, args string) error {
 	key, rest := word(args)
 	typ, data := word(rest)
-	switch {
-	case typ == "":
+	if typ == "" {
 		return usage("/set KEY TYPE [DATA]")
-	case p.room == "":
-		return mistake("to which room? /join ROOM enters one, /in ROOM speaks to it")
+	}
+	if e := protocol.CheckKey(key); e != nil {
+		return mistaken(e)
 	}
 	return p.say(ctx, typ, data, func(r *client.Room, data json.RawMessage) (client.Position, error) { return r.Set(ctx, key, typ, data) })
 }
 
 func cast(ctx context.Context, p *live, args string) error {
 	typ, data := word(args)
-	switch {
-	case typ == "":
+	if typ == "" {
 		return usage("/cast TYPE [DATA]")
-	case p.room == "":
-		return mistake("to which room? /join ROOM enters one, /in ROOM speaks to it")
 	}
 	return p.say(ctx, typ, data, func(r *client.Room, data json.RawMessage) (client.Position, error) {
 		return client.Position{}, r.Cast(typ, data)
@@ -131,7 +149,7 @@ func cast(ctx context.Context, p *live, args string) error {
 
 // ask calls the hub.
 func (p *live) ask(ctx context.Context, typ, text string) (json.RawMessage, error) {
-	data, err := parseData(text)
+	data, err := payload(typ, text)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +197,6 @@ func history(ctx context.Context, p *live, args string) error {
 }
 
 func rooms(_ context.Context, p *live, _ string) error {
-	spoken := "no room is spoken to"
-	if p.room != "" {
-		spoken = "spoken to: " + p.room
-	}
-	p.dialer.Note("entered: %s; %s", strings.Join(p.names(), ", "), spoken)
+	p.dialer.Note("entered: %s; spoken to: %s", cmp.Or(strings.Join(p.names(), ", "), "none"), cmp.Or(p.room, "none"))
 	return nil
 }

@@ -3,6 +3,7 @@ package talk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ import (
 type liveRoom struct {
 	peer   *live
 	handle *client.Room
-	first  sync.Once
 	live   chan struct{} // closed once what was stored has come
 	left   chan struct{} // closed when the hub has ended it
 
@@ -81,12 +81,12 @@ func (p *live) enter(ctx context.Context, name string, o *client.RoomOptions) er
 	return nil
 }
 
-// forget lets go of a room that is not joined.
+// forget lets go of a room that is not joined, so that another /join makes a new one.
 func (p *live) forget(r *liveRoom) {
+	r.handle.Leave(p.ctx)
 	p.mu.Lock()
 	delete(p.rooms, r.handle.Name())
 	p.mu.Unlock()
-	r.handle.Leave(p.ctx)
 }
 
 // leave leaves a room.
@@ -128,12 +128,18 @@ func (r *liveRoom) missed(_ context.Context, g client.Gap) {
 func (r *liveRoom) came(context.Context) {
 	r.lives++
 	r.peer.tell(&event{Event: "live", Room: r.handle.Name(), Pos: position(r.handle.Position()), again: r.lives > 1})
-	r.first.Do(func() { close(r.live) })
+	if r.lives == 1 {
+		close(r.live)
+	}
 }
 
 func (r *liveRoom) sentOut(_ context.Context, err error) {
-	r.peer.tell(&event{Event: "left", Room: r.handle.Name(), Reason: plainText(err)})
-	r.peer.forget(r)
+	reason := plainText(err)
+	if said := (*client.Error)(nil); errors.As(err, &said) {
+		reason = said.Error()
+	}
+	r.peer.forget(r) // before it is told: then it may be joined again
+	r.peer.tell(&event{Event: "left", Room: r.handle.Name(), Reason: reason})
 	close(r.left)
 }
 
@@ -208,9 +214,12 @@ func (p *live) publish(ctx context.Context, typ, text string) error {
 
 // say is publish, by f.
 func (p *live) say(ctx context.Context, typ, text string, f func(*client.Room, json.RawMessage) (client.Position, error)) error {
-	data, err := parseData(text)
-	if err != nil {
+	data, err := payload(typ, text)
+	switch {
+	case err != nil:
 		return err
+	case p.room == "":
+		return mistake("to which room? /join ROOM enters one, /in ROOM speaks to it")
 	}
 	name := p.room
 	p.typ = typ

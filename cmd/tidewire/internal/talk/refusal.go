@@ -65,7 +65,7 @@ const maxBody = 500
 // refused tells of a Dial that failed.
 func refused(err error, resp *http.Response, t *Target, proxied *url.URL) error {
 	r := &Refusal{Try: advice(err, resp, t)}
-	reason := strings.TrimPrefix(err.Error(), "ws: dial ")
+	reason := strings.Replace(strings.TrimPrefix(err.Error(), "ws: dial "), "took longer than DialOptions.HandshakeTimeout: context deadline exceeded", "took too long", 1)
 	if resp != nil {
 		r.Status = resp.Status
 		for _, name := range telling {
@@ -89,7 +89,7 @@ func refused(err error, resp *http.Response, t *Target, proxied *url.URL) error 
 	}
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
-	if errors.As(err, &unknown) || errors.As(err, &hostname) || strings.Contains(err.Error(), "DialOptions.") {
+	if errors.As(err, &unknown) || errors.As(err, &hostname) || strings.Contains(reason, "DialOptions.") {
 		return Final{r}
 	}
 	return r
