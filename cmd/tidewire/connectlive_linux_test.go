@@ -86,6 +86,8 @@ func TestConnectLiveTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.shows(`left: ann`)
+	s.press("/history 5 1\r")
+	s.shows("* room:terminal: nothing is stored before #1")
 	s.press("/in quiet:1\r/send chat 1\r")
 	s.shows("* quiet:1: sent")
 	s.press("/leave room:terminal\r")

@@ -31,9 +31,10 @@ type event struct {
 	First  uint64 `json:"first,omitempty"`  // the oldest of a page
 	More   bool   `json:"more,omitempty"`   // there are older ones
 
-	again bool // live, and has been before
-	first bool // presence, that was unknown before
-	quiet bool // a person need not be told
+	again  bool   // live, and has been before
+	first  bool   // presence, that was unknown before
+	before uint64 // what page was asked for; 0: the newest
+	quiet  bool   // a person need not be told
 }
 
 // position is pos, or nil where there is none.
@@ -100,6 +101,8 @@ func (e *event) text(self string) string {
 		switch {
 		case e.More:
 			return fmt.Sprintf("%s: there are older ones: /history 50 %d", e.Room, e.First)
+		case e.First == 0 && e.before > 0:
+			return fmt.Sprintf("%s: nothing is stored before #%d", e.Room, e.before)
 		case e.First == 0:
 			return e.Room + ": nothing is stored"
 		}

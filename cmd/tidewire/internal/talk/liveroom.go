@@ -198,7 +198,7 @@ func (p *live) history(ctx context.Context, name string, limit int, before uint6
 		for _, m := range page.Messages {
 			p.tell(messageEvent("stored", m))
 		}
-		e := &event{Event: "page", Room: name, Pos: position(page.Head), More: page.More}
+		e := &event{Event: "page", Room: name, Pos: position(page.Head), More: page.More, before: before}
 		if len(page.Messages) > 0 {
 			e.First = page.Messages[0].Position.Seq
 		}
