@@ -90,6 +90,8 @@ func TestConnectLiveTerminal(t *testing.T) {
 	s.shows("* room:terminal: nothing is stored before #1")
 	s.press("/in quiet:1\r/send chat 1\r")
 	s.shows("* quiet:1: sent")
+	s.press("/in\r/send poke\r")
+	s.showsAll("< poked", "* the hub has taken poke")
 	s.press("/leave room:terminal\r")
 	s.shows("* room:terminal: left")
 	s.press("/help\r")

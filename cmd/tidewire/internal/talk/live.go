@@ -59,7 +59,7 @@ type live struct {
 
 	reading chan struct{} // is closed once deliver is set
 	deliver func(Message)
-	telling sync.Mutex // one event, or note, at a time
+	telling sync.Mutex // one event at a time
 	over    bool       // the last one was told; guarded by telling
 
 	mu    sync.Mutex // guards what follows
@@ -74,29 +74,26 @@ type live struct {
 	last client.State
 }
 
-// changed tells of the connection's states.
+// changed tells of the connection's states, but not that it is open at first: Receive does.
 func (p *live) changed(s client.State) {
-	note, last := p.dialer.Note, p.last
-	p.telling.Lock()
-	defer p.telling.Unlock()
-	switch {
-	case s.Phase == client.Connecting || p.over:
+	if s.Phase == client.Connecting {
 		return
-	case s.Phase == client.Waiting:
-		note("%s; connecting again in %v", lostText(s.Err), s.Wait.Round(10*time.Millisecond))
-	case s.Phase == client.Open && last.Phase == client.Waiting:
-		note("connected again%s", as(s.User))
-	case s.Phase == client.Open && last.Phase == client.Open && s.User != last.User:
-		note("the hub knows you%s", as(s.User))
 	}
-	if s.Phase == client.Open && s.Degraded != last.Degraded {
-		if s.Degraded {
-			note("the hub cannot reach what stores messages: what is sent waits")
-		} else {
-			note("the hub stores messages again")
-		}
-	}
+	last := p.last
 	p.last = s
+	switch {
+	case s.Phase == client.Waiting:
+		p.tell(&event{Event: "lost", Reason: lostText(s.Err), Wait: s.Wait.Milliseconds()})
+	case s.Phase == client.Open && last.Phase == client.Waiting || s.Phase == client.Open && last.Phase == client.Open && s.User != last.User:
+		p.tell(&event{Event: "connected", User: s.User, Session: s.Session})
+	}
+	switch {
+	case s.Phase != client.Open || s.Degraded == last.Degraded:
+	case s.Degraded:
+		p.tell(&event{Event: "degraded"})
+	default:
+		p.tell(&event{Event: "restored"})
+	}
 }
 
 // lostText says why there is no connection.
@@ -178,6 +175,9 @@ func (p *live) unlessOver(err error) error {
 func (p *live) Receive(ctx context.Context, f func(Message)) End {
 	defer p.stop()
 	p.deliver = f
+	if s := p.client.State(); s.Phase == client.Open {
+		f((&event{Event: "connected", User: s.User, Session: s.Session, quiet: true}).message(s.Session))
+	}
 	close(p.reading)
 	select {
 	case <-p.client.Done():

@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tidewire/tidewire/client"
 )
 
 // event is what happens on a live connection, as a script has it: with the names of docs/protocol.md.
 type event struct {
-	Event    string           `json:"event"` // message, stored, answer, sent, live, presence, who, page, gap or left
+	Event    string           `json:"event"` // connected, lost, degraded, restored, message, stored, answer, sent, live, presence, who, page, gap or left
 	Room     string           `json:"room,omitempty"`
 	Type     string           `json:"type,omitempty"`
 	Pos      *client.Position `json:"pos,omitempty"`
@@ -20,6 +21,10 @@ type event struct {
 	Volatile bool             `json:"volatile,omitempty"`
 	Data     json.RawMessage  `json:"data,omitempty"`
 
+	User    string `json:"user,omitempty"` // who one is
+	Session string `json:"session,omitempty"`
+	Wait    int64  `json:"wait,omitempty"` // milliseconds until the next attempt
+
 	Users    int             `json:"users,omitempty"` // who is in the room
 	Sessions int             `json:"sessions,omitempty"`
 	Members  []client.Member `json:"members,omitempty"`
@@ -27,7 +32,7 @@ type event struct {
 	Leave    []client.Member `json:"leave,omitempty"`
 
 	After  uint64 `json:"after,omitempty"`  // where a gap begins
-	Reason string `json:"reason,omitempty"` // of it, or of having left
+	Reason string `json:"reason,omitempty"` // of it, of having left, or of a loss
 	First  uint64 `json:"first,omitempty"`  // the oldest of a page
 	More   bool   `json:"more,omitempty"`   // there are older ones
 
@@ -80,9 +85,20 @@ func (e *event) text(self string) string {
 	switch e.Event {
 	case "message", "stored":
 		return strings.Join(e.words(), " ")
+	case "connected":
+		return "connected again" + as(e.User)
+	case "lost":
+		return fmt.Sprintf("%s; connecting again in %v", e.Reason, (time.Duration(e.Wait) * time.Millisecond).Round(10*time.Millisecond))
+	case "degraded":
+		return "the hub cannot reach what stores messages: what is sent waits"
+	case "restored":
+		return "the hub stores messages again"
 	case "answer":
 		return "the answer to " + e.Type + ":"
 	case "sent":
+		if e.Room == "" {
+			return "the hub has taken " + e.Type
+		}
 		return e.Room + ": sent" + number(", stored as", e.Pos)
 	case "live":
 		again := ""

@@ -226,7 +226,7 @@ func (p *live) say(ctx context.Context, typ, text string, f func(*client.Room, j
 	return p.with(ctx, name, func(r *client.Room) error {
 		pos, err := f(r, data)
 		if err == nil {
-			p.tell(&event{Event: "sent", Room: name, Pos: position(pos), quiet: p.joined(name) != nil})
+			p.tell(&event{Event: "sent", Room: name, Type: typ, Pos: position(pos), quiet: p.joined(name) != nil})
 		}
 		return err
 	})
