@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // desk is where a person or a script sits: what is read from, and shown on.
@@ -78,12 +79,12 @@ func isScreen(w any) bool {
 
 // openPrompt has a person type.
 func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.File, leave func()) error {
-	history := &talk.History{}
+	history := &terminal.History{}
 	if !c.NoHistory {
-		file, err := talk.HistoryFile(c.historyName())
+		file, err := terminal.HistoryFile(c.historyName())
 		if err == nil {
-			var kept *talk.History
-			if kept, err = talk.OpenHistory(file); kept != nil {
+			var kept *terminal.History
+			if kept, err = terminal.OpenHistory(file); kept != nil {
 				history = kept
 			}
 		}
@@ -91,7 +92,7 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 			fmt.Fprintf(at.screen.Err, "tidewire: the history cannot be read: %v (--no-history)\n", err)
 		}
 	}
-	prompt, err := talk.NewPrompt(in, at.screen.Out, talk.PromptOptions{
+	prompt, err := terminal.NewPrompt(in, at.screen.Out, terminal.PromptOptions{
 		Width: func() int {
 			width, _, err := term.GetSize(int(out.Fd()))
 			if err != nil || width <= 0 {

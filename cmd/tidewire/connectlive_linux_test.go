@@ -12,7 +12,7 @@ import (
 )
 
 // showsAll is shows, for what comes in any order.
-func (s *terminal) showsAll(texts ...string) {
+func (s *pty) showsAll(texts ...string) {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("it shows %q", texts), func() error {
 		s.mu.Lock()

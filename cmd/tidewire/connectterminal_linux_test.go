@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal is a real one, with the command in it, and what it has shown.
-type terminal struct {
+// A pty is a real terminal, with the command in it, and what it has shown.
+type pty struct {
 	t      *testing.T
 	master *os.File
 	slave  *os.File
@@ -28,7 +28,7 @@ type terminal struct {
 }
 
 // inTerminal runs the command in a terminal of its own.
-func inTerminal(t *testing.T, args ...string) *terminal {
+func inTerminal(t *testing.T, args ...string) *pty {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func inTerminal(t *testing.T, args ...string) *terminal {
 	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	s := &terminal{t: t, master: master, slave: slave, cmd: command(args...), read: make(chan struct{})}
+	s := &pty{t: t, master: master, slave: slave, cmd: command(args...), read: make(chan struct{})}
 	s.cmd.Env = append(s.cmd.Env, "TERM=xterm", "XDG_STATE_HOME="+t.TempDir())
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -79,7 +79,7 @@ func inTerminal(t *testing.T, args ...string) *terminal {
 }
 
 // state is how the terminal is set.
-func (s *terminal) state() unix.Termios {
+func (s *pty) state() unix.Termios {
 	s.t.Helper()
 	state, err := unix.IoctlGetTermios(int(s.slave.Fd()), unix.TCGETS)
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *terminal) state() unix.Termios {
 	return *state
 }
 
-func (s *terminal) press(keys string) {
+func (s *pty) press(keys string) {
 	s.t.Helper()
 	if _, err := s.master.WriteString(keys); err != nil {
 		s.t.Fatal(err)
@@ -96,7 +96,7 @@ func (s *terminal) press(keys string) {
 }
 
 // shows waits until the terminal has shown the text, behind what it had shown when that was last waited for.
-func (s *terminal) shows(text string) {
+func (s *pty) shows(text string) {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("it shows %q", text), func() error {
 		s.mu.Lock()
@@ -112,7 +112,7 @@ func (s *terminal) shows(text string) {
 }
 
 // all is all that the terminal has shown.
-func (s *terminal) all() string {
+func (s *pty) all() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.kept.String()
@@ -122,14 +122,14 @@ func (s *terminal) all() string {
 func TestConnectTerminal(t *testing.T) {
 	peers := connectPeers(t)
 	for name, leave := range map[string]struct {
-		by   func(s *terminal)
+		by   func(s *pty)
 		code int
 	}{
-		"Ctrl-C":          {func(s *terminal) { s.press("\x03") }, 0},
-		"Ctrl-D":          {func(s *terminal) { s.press("\x04") }, 0},
-		"/close":          {func(s *terminal) { s.press("/close 4000 bye\r") }, 0},
-		"SIGTERM":         {func(s *terminal) { s.cmd.Process.Signal(syscall.SIGTERM) }, 0},
-		"a line begun":    {func(s *terminal) { s.press("half\x15\x04") }, 0},
+		"Ctrl-C":          {func(s *pty) { s.press("\x03") }, 0},
+		"Ctrl-D":          {func(s *pty) { s.press("\x04") }, 0},
+		"/close":          {func(s *pty) { s.press("/close 4000 bye\r") }, 0},
+		"SIGTERM":         {func(s *pty) { s.cmd.Process.Signal(syscall.SIGTERM) }, 0},
+		"a line begun":    {func(s *pty) { s.press("half\x15\x04") }, 0},
 		"the peer closes": {nil, 8},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/configfile"
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // stdio is where a command reads and writes.
@@ -120,7 +121,7 @@ func run(ctx context.Context, args []string, io stdio) (err error) {
 
 // oneLine is what the error says, in one line, and without what a terminal would obey: some of it may be a peer's.
 func oneLine(err error) string {
-	return talk.Escape([]byte(strings.Join(strings.FieldsFunc(err.Error(), isBreak), "; ")))
+	return terminal.Escape([]byte(strings.Join(strings.FieldsFunc(err.Error(), isBreak), "; ")))
 }
 
 func isBreak(r rune) bool { return r == '\n' || r == '\r' }

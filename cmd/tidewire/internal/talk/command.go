@@ -128,7 +128,7 @@ func (t *Talk) names() []string {
 	return names
 }
 
-// Complete is for PromptOptions: the commands that begin as the line does.
+// Complete is for terminal.PromptOptions: the commands that begin as the line does.
 func Complete(commands map[string]Command) func(line string) []string {
 	return func(line string) []string {
 		var all []string

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // Pretty says how messages that are JSON are shown.
@@ -103,23 +105,12 @@ func colourJSON(text string) string {
 			end++
 		}
 		end = min(end+1, len(text))
-		colour := green
+		colour := terminal.Green
 		if end < len(text) && text[end] == ':' {
-			colour = cyan
+			colour = terminal.Cyan
 		}
-		b.WriteString(colour + text[i:end] + plain)
+		b.WriteString(colour + text[i:end] + terminal.Plain)
 		i = end
 	}
 	return b.String()
 }
-
-// The colours, as a terminal takes them.
-const (
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	red    = "\x1b[31m"
-	cyan   = "\x1b[36m"
-	dim    = "\x1b[2m"
-	bold   = "\x1b[1m"
-	plain  = "\x1b[0m"
-)

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // Refusal is a handshake that came to nothing, with what the server answered.
@@ -43,12 +45,12 @@ func (r *Refusal) Details() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "  HTTP %s\n", Escape([]byte(r.Status)))
+	fmt.Fprintf(&b, "  HTTP %s\n", terminal.Escape([]byte(r.Status)))
 	for _, field := range r.Header {
-		fmt.Fprintf(&b, "  %s\n", Escape([]byte(field)))
+		fmt.Fprintf(&b, "  %s\n", terminal.Escape([]byte(field)))
 	}
 	if body := strings.TrimSpace(r.Body); body != "" {
-		fmt.Fprintf(&b, "\n  %s\n", strings.ReplaceAll(Escape([]byte(body)), "\n", "\n  "))
+		fmt.Fprintf(&b, "\n  %s\n", strings.ReplaceAll(terminal.Escape([]byte(body)), "\n", "\n  "))
 	}
 	return b.String()
 }

@@ -1,12 +1,13 @@
 package talk
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // Screen shows what comes: to a person at a terminal, or to a pipe, which gets
@@ -16,7 +17,7 @@ type Screen struct {
 	Out, Err io.Writer
 
 	// Prompt is where a person types; nil means that nobody does.
-	Prompt *Prompt
+	Prompt *terminal.Prompt
 
 	// Terminal says that Out is one.
 	Terminal bool
@@ -46,13 +47,13 @@ func (s *Screen) Received(m Message) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.Terminal && m.Person == nil:
-		return s.show(s.paint(cyan, "<"), m)
+		return s.show(s.paint(terminal.Cyan, "<"), m)
 	case s.Terminal && m.Person.Silent:
 		return nil
 	case s.Terminal && m.isNote():
-		return s.print(s.paint(yellow, "* "+escapeLine(m.Person.Text)))
+		return s.print(s.paint(terminal.Yellow, "* "+terminal.EscapeLine(m.Person.Text)))
 	case s.Terminal:
-		return s.show(s.paint(cyan, "< "+escapeLine(m.Person.Text)), Message{Data: m.Person.Data})
+		return s.show(s.paint(terminal.Cyan, "< "+terminal.EscapeLine(m.Person.Text)), Message{Data: m.Person.Data})
 	}
 	if s.Form != JSONLines && !m.Binary {
 		m.Data, _ = s.Pretty.shape(m.Data, false)
@@ -76,7 +77,7 @@ func (s *Screen) Sent(m Message) error {
 	if !s.Terminal {
 		return nil
 	}
-	return s.show(s.paint(green, ">"), m)
+	return s.show(s.paint(terminal.Green, ">"), m)
 }
 
 // maxShown is how much of a binary message a person is shown.
@@ -87,11 +88,11 @@ func (s *Screen) show(mark string, m Message) error {
 	text, isJSON := "", false
 	switch {
 	case s.Form == JSONLines:
-		text = Escape(s.Form.Append(nil, m))
+		text = terminal.Escape(s.Form.Append(nil, m))
 	case m.Binary && (s.Form == Hex || s.Form == Base64):
 		text = string(s.Form.Append(nil, m))
 	case m.Binary:
-		text = fmt.Sprintf("%s%d bytes%s", s.colour(dim), len(m.Data), s.colour(plain))
+		text = fmt.Sprintf("%s%d bytes%s", s.colour(terminal.Dim), len(m.Data), s.colour(terminal.Plain))
 		if len(m.Data) > 0 {
 			text += "\n" + strings.TrimSuffix(hex.Dump(m.Data[:min(len(m.Data), maxShown)]), "\n")
 		}
@@ -101,7 +102,7 @@ func (s *Screen) show(mark string, m Message) error {
 	default:
 		var shaped []byte
 		shaped, isJSON = s.Pretty.shape(m.Data, true)
-		text = Escape(shaped)
+		text = terminal.Escape(shaped)
 	}
 	if isJSON && s.Colour {
 		text = colourJSON(text)
@@ -113,9 +114,9 @@ func (s *Screen) show(mark string, m Message) error {
 func (s *Screen) Note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	line := escapeLine(fmt.Sprintf(format, args...))
+	line := terminal.EscapeLine(fmt.Sprintf(format, args...))
 	if s.Prompt != nil {
-		s.Prompt.Print(s.paint(yellow, "* "+line) + "\n")
+		s.Prompt.Print(s.paint(terminal.Yellow, "* "+line) + "\n")
 		return
 	}
 	fmt.Fprintf(s.Err, "tidewire: %s\n", line)
@@ -125,9 +126,9 @@ func (s *Screen) Note(format string, args ...any) {
 func (s *Screen) Trace(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	line = Escape([]byte(line))
+	line = terminal.Escape([]byte(line))
 	if s.Prompt != nil {
-		s.Prompt.Print(s.paint(dim, line) + "\n")
+		s.Prompt.Print(s.paint(terminal.Dim, line) + "\n")
 		return
 	}
 	fmt.Fprintf(s.Err, "%s\n", line)
@@ -160,9 +161,6 @@ func (s *Screen) colour(code string) string {
 	return ""
 }
 
-func (s *Screen) paint(code, text string) string { return s.colour(code) + text + s.colour(plain) }
-
-// crlf makes line breaks of a terminal in raw mode.
-func crlf(text string) []byte {
-	return bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\r\n"))
+func (s *Screen) paint(code, text string) string {
+	return s.colour(code) + text + s.colour(terminal.Plain)
 }

@@ -3,10 +3,12 @@ package talk
 import (
 	"errors"
 	"io"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
 // Typed yields what a person types. leave is called when that is over by Ctrl-C.
-func Typed(p *Prompt, s *Screen, form Form, leave func()) *Input {
+func Typed(p *terminal.Prompt, s *Screen, form Form, leave func()) *Input {
 	in := newInput(waiting)
 	go func() {
 		defer p.Guard()
@@ -16,10 +18,10 @@ func Typed(p *Prompt, s *Screen, form Form, leave func()) *Input {
 	return in
 }
 
-func (in *Input) typed(p *Prompt, s *Screen, form Form, leave func()) error {
+func (in *Input) typed(p *terminal.Prompt, s *Screen, form Form, leave func()) error {
 	for {
 		text, err := p.ReadLine()
-		if errors.Is(err, ErrLeave) {
+		if errors.Is(err, terminal.ErrLeave) {
 			leave()
 			return nil
 		}

@@ -1,6 +1,7 @@
-package talk
+package terminal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -164,7 +165,7 @@ func (p *Prompt) painted() string {
 	shown, column := p.line.window(width - used - 1)
 	p.shown, p.column, p.row = true, used+column, used+uniseg.StringWidth(shown)
 	if p.o.Colour {
-		before = green + before + plain
+		before = Green + before + Plain
 	}
 	s := "\r" + before + shown + "\r"
 	if p.column > 0 {
@@ -289,7 +290,7 @@ func (p *Prompt) enter() string {
 	p.line, p.recall, p.kept, p.tooLong = line{}, -1, "", false
 	show := p.mark
 	if p.o.Colour {
-		show = green + show + plain
+		show = Green + show + Plain
 	}
 	show += strings.ReplaceAll(Escape([]byte(text)), "\n", "\n  ")
 	p.write(p.wiped() + string(crlf(show+"\n")))
@@ -391,4 +392,9 @@ func (p *Prompt) complete() {
 	default:
 		p.write(p.wiped() + string(crlf(strings.Join(all, "  ")+"\n")))
 	}
+}
+
+// crlf makes line breaks of a terminal in raw mode.
+func crlf(text string) []byte {
+	return bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\r\n"))
 }

@@ -1,4 +1,4 @@
-package talk
+package terminal
 
 import (
 	"fmt"
@@ -32,8 +32,8 @@ func Escape(p []byte) string {
 	return b.String()
 }
 
-// escapeLine is Escape for what is to be one line, whatever the peer put into it.
-func escapeLine(text string) string {
+// EscapeLine is Escape for what is to be one line, whatever the peer put into it.
+func EscapeLine(text string) string {
 	return Escape([]byte(strings.ReplaceAll(text, "\n", "; ")))
 }
 

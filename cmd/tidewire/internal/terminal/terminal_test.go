@@ -1,41 +1,29 @@
-package talk_test
+package terminal_test
 
 import (
 	"bytes"
 	"io"
 	"path/filepath"
-	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
 
-// paper is a terminal's screen that keeps what is written.
-type paper struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *paper) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(b)
-}
-
-func (p *paper) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.String()
+// commands is what Tab completes.
+func commands(line string) []string {
+	if line != "" && strings.HasPrefix("/ping", line) {
+		return []string{"/ping"}
+	}
+	return nil
 }
 
 // entered returns the lines that come of pressing keys.
-func entered(t testing.TB, history *talk.History, keys string) (lines []string, last error) {
+func entered(t testing.TB, history *terminal.History, keys string) (lines []string, last error) {
 	t.Helper()
-	p, err := talk.NewPrompt(strings.NewReader(keys), &paper{}, talk.PromptOptions{
-		History: history, Width: func() int { return 20 }, Complete: talk.Complete(talk.Commands()),
+	p, err := terminal.NewPrompt(strings.NewReader(keys), &bytes.Buffer{}, terminal.PromptOptions{
+		History: history, Width: func() int { return 20 }, Complete: commands,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +66,7 @@ func TestPromptEdits(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", tc.name, got, err, tc.want)
 		}
 	}
-	if _, err := entered(t, nil, "abc\x03"); err != talk.ErrLeave {
+	if _, err := entered(t, nil, "abc\x03"); err != terminal.ErrLeave {
 		t.Errorf("Ctrl-C: %v", err)
 	}
 }
@@ -86,8 +74,8 @@ func TestPromptEdits(t *testing.T) {
 // What is printed while a line is edited appears above it, and the line stays.
 func TestPromptPrintsAbove(t *testing.T) {
 	in, keys := io.Pipe()
-	out := &paper{}
-	p, err := talk.NewPrompt(in, out, talk.PromptOptions{})
+	out := &bytes.Buffer{}
+	p, err := terminal.NewPrompt(in, out, terminal.PromptOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +99,7 @@ func TestPromptPrintsAbove(t *testing.T) {
 func TestHistoryIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state", "history")
 	for run, want := range []int{0, 3} {
-		h, err := talk.OpenHistory(file)
+		h, err := terminal.OpenHistory(file)
 		if err != nil || h.Len() != want {
 			t.Fatalf("run %d: %d lines, %v", run, h.Len(), err)
 		}
@@ -124,7 +112,7 @@ func TestHistoryIsKept(t *testing.T) {
 			t.Errorf("%q, %q, %q", h.At(0), h.At(1), h.At(2))
 		}
 	}
-	h, err := talk.OpenHistory(file)
+	h, err := terminal.OpenHistory(file)
 	if err != nil || h.Len() != 6 || h.At(1) != "two\\n\nlines" {
 		t.Errorf("%d lines, %v", h.Len(), err)
 	}
@@ -137,30 +125,9 @@ func TestEscape(t *testing.T) {
 		"\u009b31m\u202eabc": `\u009b31m\u202eabc`,
 		"\xff\xc3":           `\xff\xc3`,
 	} {
-		if got := talk.Escape([]byte(in)); got != want {
+		if got := terminal.Escape([]byte(in)); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestParseTarget(t *testing.T) {
-	for text, want := range map[string]talk.Target{
-		"ws://a:1/b?c=d":       {URL: "ws://a:1/b?c=d"},
-		"a:1/b":                {URL: "ws://a:1/b"},
-		":8080/x":              {URL: "ws://localhost:8080/x"},
-		"ws+unix:///r/x.sock":  {URL: "ws://localhost", Socket: "/r/x.sock"},
-		"ws+unix:///r/x:/path": {URL: "ws://localhost/path", Socket: "/r/x"},
-		"tcp://a:1":            {Network: "tcp", Address: "a:1"},
-		"udp://:1":             {Network: "udp", Address: "localhost:1"},
-		"unix:/r/x":            {Network: "unix", Address: "/r/x"},
-	} {
-		if got, err := talk.ParseTarget(text); err != nil || got != want {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
-	}
-	target, err := talk.ParseTarget("wss://ann:hush@example.org/x?token=hush&a")
-	if s := target.String(); err != nil || s != "wss://ann:xxxxx@example.org/x?token=xxxxx&a" {
-		t.Errorf("%s, %v", s, err)
 	}
 }
 
@@ -181,43 +148,14 @@ func FuzzPrompt(f *testing.F) {
 	})
 }
 
-// What a form makes of a message, it reads again.
-func FuzzForm(f *testing.F) {
-	f.Add([]byte("00 ff"), byte(2))
-	f.Add([]byte(`{"type":"binary","base64":"AAEC"}`), byte(4))
-	f.Fuzz(func(t *testing.T, line []byte, which byte) {
-		form := talk.Form(which % 5)
-		m, err := form.Parse(bytes.Clone(line))
-		if err != nil {
-			return
-		}
-		again, err := form.Parse(form.Append(nil, m))
-		if err != nil || !reflect.DeepEqual(append([]byte{}, again.Data...), append([]byte{}, m.Data...)) || again.Binary != m.Binary {
-			t.Fatalf("%q: %+v, then %+v, %v", line, m, again, err)
-		}
-	})
-}
-
 // No terminal is told anything by what comes out of Escape.
 func FuzzEscape(f *testing.F) {
 	f.Add([]byte("\x1b]0;x\a\u202e\xff"))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		for _, r := range talk.Escape(p) {
+		for _, r := range terminal.Escape(p) {
 			if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError && !bytes.ContainsRune(p, r) {
 				t.Fatalf("%q has %q", p, r)
 			}
 		}
-	})
-}
-
-func FuzzParseTarget(f *testing.F) {
-	f.Add("ws+unix:///a:/b")
-	f.Add("wss://a:hush@b?c=hush")
-	f.Fuzz(func(t *testing.T, text string) {
-		target, err := talk.ParseTarget(text)
-		if err == nil && target.URL == "" && target.Address == "" {
-			t.Fatalf("%q leads nowhere", text)
-		}
-		_ = target.String()
 	})
 }

@@ -1,4 +1,4 @@
-package talk
+package terminal
 
 import (
 	"bufio"
@@ -38,17 +38,14 @@ func OpenHistory(file string) (*History, error) {
 	}
 	defer f.Close()
 	total := 0
-	lines := lineReader{r: bufio.NewReader(f), delimiter: '\n', max: 2 * maxEntry}
-	for {
-		text, err := lines.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s is no history: %w", file, err)
-		}
-		h.keep(unescapeEntry(string(text)))
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 2*maxEntry+2)
+	for lines.Scan() {
+		h.keep(unescapeEntry(lines.Text()))
 		total++
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s is no history: %w", file, err)
 	}
 	if total > 2*maxHistory {
 		return h, h.rewrite()

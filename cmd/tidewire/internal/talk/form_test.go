@@ -1,0 +1,26 @@
+package talk_test
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
+)
+
+// What a form makes of a message, it reads again.
+func FuzzForm(f *testing.F) {
+	f.Add([]byte("00 ff"), byte(2))
+	f.Add([]byte(`{"type":"binary","base64":"AAEC"}`), byte(4))
+	f.Fuzz(func(t *testing.T, line []byte, which byte) {
+		form := talk.Form(which % 5)
+		m, err := form.Parse(bytes.Clone(line))
+		if err != nil {
+			return
+		}
+		again, err := form.Parse(form.Append(nil, m))
+		if err != nil || !reflect.DeepEqual(append([]byte{}, again.Data...), append([]byte{}, m.Data...)) || again.Binary != m.Binary {
+			t.Fatalf("%q: %+v, then %+v, %v", line, m, again, err)
+		}
+	})
+}
