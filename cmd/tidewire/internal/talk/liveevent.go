@@ -161,14 +161,18 @@ func number(before string, pos *client.Position) string {
 
 // crowd says how many are there.
 func (e *event) crowd() string {
-	s := "1 session"
-	if e.Sessions != 1 {
-		s = fmt.Sprintf("%d sessions", e.Sessions)
-	}
+	s := several(e.Sessions, "session")
 	if e.Users != e.Sessions {
-		s += fmt.Sprintf(" of %d users", e.Users)
+		s += " of " + several(e.Users, "user")
 	}
 	return s
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // list is up to most members by name.
