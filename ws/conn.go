@@ -206,7 +206,9 @@ func (c *Conn) RemoteAddr() net.Addr { return c.link().RemoteAddr() }
 // writing it breaks the connection; it is there for socket options. Once a
 // connection over a plain socket is attached, it is no longer the net.Conn that it
 // was made of, and its SyscallConn is the way to them. From [Server.ServeTLS] it is
-// a *tls.Conn, whose NetConn has a SyscallConn likewise.
+// a *tls.Conn, whose NetConn has a SyscallConn likewise. Its Close ends the
+// connection, unless it fails because Attach has just put another one in its place:
+// CloseNow never does.
 func (c *Conn) NetConn() net.Conn {
 	nc := c.link()
 	if _, ok := nc.(*plainStream); ok {

@@ -39,7 +39,8 @@ func (p *Poller) Stats() *Stats { return &p.stats }
 // type: the socket is d's from then on, nc is closed, and the Conn that stands for
 // d is returned. With hold, reading is the caller's until it calls Resume, and
 // nothing is missed meanwhile; otherwise Readable is called at once, perhaps before
-// Add returns. On an error nc is as it was.
+// Add returns. On an error nc is as it was. Where nc is closed by somebody else
+// meanwhile, either that or Add fails, or the connection ends.
 func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events, hold bool) (net.Conn, error) {
 	raw := rawOf(nc)
 	if raw == nil {
@@ -69,7 +70,9 @@ func (p *Poller) Add(d *Descriptor, nc net.Conn, ev Events, hold bool) (net.Conn
 		unix.Close(fd)
 		return nil, err
 	}
-	nc.Close()
+	if errors.Is(nc.Close(), net.ErrClosed) {
+		d.Shutdown() // somebody has closed nc meanwhile, and must not have done so in vain
+	}
 	return c, nil
 }
 

@@ -269,6 +269,41 @@ func staleEvent(t *testing.T, network string) bool {
 	return true
 }
 
+// Whoever closes a connection while it is added hears that it was closed already, or has it end.
+func TestCloseWhileAdded(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			nothingLeft(t)
+			var p engine.Poller
+			between := 0
+			for i := range 3000 {
+				o := &owner{}
+				peer, nc := pair(t, network)
+				closed := make(chan error, 1)
+				go func() {
+					for range i % 7 {
+						runtime.Gosched()
+					}
+					closed <- nc.Close()
+				}()
+				_, err := p.Add(&o.Descriptor, nc, o, true)
+				if err == nil {
+					if <-closed == nil {
+						between++
+						if n, _, err := o.Read(make([]byte, 1)); n != 0 || err != nil {
+							t.Errorf("it was closed, and goes on: %d, %v", n, err)
+						}
+					}
+					o.Descriptor.Close()
+				}
+				peer.Close()
+				nc.Close()
+			}
+			t.Logf("%d were closed between", between)
+		})
+	}
+}
+
 // The last bytes and the end of the stream come as one event.
 func TestEndBehindTheLastBytes(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
