@@ -66,7 +66,8 @@ func (c *Client) request(ctx context.Context, p *outgoing) (m protocol.Message, 
 }
 
 // On has f called with each message of that type that the server sends without a room. Several functions for one
-// type are called in the order in which they were given. ctx ends with the Client.
+// type are called in the order in which they were given. ctx ends with the Client. What arrives before On is called
+// does not wait for it: with Options.Lazy it can be called before there is a connection.
 //
 // Messages that do not fit T are logged and counted.
 func On[T any](c *Client, typ string, f func(ctx context.Context, v T)) {

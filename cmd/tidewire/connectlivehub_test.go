@@ -73,6 +73,27 @@ func TestConnectLiveCloses(t *testing.T) {
 	}
 }
 
+// TestConnectLiveGreeting has a hub say something at once, and then send away who comes: no time is too early to be heard.
+func TestConnectLiveGreeting(t *testing.T) {
+	hub := rawHub(t, func(n int, _, _ string) []string {
+		if n > 20 {
+			return []string{"close 4403"}
+		}
+		return []string{rawWelcome, `{"type":"hi","data":1}`}
+	})
+	for range 20 {
+		var out bytes.Buffer
+		code, stderr := connected(t, strings.NewReader(""), &out, "--live", hub, "-u", "-n", "1", "--timeout", "10s")
+		if code != 0 || !strings.Contains(out.String(), `{"event":"message","type":"hi","data":1}`) {
+			t.Fatalf("exit status %d: %q, %q", code, out.String(), stderr)
+		}
+	}
+	code, stderr := connected(t, strings.NewReader(""), io.Discard, "--live", hub, "-u", "-r")
+	if code != exitUnreached || !regexp.MustCompile(`: closed by the peer: 4403 .*"as asked"\n$`).MatchString(stderr) {
+		t.Errorf("exit status %d: %q", code, stderr)
+	}
+}
+
 // TestConnectLiveSentAway has a hub send somebody away who waits for an answer: why is told, and not that there was none.
 func TestConnectLiveSentAway(t *testing.T) {
 	hub := rawHub(t, func(_ int, typ, _ string) []string {

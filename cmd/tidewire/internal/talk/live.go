@@ -21,12 +21,13 @@ import (
 // receives are events, each a line of JSON.
 func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	timeout := cmp.Or(d.Timeout, 10*time.Second)
-	p := &live{dialer: d, reading: make(chan struct{}), rooms: map[string]*liveRoom{}}
+	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), rooms: map[string]*liveRoom{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	dial, proxied := d.webSocketOptions(timeout)
 	o := client.Options{
 		DialOptions: dial, OnState: p.changed, MaxSend: maxMessage, // a hub that takes less says so
 		Inbox: client.Inbox{Max: maxInbox, MaxBytes: maxInboxBytes},
+		Lazy:  true, // OnOther comes before there is a connection
 	}
 	if d.Token != nil {
 		o.Token = p.token
@@ -36,10 +37,22 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	c, err := client.Dial(ctx, d.Target.URL, &o)
 	if err != nil {
 		p.stop()
-		return nil, d.liveRefused(err, *proxied)
+		return nil, err
 	}
 	p.client = c
 	c.OnOther(func(_ context.Context, m *client.Message) { p.tell(messageEvent("message", m)) })
+	var s client.State
+	select {
+	case s = <-p.opened:
+	case <-ctx.Done():
+		s.Err = ctx.Err()
+	}
+	if s.Phase != client.Open {
+		p.Finish(0, "")
+		p.closing.Wait()
+		p.stop()
+		return nil, d.liveRefused(s.Err, *proxied)
+	}
 	return p, nil
 }
 
@@ -57,7 +70,8 @@ type live struct {
 	finish  sync.Once
 	closing sync.WaitGroup
 
-	reading chan struct{} // is closed once deliver is set
+	opened  chan client.State // how the first attempt has ended
+	reading chan struct{}     // is closed once deliver is set
 	deliver func(Message)
 	telling sync.Mutex // one event at a time
 	over    bool       // the last one was told; guarded by telling
@@ -74,7 +88,7 @@ type live struct {
 	last client.State
 }
 
-// changed tells of the connection's states, but not that it is open at first: Receive does.
+// changed tells of the connection's states, but for the first one: Live and Receive look at that.
 func (p *live) changed(s client.State) {
 	if s.Phase == client.Connecting {
 		return
@@ -82,6 +96,8 @@ func (p *live) changed(s client.State) {
 	last := p.last
 	p.last = s
 	switch {
+	case last.Phase == "":
+		p.opened <- s
 	case s.Phase == client.Waiting:
 		p.tell(&event{Event: "lost", Reason: lostText(s.Err), Wait: s.Wait.Milliseconds()})
 	case s.Phase == client.Open && last.Phase == client.Waiting || s.Phase == client.Open && last.Phase == client.Open && s.User != last.User:
@@ -250,6 +266,8 @@ func (d *Dialer) liveRefused(err error, proxied *url.URL) error {
 			return err
 		}
 		return Final{err}
+	case errors.Is(err, client.ErrSentAway):
+		return Final{fmt.Errorf("%s: %v", what, endOf(err))}
 	}
 	var chain interface{ Unwrap() []error }
 	if errors.As(err, &chain) {
