@@ -198,7 +198,7 @@ func (d *webDoor) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if w == nil || !upgrades(r) {
 		switch {
 		case d.web != nil:
-			d.web.ServeHTTP(rw, r)
+			d.web.ServeHTTP(page{rw, d.server.WriteTimeout}, r)
 		case w == nil:
 			http.Error(rw, "nothing is bridged at this path", http.StatusNotFound)
 		default:
