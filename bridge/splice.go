@@ -43,11 +43,14 @@ func (s *stream) splice(src *stream, most int64, moved func(n int64)) error {
 		if err != nil {
 			return err
 		}
-		n := int64(waits)
-		if p != nil {
-			err = s.put(p)
-		} else {
-			n, err = s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: min(n, most)})
+		var n int64
+		if p == nil {
+			n, err = s.conn.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: src.conn, N: min(int64(waits), most)})
+		} else if err = s.put(p); err == nil {
+			n = int64(waits)
+		}
+		if n > 0 {
+			moved(n)
 		}
 		switch {
 		case err != nil && (p != nil || s.hungUp()):
@@ -55,7 +58,6 @@ func (s *stream) splice(src *stream, most int64, moved func(n int64)) error {
 		case err != nil:
 			return err
 		}
-		moved(n)
 	}
 }
 

@@ -61,31 +61,10 @@ func bridging(t *testing.T, args ...string) *bridged {
 
 // echoTCP is a service that says what it is told, with a word in front, and ends with its client.
 func echoTCP(t *testing.T, word string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				io.WriteString(conn, word)
-				io.Copy(conn, conn)
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		<-done
+	return attending(t, func(nc net.Conn) error {
+		io.WriteString(nc, word)
+		return again(nc)
 	})
-	return ln.Addr().String()
 }
 
 // TestBridgeCommand runs a file of rules, looks at the metrics and ends it.

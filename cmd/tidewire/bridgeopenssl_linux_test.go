@@ -90,33 +90,16 @@ func TestBridgeOpenSSLDoor(t *testing.T) {
 
 // answering is a service that says what it is told when it has all of so many bytes, and ends. It counts who comes.
 func answering(t *testing.T, came *atomic.Int64, n int) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			came.Add(1)
-			conn.SetDeadline(time.Now().Add(patience))
-			p := make([]byte, n)
-			if _, err := io.ReadFull(conn, p); err == nil {
-				conn.Write(p)
-			}
-			conn.Close()
+	return attending(t, func(nc net.Conn) error {
+		came.Add(1)
+		nc.SetDeadline(time.Now().Add(patience))
+		p := make([]byte, n)
+		if _, err := io.ReadFull(nc, p); err != nil {
+			return err
 		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		<-done
+		_, err := nc.Write(p)
+		return err
 	})
-	return ln.Addr().String()
 }
 
 // openSSLServer runs OpenSSL's server, which takes only who has a certificate, and returns where.

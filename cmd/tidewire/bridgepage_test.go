@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,28 +13,9 @@ import (
 // TestBridgePage has a page in a browser talk through the command to a TCP service and to a UDP echo.
 func TestBridgePage(t *testing.T) {
 	chromium := browser(t)
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for p := make([]byte, 1<<16); ; {
-			n, from, err := udp.ReadFrom(p)
-			if err != nil {
-				return
-			}
-			udp.WriteTo(p[:n], from)
-		}
-	}()
-	t.Cleanup(func() {
-		udp.Close()
-		<-done
-	})
 	rules := filepath.Join(t.TempDir(), "rules")
 	if err := os.WriteFile(rules, fmt.Appendf(nil, "ws://127.0.0.1:0/tcp tcp:%s --web ../../examples/bridge/page\nws://127.0.0.1:0/udp udp:%s\n",
-		echoTCP(t, "welcome"), udp.LocalAddr()), 0o600); err != nil {
+		echoTCP(t, "welcome"), echoUDP(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := bridging(t, "--rules", rules, "--drain", "0s")

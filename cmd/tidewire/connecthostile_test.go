@@ -14,16 +14,6 @@ import (
 	"testing"
 )
 
-// hostile is a server that does to each connection what attend does.
-func hostile(t *testing.T, attend func(nc net.Conn) error) (address string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return attended(t, ln, attend)
-}
-
 // greets answers a handshake well, with fields of its own.
 func greets(nc net.Conn, fields string) (*bufio.Reader, error) {
 	r := bufio.NewReader(nc)
@@ -132,7 +122,7 @@ func TestConnectHostileServers(t *testing.T) {
 			var out, stderr logged
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			args := append([]string{"connect", "ws://" + hostile(t, tc.server) + "/"}, strings.Fields(tc.args)...)
+			args := append([]string{"connect", "ws://" + attending(t, tc.server) + "/"}, strings.Fields(tc.args)...)
 			code := exitCode(run(ctx, args, stdio{strings.NewReader(tc.input), &out, &stderr}))
 			said := stderr.take()
 			if ctx.Err() != nil {
@@ -209,7 +199,7 @@ func TestConnectStalled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			met := make(chan struct{}, 100)
-			address := hostile(t, func(nc net.Conn) error {
+			address := attending(t, func(nc net.Conn) error {
 				met <- struct{}{}
 				return stalls(nc)
 			})

@@ -81,6 +81,16 @@ func connectPlaces(t testing.TB, peers string) map[string]string {
 	return places
 }
 
+// attending is a server of its own that does to each connection what attend does.
+func attending(t testing.TB, attend func(nc net.Conn) error) (address string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attended(t, ln, attend)
+}
+
 // attended has each connection of ln attended to until the test ends.
 func attended(t testing.TB, ln net.Listener, attend func(nc net.Conn) error) string {
 	var open sync.Map
