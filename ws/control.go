@@ -151,11 +151,11 @@ func (c *Conn) pongArrived(p []byte) {
 	mark := int64(binary.BigEndian.Uint64(p))
 	rtt := max(1, time.Since(c.wheel.born)-time.Duration(mark))
 	wait := c.takePing(mark)
+	if wait != nil || mark == c.pinged.Load() {
+		c.rtt.Store(uint32(min(max(rtt.Round(time.Microsecond)/time.Microsecond, 1), math.MaxUint32)))
+	}
 	if wait != nil {
 		wait.rtt = rtt
 		close(wait.done)
-	}
-	if wait != nil || mark == c.pinged.Load() {
-		c.rtt.Store(uint32(min(max(rtt.Round(time.Microsecond)/time.Microsecond, 1), math.MaxUint32)))
 	}
 }
