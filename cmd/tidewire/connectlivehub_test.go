@@ -197,6 +197,36 @@ func TestConnectLiveSlowOutput(t *testing.T) {
 	}
 }
 
+// TestConnectLiveOrder has a message come by a new connection while the loss of the last one is being told: word of the connection comes first.
+func TestConnectLiveOrder(t *testing.T) {
+	taken := make(chan struct{})
+	hub := rawHub(t, func(n int, typ, _ string) []string {
+		switch {
+		case typ == "$hello" && n == 1:
+			return []string{rawWelcome, "close 1012"}
+		case typ == "$hello":
+			return []string{rawWelcome, `{"type":"hi","data":1}`, `{"type":"$ping","id":1}`}
+		case typ == "$ok":
+			close(taken)
+		}
+		return nil
+	})
+	var events []string
+	event := regexp.MustCompile(`^\{"event":"([a-z]+)"`)
+	out := lineTold{"", func(line string) {
+		name := event.FindStringSubmatch(line)[1]
+		if name == "lost" {
+			<-taken
+			time.Sleep(50 * time.Millisecond) // the message is on its way here
+		}
+		events = append(events, name)
+	}}
+	code, stderr := connected(t, strings.NewReader(""), out, "--live", hub, "-u", "-n", "1")
+	if got, want := strings.Join(events, " "), "connected lost connected message"; code != 0 || got != want {
+		t.Errorf("exit status %d, %s, want %s: %s", code, got, want, stderr)
+	}
+}
+
 // TestConnectKeepsTrying has a server take connections and answer nothing: with --reconnect it is tried again, and without it told.
 func TestConnectKeepsTrying(t *testing.T) {
 	for name, args := range map[string][]string{"plain": {}, "live": {"--live"}} {

@@ -21,7 +21,7 @@ import (
 // receives are events, each a line of JSON.
 func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	timeout := cmp.Or(d.Timeout, 10*time.Second)
-	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), rooms: map[string]*liveRoom{}}
+	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), next: make(chan struct{}), rooms: map[string]*liveRoom{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	dial, proxied := d.webSocketOptions(timeout)
 	o := client.Options{
@@ -53,6 +53,7 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 		p.stop()
 		return nil, d.liveRefused(s.Err, *proxied)
 	}
+	p.first = s
 	return p, nil
 }
 
@@ -71,6 +72,7 @@ type live struct {
 	closing sync.WaitGroup
 
 	opened  chan client.State // how the first attempt has ended
+	first   client.State      // the same, of who is let in
 	reading chan struct{}     // is closed once deliver is set
 	deliver func(Message)
 	telling sync.Mutex // one event at a time
@@ -78,7 +80,9 @@ type live struct {
 
 	mu    sync.Mutex // guards what follows
 	rooms map[string]*liveRoom
-	end   error // why it was ended from here; nil: as asked
+	end   error         // why it was ended from here; nil: as asked
+	told  client.State  // the last one that changed has seen to
+	next  chan struct{} // is closed when there is another one
 
 	// For commands, which are carried out one after the other.
 	room string // that is spoken to; "" is none
@@ -90,6 +94,7 @@ type live struct {
 
 // changed tells of the connection's states, but for the first one: Live and Receive look at that.
 func (p *live) changed(s client.State) {
+	defer p.toldOf(s)
 	if s.Phase == client.Connecting {
 		return
 	}
@@ -99,17 +104,25 @@ func (p *live) changed(s client.State) {
 	case last.Phase == "":
 		p.opened <- s
 	case s.Phase == client.Waiting:
-		p.tell(&event{Event: "lost", Reason: lostText(s.Err), Wait: s.Wait.Milliseconds()})
+		p.tellNow(&event{Event: "lost", Reason: lostText(s.Err), Wait: s.Wait.Milliseconds()})
 	case s.Phase == client.Open && last.Phase == client.Waiting || s.Phase == client.Open && last.Phase == client.Open && s.User != last.User:
-		p.tell(&event{Event: "connected", User: s.User, Session: s.Session})
+		p.tellNow(&event{Event: "connected", User: s.User, Session: s.Session})
 	}
 	switch {
 	case s.Phase != client.Open || s.Degraded == last.Degraded:
 	case s.Degraded:
-		p.tell(&event{Event: "degraded"})
+		p.tellNow(&event{Event: "degraded"})
 	default:
-		p.tell(&event{Event: "restored"})
+		p.tellNow(&event{Event: "restored"})
 	}
+}
+
+func (p *live) toldOf(s client.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = s
+	close(p.next)
+	p.next = make(chan struct{})
 }
 
 // lostText says why there is no connection.
@@ -145,8 +158,28 @@ func (p *live) token(ctx context.Context, why client.Reason) (string, error) {
 	return token, err
 }
 
-// tell hands an event over.
+// tell hands an event over, after word of the connection that it came by: the client calls for states and
+// for messages from goroutines of their own.
 func (p *live) tell(e *event) {
+	for {
+		now := p.client.State()
+		p.mu.Lock()
+		told, next := p.told, p.next
+		p.mu.Unlock()
+		if told.Phase == now.Phase && told.Session == now.Session {
+			break
+		}
+		select {
+		case <-next:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+	p.tellNow(e)
+}
+
+// tellNow is tell for a state.
+func (p *live) tellNow(e *event) {
 	select {
 	case <-p.reading:
 	case <-p.ctx.Done():
@@ -191,9 +224,7 @@ func (p *live) unlessOver(err error) error {
 func (p *live) Receive(ctx context.Context, f func(Message)) End {
 	defer p.stop()
 	p.deliver = f
-	if s := p.client.State(); s.Phase == client.Open {
-		f((&event{Event: "connected", User: s.User, Session: s.Session, quiet: true}).message(s.Session))
-	}
+	f((&event{Event: "connected", User: p.first.User, Session: p.first.Session, quiet: true}).message(p.first.Session))
 	close(p.reading)
 	select {
 	case <-p.client.Done():
