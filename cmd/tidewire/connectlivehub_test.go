@@ -115,8 +115,10 @@ type lineTold struct {
 }
 
 func (w lineTold) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), w.text) {
-		w.f(string(p))
+	for line := range strings.Lines(string(p)) {
+		if strings.Contains(line, w.text) {
+			w.f(line)
+		}
 	}
 	return len(p), nil
 }
@@ -194,36 +196,6 @@ func TestConnectLiveSlowOutput(t *testing.T) {
 	code, stderr := connected(t, strings.NewReader("/join room:1 200\n"), out, "--live", hub)
 	if code != 0 || stderr != "" || messages != 200 {
 		t.Errorf("exit status %d, %d messages, %s", code, messages, stderr)
-	}
-}
-
-// TestConnectLiveOrder has a message come by a new connection while the loss of the last one is being told: word of the connection comes first.
-func TestConnectLiveOrder(t *testing.T) {
-	taken := make(chan struct{})
-	hub := rawHub(t, func(n int, typ, _ string) []string {
-		switch {
-		case typ == "$hello" && n == 1:
-			return []string{rawWelcome, "close 1012"}
-		case typ == "$hello":
-			return []string{rawWelcome, `{"type":"hi","data":1}`, `{"type":"$ping","id":1}`}
-		case typ == "$ok":
-			close(taken)
-		}
-		return nil
-	})
-	var events []string
-	event := regexp.MustCompile(`^\{"event":"([a-z]+)"`)
-	out := lineTold{"", func(line string) {
-		name := event.FindStringSubmatch(line)[1]
-		if name == "lost" {
-			<-taken
-			time.Sleep(50 * time.Millisecond) // the message is on its way here
-		}
-		events = append(events, name)
-	}}
-	code, stderr := connected(t, strings.NewReader(""), out, "--live", hub, "-u", "-n", "1")
-	if got, want := strings.Join(events, " "), "connected lost connected message"; code != 0 || got != want {
-		t.Errorf("exit status %d, %s, want %s: %s", code, got, want, stderr)
 	}
 }
 

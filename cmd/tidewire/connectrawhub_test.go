@@ -13,8 +13,8 @@ import (
 	"github.com/tidewire/tidewire/ws"
 )
 
-// rawHub is a server that answers each message by lines, in which ID stands for the message's id and sN for a
-// session of n, which counts the connections from 1; or it closes, where a line is "close CODE". It does so until the test ends.
+// rawHub is a server that answers each message by lines, in which ID stands for the message's id; or it closes, where a line is
+// "close CODE". n counts the connections, from 1. It does so until the test ends.
 func rawHub(t testing.TB, answer func(n int, typ, room string) []string) (url string) {
 	t.Helper()
 	var count atomic.Int64
@@ -43,7 +43,7 @@ func rawHub(t testing.TB, answer func(n int, typ, room string) []string) (url st
 					c.Close(code, "as asked")
 					return
 				}
-				if err := c.Write(ctx, ws.Text, []byte(strings.NewReplacer("ID", fmt.Sprint(m.ID), "sN", fmt.Sprint("s", n)).Replace(line))); err != nil {
+				if err := c.Write(ctx, ws.Text, []byte(strings.ReplaceAll(line, "ID", fmt.Sprint(m.ID)))); err != nil {
 					return
 				}
 			}
@@ -58,7 +58,7 @@ func rawHub(t testing.TB, answer func(n int, typ, room string) []string) (url st
 
 // What a rawHub says whose rooms have no history.
 const (
-	rawWelcome = `{"type":"$ok","re":ID,"data":{"session":"sN","backoff":[1,2]}}`
+	rawWelcome = `{"type":"$ok","re":ID,"data":{"session":"s","backoff":[1,2]}}`
 	rawJoined  = `{"type":"$ok","re":ID,"room":"room:1","data":{}}`
 	rawIsLive  = `{"type":"$live","room":"room:1"}`
 	rawOK      = `{"type":"$ok","re":ID}`

@@ -2,6 +2,7 @@ package talk_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -94,5 +95,55 @@ func TestLiveLeavesNothing(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestLiveTellsInOrder has messages come by a new connection while the loss of the last one is being told: word of the connection comes first.
+func TestLiveTellsInOrder(t *testing.T) {
+	hub := live.NewHub(&live.Options{BackoffMin: time.Millisecond, BackoffMax: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	defer hub.Close()
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	target, err := talk.ParseTarget("ws" + strings.TrimPrefix(server.URL, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := (&talk.Dialer{Target: target}).Live(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := hub.Sessions()[0]
+	var told []string
+	end := p.Receive(t.Context(), func(m talk.Message) {
+		var e struct{ Event string }
+		if err := json.Unmarshal(m.Data, &e); err != nil {
+			t.Error(err)
+		}
+		told = append(told, e.Event)
+		switch {
+		case len(told) == 1:
+			first.Conn().CloseNow()
+		case e.Event == "lost":
+			for end := time.Now().Add(10 * time.Second); len(hub.Sessions()) == 0 || hub.Sessions()[0] == first; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					panic("it does not come back")
+				}
+			}
+			second := hub.Sessions()[0]
+			for range 3 {
+				if err := second.Send(t.Context(), "hi", 1); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(20 * time.Millisecond) // they come, and wait to be told
+		case e.Event == "message":
+			p.Finish(ws.StatusNormalClosure, "")
+		}
+	})
+	if !end.Well() {
+		t.Error(end)
+	}
+	if got := strings.Join(told, " "); !strings.HasPrefix(got, "connected lost connected message") {
+		t.Error(got)
 	}
 }

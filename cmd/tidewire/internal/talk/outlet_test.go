@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,4 +130,108 @@ type slowly struct {
 func (s *slowly) Write(p []byte) (int, error) {
 	time.Sleep(s.takes)
 	return s.b.Write(p)
+}
+
+// gate takes a write each time it is opened, and keeps what each of them was.
+type gate struct {
+	open   chan struct{}
+	writes []string
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.open
+	g.writes = append(g.writes, string(p))
+	return len(p), nil
+}
+
+// What comes while something is being written is written together, in its order, and no more of it is held than is said.
+func TestOutletGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		out := talk.NewOutlet(g)
+		put := func(p string) {
+			if err := out.Put([]byte(p)); err != nil {
+				t.Error(err)
+			}
+		}
+		put("one ")
+		synctest.Wait()
+		put("two ")
+		put("three ")
+		written := make(chan struct{})
+		go func() {
+			if n, err := out.Write([]byte("four ")); n != 5 || err != nil {
+				t.Error(n, err)
+			}
+			close(written)
+		}()
+		synctest.Wait()
+		g.open <- struct{}{}
+		g.open <- struct{}{}
+		<-written
+		if got, want := strings.Join(g.writes, "|"), "one |two three four "; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+
+		g.writes = nil
+		line := strings.Repeat("x", 1<<10)
+		puts := 0
+		put(line)
+		synctest.Wait()
+		go func() {
+			for range 200 {
+				put(line)
+				puts++
+			}
+			put(strings.Repeat("y", 1<<20)) // longer than all that may wait
+		}()
+		synctest.Wait()
+		if puts != 64 {
+			t.Errorf("%d lines of 1 KiB are held besides the one that is written", puts)
+		}
+		for range 6 {
+			g.open <- struct{}{}
+			synctest.Wait()
+		}
+		if err := out.Flush(); err != nil {
+			t.Error(err)
+		}
+		var lengths []int
+		for _, w := range g.writes {
+			lengths = append(lengths, len(w)>>10)
+		}
+		if want := []int{1, 64, 64, 64, 8, 1 << 10}; !slices.Equal(lengths, want) {
+			t.Errorf("writes of %d KiB, want %d", lengths, want)
+		}
+	})
+}
+
+// An error that comes later is told to whoever waits for it, and to all who come behind it.
+func TestOutletLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := talk.NewOutlet(full{})
+		if err := out.Put([]byte("one")); err != nil {
+			t.Error(err)
+		}
+		<-out.Lost()
+		if _, err := out.Write([]byte("two")); err == nil {
+			t.Error("it is written")
+		}
+		if out.Put([]byte("three")) == nil || out.Flush() == nil {
+			t.Error("an error is forgotten")
+		}
+
+		clog := make(clogged)
+		defer close(clog)
+		out = talk.NewOutlet(clog)
+		if err := out.Put([]byte("one")); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		out.Hurry()
+		<-out.Lost()
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
 }

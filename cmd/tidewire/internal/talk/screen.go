@@ -29,7 +29,14 @@ type Screen struct {
 	NUL    bool   // a NUL ends each message instead of a line break
 	Pretty Pretty // of text messages
 
-	mu sync.Mutex
+	mu   sync.Mutex // guards what follows
+	line []byte     // what is written
+}
+
+// outlet is Out where it is one.
+func (s *Screen) outlet() *Outlet {
+	o, _ := s.Out.(*Outlet)
+	return o
 }
 
 // Hurry has Out and Err, where they are Outlets, hurry: the end may not wait for who reads them.
@@ -41,7 +48,7 @@ func (s *Screen) Hurry() {
 	}
 }
 
-// Received shows a message of the peer's.
+// Received shows a message of the peer's. A pipe may get it later: see Flush.
 func (s *Screen) Received(m Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +65,7 @@ func (s *Screen) Received(m Message) error {
 	if s.Form != JSONLines && !m.Binary {
 		m.Data, _ = s.Pretty.shape(m.Data, false)
 	}
-	line := s.Form.Append(nil, m)
+	line := s.Form.Append(s.line[:0], m)
 	switch {
 	case s.NUL:
 		line = append(line, 0)
@@ -66,8 +73,30 @@ func (s *Screen) Received(m Message) error {
 	default:
 		line = append(line, '\n')
 	}
+	if s.line = line; cap(line) > maxGathered {
+		s.line = nil
+	}
+	if o := s.outlet(); o != nil {
+		return o.Put(line)
+	}
 	_, err := s.Out.Write(line)
 	return err
+}
+
+// Flush waits until all that Received was given is written, and says whether it is.
+func (s *Screen) Flush() error {
+	if o := s.outlet(); o != nil {
+		return o.Flush()
+	}
+	return nil
+}
+
+// Lost returns a channel that is closed when Flush has an error to tell, which may be long after Received.
+func (s *Screen) Lost() <-chan struct{} {
+	if o := s.outlet(); o != nil {
+		return o.Lost()
+	}
+	return nil
 }
 
 // Sent shows a message that went to the peer, to a person who did not type it.
@@ -119,6 +148,7 @@ func (s *Screen) Note(format string, args ...any) {
 		s.Prompt.Print(s.paint(terminal.Yellow, "* "+line) + "\n")
 		return
 	}
+	s.Flush() // where both lead to the same place
 	fmt.Fprintf(s.Err, "tidewire: %s\n", line)
 }
 
@@ -131,6 +161,7 @@ func (s *Screen) Trace(line string) {
 		s.Prompt.Print(s.paint(terminal.Dim, line) + "\n")
 		return
 	}
+	s.Flush()
 	fmt.Fprintf(s.Err, "%s\n", line)
 }
 
@@ -142,6 +173,7 @@ func (s *Screen) Help(text string) {
 		s.Prompt.Print(text)
 		return
 	}
+	s.Flush()
 	io.WriteString(s.Err, text)
 }
 

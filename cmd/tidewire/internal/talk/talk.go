@@ -230,7 +230,9 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 	}()
 	group.Go(func() {
 		defer t.Screen.Prompt.Guard()
-		ended <- p.Receive(talking, t.receive)
+		end := p.Receive(talking, t.receive)
+		t.flush()
+		ended <- end
 	})
 	group.Go(func() {
 		defer t.Screen.Prompt.Guard()
@@ -242,6 +244,7 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 		quiet     <-chan time.Time // when Wait has passed
 		stuck     <-chan time.Time // when the peer has had time enough
 		met, fail = t.met, t.failed
+		lost      = t.Screen.Lost()
 		done      = ctx.Done()
 		over      = t.over
 	)
@@ -291,6 +294,9 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 			finish(err, nil)
 			verdict = err // whatever it was finished with
 			p.Abort()
+		case <-lost:
+			lost = nil
+			t.flush()
 		case <-quiet:
 			t.said = true
 			finish(nil, nil)
@@ -359,20 +365,31 @@ func (t *Talk) receive(m Message) {
 		return // what comes now is not asked for
 	}
 	if err := t.Screen.Received(m); err != nil {
-		t.fail(fmt.Errorf("what came cannot be written: %w", err))
+		t.unwritten(err)
 		return
 	}
 	if m.isNote() {
 		return
 	}
 	t.seeing.Lock()
-	defer t.seeing.Unlock()
 	t.heard = time.Now()
 	t.Expectation.See(m)
-	if t.Expectation.Met() {
+	met := t.Expectation.Met()
+	t.seeing.Unlock()
+	if met {
+		t.flush() // however long that takes: what is asked for is had then
 		close(t.met)
 	}
 }
+
+// flush has all written that was received.
+func (t *Talk) flush() {
+	if err := t.Screen.Flush(); err != nil {
+		t.unwritten(err)
+	}
+}
+
+func (t *Talk) unwritten(err error) { t.fail(fmt.Errorf("what came cannot be written: %w", err)) }
 
 func (t *Talk) fail(err error) {
 	select {
