@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidewire/tidewire/client"
@@ -45,7 +46,9 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	select {
 	case s = <-p.opened:
 	case <-ctx.Done():
-		s.Err = ctx.Err()
+		if s.Err = ctx.Err(); p.asking.Load() {
+			s.Err = errors.New("no token has come, which is waited for") // see TokenFile
+		}
 	}
 	if s.Phase != client.Open {
 		p.Finish(0, "")
@@ -71,6 +74,7 @@ type live struct {
 	finish  sync.Once
 	closing sync.WaitGroup
 
+	asking  atomic.Bool       // for a token
 	opened  chan client.State // how the first attempt has ended
 	first   client.State      // the same, of who is let in
 	reading chan struct{}     // is closed once deliver is set
@@ -148,7 +152,9 @@ func as(user string) string {
 
 // token asks for the token, and gives up where there is none that would do.
 func (p *live) token(ctx context.Context, why client.Reason) (string, error) {
+	p.asking.Store(true)
 	token, err := p.dialer.Token(ctx, why)
+	p.asking.Store(false)
 	if final := (Final{}); errors.As(err, &final) {
 		p.mu.Lock()
 		p.end = final

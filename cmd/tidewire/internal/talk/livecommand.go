@@ -64,11 +64,18 @@ func joinRoom(ctx context.Context, p *live, args string) error {
 	}
 	o := client.RoomOptions{Last: int(last), Presence: true}
 	if file != "" {
-		token := TokenFile(file)
-		if _, err := token(ctx, client.Hello); err != nil {
+		read := TokenFile(file)
+		first, err := read(ctx, client.Hello)
+		if err != nil {
 			return badInput{err}
 		}
-		o.Token = func(ctx context.Context) (string, error) { return token(ctx, client.Hello) }
+		o.Token = func(ctx context.Context) (string, error) {
+			token := first
+			if first = ""; token != "" {
+				return token, nil
+			}
+			return read(ctx, client.Hello)
+		}
 	}
 	return p.join(ctx, name, &o)
 }

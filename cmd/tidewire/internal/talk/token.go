@@ -27,25 +27,44 @@ func FixedToken(token string) Token {
 // maxToken bounds a file with a token: twice of what a hub takes.
 const maxToken = 16 << 10
 
-// TokenFile is a file that is read each time.
+// TokenFile is a file that is read each time. A pipe that nobody writes to is waited for until ctx ends, and what
+// waits then stays until the process ends.
 func TokenFile(name string) Token {
-	return func(context.Context, client.Reason) (string, error) {
-		file, err := os.Open(name)
-		if err != nil {
-			return "", err
-		}
-		defer file.Close()
-		data, err := io.ReadAll(io.LimitReader(file, maxToken+1))
-		if err != nil {
-			return "", err
-		}
-		token := strings.TrimSpace(string(data))
-		switch {
-		case token == "":
-			return "", fmt.Errorf("%s is empty", name)
-		case len(data) > maxToken:
-			return "", fmt.Errorf("%s is longer than a token", name)
-		}
-		return token, nil
+	type result struct {
+		token string
+		err   error
 	}
+	return func(ctx context.Context, _ client.Reason) (string, error) {
+		done := make(chan result, 1)
+		go func() {
+			token, err := readToken(name)
+			done <- result{token, err}
+		}()
+		select {
+		case r := <-done:
+			return r.token, r.err
+		case <-ctx.Done():
+			return "", fmt.Errorf("it waited for %s: %w", name, ctx.Err())
+		}
+	}
+}
+
+func readToken(name string) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxToken+1))
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(data))
+	switch {
+	case token == "":
+		return "", fmt.Errorf("%s is empty", name)
+	case len(data) > maxToken:
+		return "", fmt.Errorf("%s is longer than a token", name)
+	}
+	return token, nil
 }
