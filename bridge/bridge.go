@@ -195,14 +195,13 @@ func (b *Bridge) Close() error {
 	return nil
 }
 
-// admit lets a client in, or says why not.
+// admit gives a client a place, or says why not.
 func (w *way) admit(from net.Addr) (leave func(), err error) {
 	if err := w.enter(from); err != nil {
 		w.refusedLimit.Add(1)
 		w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", from.String(), "why", err)
 		return nil, err
 	}
-	w.accepted.Add(1)
 	w.counters.open.Add(1)
 	return func() {
 		w.counters.open.Add(-1)
@@ -212,6 +211,7 @@ func (w *way) admit(from net.Addr) (leave func(), err error) {
 
 // relay connects front to the target and passes on what comes until that is over, and closes front.
 func (w *way) relay(front end, target Endpoint, g *guest) {
+	w.accepted.Add(1)
 	log := w.bridge.log.With("listen", w.Listen.String(), "target", target.Redacted(), "from", g.from.String())
 	began := time.Now()
 	r := newRelay(front, &w.Rule, w.idle(target), &w.counters)

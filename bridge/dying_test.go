@@ -184,7 +184,7 @@ func TestDying(t *testing.T) {
 						if order[i] == "tcp" || order[i] == "tls" {
 							want = 2 * len(doors[order[i]])
 						}
-						if s.Accepted < int64(want) {
+						if s.Accepted+s.RefusedRequest < int64(want) {
 							return false
 						}
 					}

@@ -165,7 +165,7 @@ func TestAllowList(t *testing.T) {
 	if n := dialled.Load(); n != before {
 		t.Fatal("the target was dialled")
 	}
-	if s := b.Stats()[1]; s.RefusedRequest != 1 {
+	if s := b.Stats()[1]; s.RefusedRequest != 1 || s.Accepted != 0 {
 		t.Errorf("%+v", s)
 	}
 }
