@@ -91,7 +91,7 @@ func (b *Bridge) open(rules []Rule) error {
 			if err != nil {
 				return err
 			}
-			w.door = d
+			w.enterBy(d)
 			b.doors = append(b.doors, d)
 			continue
 		}
@@ -111,7 +111,7 @@ func (b *Bridge) open(rules []Rule) error {
 		if err := d.add(w); err != nil {
 			return err
 		}
-		w.door = d
+		w.enterBy(d)
 	}
 	for _, d := range webs {
 		if d.scheme == schemeWSS && d.tls == nil {
@@ -119,6 +119,11 @@ func (b *Bridge) open(rules []Rule) error {
 		}
 	}
 	return nil
+}
+
+// enterBy says by which door clients of the rule come, and so at which port where it says 0.
+func (w *way) enterBy(d door) {
+	w.door, w.Listen = d, w.Listen.At(d.addr())
 }
 
 // Addr returns where the rule of that number listens: the port that was free, where it said 0.

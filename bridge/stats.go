@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // Stats is what became of a rule's clients so far. Open is how many there are now; all else only grows.
 type Stats struct {
-	Listen, Target string // as Endpoint.Redacted has them; Target is "" under Lookup
+	Listen, Target string // as Endpoint.Redacted has them, Listen with the port that was free where it said 0; Target is "" under Lookup
 
 	Open     int64 // relays, those that are being connected included
 	Accepted int64 // clients that were let in

@@ -120,11 +120,11 @@ wss://localhost:0/secure tcp:%[1]s --tls-self-signed
 	eventually(t, "the metrics say so", func() error {
 		_, numbers := get(t, b.admin+"/metrics")
 		for _, want := range []string{
-			fmt.Sprintf(`tidewire_bridge_connections{listen="ws://127.0.0.1:0/one",target="tcp:%s"} 1`, one),
-			fmt.Sprintf(`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/one",reason="limit",target="tcp:%s"} 1`, one),
-			`tidewire_bridge_refused_total{listen="ws://127.0.0.1:0/token",reason="token",target="tokens"} 1`,
-			`tidewire_bridge_accepted_total{listen="ws://127.0.0.1:0/token",target="tokens"} 2`,
-			fmt.Sprintf(`tidewire_bridge_bytes_total{direction="out",listen="ws://127.0.0.1:0/one",target="tcp:%s"} 3`, one),
+			fmt.Sprintf(`tidewire_bridge_connections{listen="%s",target="tcp:%s"} 1`, b.listens[0], one),
+			fmt.Sprintf(`tidewire_bridge_refused_total{listen="%s",reason="limit",target="tcp:%s"} 1`, b.listens[0], one),
+			fmt.Sprintf(`tidewire_bridge_refused_total{listen="%s",reason="token",target="tokens"} 1`, b.listens[1]),
+			fmt.Sprintf(`tidewire_bridge_accepted_total{listen="%s",target="tokens"} 2`, b.listens[1]),
+			fmt.Sprintf(`tidewire_bridge_bytes_total{direction="out",listen="%s",target="tcp:%s"} 3`, b.listens[0], one),
 		} {
 			if !strings.Contains(numbers, want+"\n") {
 				return fmt.Errorf("no %s in\n%s", want, regexp.MustCompile(`(?m)^tidewire_bridge.*$`).FindAllString(numbers, -1))
