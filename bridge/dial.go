@@ -85,8 +85,10 @@ func (r *Rule) connect(ctx context.Context, network, addr string, g *guest) (net
 }
 
 func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, error) {
+	header := r.Header.Clone()
+	header.Del("Host")
 	o := ws.DialOptions{
-		Header: r.Header, TLSConfig: r.TargetTLS, HandshakeTimeout: -1, Subprotocols: r.Subprotocols,
+		Header: header, Host: r.Header.Get("Host"), TLSConfig: r.TargetTLS, HandshakeTimeout: -1, Subprotocols: r.Subprotocols,
 		// The target is what the rule says, not what the environment makes of it.
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
