@@ -37,6 +37,10 @@ func (d *datagrams) next() ([]byte, error) {
 
 func (d *datagrams) put(p []byte) error {
 	_, err := d.conn.Write(p)
+	if refused(err) { // so was an earlier one, and this one has not been sent
+		d.count.dropped.Add(1)
+		_, err = d.conn.Write(p)
+	}
 	return lost(err)
 }
 
