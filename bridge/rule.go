@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,7 +77,7 @@ type Rule struct {
 	// nil offers StreamProtocol where the other side is a stream, and what the client offers where it is WebSocket.
 	Subprotocols []string
 
-	// Header is sent with the handshake to a WebSocket target.
+	// Header is sent with the handshake to a WebSocket target. Host in it is sent instead of the target's own.
 	Header http.Header
 
 	// TLS is for an endpoint that listens with TLS, which needs it; of rules that share an address one is enough.
@@ -84,7 +86,7 @@ type Rule struct {
 	// TargetTLS is for targets with TLS. nil means crypto/tls's defaults.
 	TargetTLS *tls.Config
 
-	// Web answers requests at Listen's address that ask for no WebSocket and that no rule has the path of: the page that
+	// Web answers requests at Listen's address that ask for no WebSocket or that no rule has the path of: the page that
 	// connects, say. nil answers them with 404, or 426 where a WebSocket is.
 	Web http.Handler
 }
@@ -144,6 +146,8 @@ func (r *Rule) problem() error {
 		return errors.New("a certificate is for wss: and tls: endpoints that listen")
 	case !r.Listen.web() && (len(r.Origins) > 0 || r.AnyOrigin || r.Web != nil):
 		return errors.New("origins and pages are for WebSocket endpoints that listen")
+	case slices.ContainsFunc(r.Origins, malformed):
+		return errors.New("an origin is no pattern: its bracket has no end")
 	case r.Listen.web() && strings.Contains(r.Listen.path, "?"):
 		return errors.New("the path to listen on must have no query")
 	case r.MaxConnections < 0 || r.MaxAddressConnections < 0:
@@ -159,6 +163,12 @@ func (r *Rule) problem() error {
 		return r.fits(r.Target)
 	}
 	return nil
+}
+
+// malformed reports whether an origin is no pattern as path.Match has them.
+func malformed(origin string) bool {
+	_, err := path.Match(origin, "")
+	return err != nil
 }
 
 // fits reports why a target cannot be one of this rule.

@@ -29,6 +29,7 @@ func TestRules(t *testing.T) {
 		"a certificate is for":                    {{Listen: web, Target: tcp, TLS: server}},
 		"are for WebSocket endpoints that listen": {{Listen: tcp, Target: tcp, AnyOrigin: true}},
 		"must have no query":                      {{Listen: bridge.MustParse("ws://127.0.0.1:0/a?b"), Target: tcp}},
+		"is no pattern":                           {{Listen: web, Target: tcp, Origins: []string{"https://ok.example", "https://["}}},
 		"a number of connections":                 {{Listen: web, Target: tcp, MaxConnections: -1}},
 		"a time must not be negative":             {{Listen: web, Target: tcp, Idle: -1}},
 		"no such framing":                         {{Listen: web, Target: tcp, Framing: 9}},
