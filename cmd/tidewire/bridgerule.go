@@ -72,6 +72,14 @@ func (b *bridgeRule) validate() (err error) {
 		}
 		b.shown = target.Redacted()
 	}
+	switch { // of all these 0 is bridge.Rule's default
+	case b.MaxConnections == 0:
+		return errors.New("--max-connections is 0; nobody could connect")
+	case b.DialTimeout == 0:
+		return errors.New("--dial-timeout is 0s; nothing could be reached")
+	case b.Linger == 0:
+		return errors.New("--linger is 0s; choose a short time, such as 1ms")
+	}
 	if err := b.tlsFlags.validate(); err != nil {
 		return err
 	}
