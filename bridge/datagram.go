@@ -63,6 +63,7 @@ const maxQueued = 256 << 10 // bytes that wait for a UDP client's target
 type caller struct {
 	conn  *net.UDPConn
 	from  netip.AddrPort
+	as    []byte // which address of ours it knows, as answering has it
 	count *counters
 
 	mu     sync.Mutex
@@ -73,8 +74,8 @@ type caller struct {
 	ended  chan struct{} // closed when over
 }
 
-func newCaller(conn *net.UDPConn, from netip.AddrPort, count *counters) *caller {
-	return &caller{conn: conn, from: from, count: count, more: make(chan struct{}, 1), ended: make(chan struct{})}
+func newCaller(conn *net.UDPConn, from netip.AddrPort, as []byte, count *counters) *caller {
+	return &caller{conn: conn, from: from, as: as, count: count, more: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 const queuedCost = 64 // of a datagram beside its bytes
@@ -119,7 +120,7 @@ func (c *caller) next() ([]byte, error) {
 }
 
 func (c *caller) put(p []byte) error {
-	_, err := c.conn.WriteToUDPAddrPort(p, c.from)
+	_, _, err := c.conn.WriteMsgUDPAddrPort(p, c.as, c.from)
 	return lost(err)
 }
 

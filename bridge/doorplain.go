@@ -147,7 +147,9 @@ func listenPackets(w *way) (*packetDoor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &packetDoor{way: w, conn: conn.(*net.UDPConn), callers: map[netip.AddrPort]*caller{}}, nil
+	d := &packetDoor{way: w, conn: conn.(*net.UDPConn), callers: map[netip.AddrPort]*caller{}}
+	tellArrival(d.conn)
+	return d, nil
 }
 
 func (d *packetDoor) addr() net.Addr { return d.conn.LocalAddr() }
@@ -168,8 +170,9 @@ func (d *packetDoor) close() {
 
 func (d *packetDoor) serve() error {
 	b := d.way.bridge
-	receiveFrom(d.conn, b.closing.Done(), b.log.With("listen", d.way.Listen.String()), func(p []byte, from netip.AddrPort) {
-		c := d.caller(from)
+	in := &arrivals{conn: d.conn}
+	receiveFrom(in, b.closing.Done(), b.log.With("listen", d.way.Listen.String()), func(p []byte, from netip.AddrPort) {
+		c := d.caller(from, in)
 		if c == nil || !c.offer(p) {
 			d.way.dropped.Add(1)
 		}
@@ -199,13 +202,28 @@ func receiveFrom(conn packetReader, stopped <-chan struct{}, log *slog.Logger, f
 	}
 }
 
-// packetReader is a *net.UDPConn.
+// packetReader is what receives datagrams, such as a *net.UDPConn.
 type packetReader interface {
 	ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error)
 }
 
+// arrivals receives datagrams, and knows to which address the last one came.
+type arrivals struct {
+	conn *net.UDPConn
+	oob  [64]byte
+	size int
+}
+
+func (a *arrivals) ReadFromUDPAddrPort(p []byte) (n int, from netip.AddrPort, err error) {
+	n, a.size, _, from, err = a.conn.ReadMsgUDPAddrPort(p, a.oob[:])
+	return n, from, err
+}
+
+// answering is that of the last datagram.
+func (a *arrivals) answering() []byte { return answering(a.oob[:a.size]) }
+
 // caller returns the client of that address, who may be new; nil if there can be none.
-func (d *packetDoor) caller(from netip.AddrPort) *caller {
+func (d *packetDoor) caller(from netip.AddrPort, in *arrivals) *caller {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c := d.callers[from]; c != nil || d.shut {
@@ -216,7 +234,7 @@ func (d *packetDoor) caller(from netip.AddrPort) *caller {
 	if err != nil {
 		return nil
 	}
-	c := newCaller(d.conn, from, &d.way.counters)
+	c := newCaller(d.conn, from, in.answering(), &d.way.counters)
 	d.callers[from] = c
 	d.inside.Add(1)
 	w := d.way
