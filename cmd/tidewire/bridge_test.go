@@ -116,6 +116,16 @@ wss://localhost:0/secure tcp:%[1]s --tls-self-signed
 	if status, body := get(t, page); status != 200 || body != "<h1>hello" {
 		t.Fatal(status, body)
 	}
+	manual, err := os.ReadFile("../../docs/bridge.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, numbers := get(t, b.admin+"/metrics")
+	for _, of := range regexp.MustCompile(`(?m)^# TYPE (tidewire_bridge_\w+)`).FindAllStringSubmatch(numbers, -1) {
+		if !strings.Contains(string(manual), "| `"+of[1]+"` |") {
+			t.Errorf("docs/bridge.md does not say what %s is", of[1])
+		}
+	}
 	// What has come is counted a little later.
 	eventually(t, "the metrics say so", func() error {
 		_, numbers := get(t, b.admin+"/metrics")
