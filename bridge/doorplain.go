@@ -19,11 +19,36 @@ func listenPlain(w *way) (door, error) {
 	if w.Listen.packets() {
 		return listenPackets(w)
 	}
-	ln, err := listen(w.Listen)
+	ln, err := w.listen()
 	if err != nil {
 		return nil, err
 	}
 	return &streamDoor{way: w, ln: ln}, nil
+}
+
+// listen opens the rule's socket for streams.
+func (w *way) listen() (net.Listener, error) {
+	ln, err := listen(w.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return &candid{Listener: ln, log: w.bridge.log}, nil
+}
+
+// A candid listener says so when it fails, as where there are no descriptors left: once a minute, however often that is.
+type candid struct {
+	net.Listener
+	log  *slog.Logger
+	said time.Time
+}
+
+func (c *candid) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil && !errors.Is(err, net.ErrClosed) && time.Since(c.said) >= time.Minute {
+		c.said = time.Now()
+		c.log.Warn("clients cannot be accepted", "listen", c.Addr().String(), "error", err)
+	}
+	return conn, err
 }
 
 // listen opens a socket for streams.

@@ -46,7 +46,7 @@ type webDoor struct {
 }
 
 func listenWeb(w *way) (*webDoor, error) {
-	ln, err := listen(w.Listen)
+	ln, err := w.listen()
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,50 @@ func (s *sick) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	return copy(p, "hello"), netip.AddrPort{}, nil
 }
 
+// crowded is a listener for which there are descriptors now and then, until it is closed.
+type crowded struct {
+	net.Listener
+	accepts int
+}
+
+func (c *crowded) Accept() (net.Conn, error) {
+	c.accepts++
+	switch {
+	case c.accepts > 100:
+		return nil, net.ErrClosed
+	case c.accepts%10 == 0:
+		conn, _ := net.Pipe()
+		return conn, nil
+	}
+	return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+}
+
+// TestAcceptComplains has a rule's listener fail for some minutes, which is in the log once in each.
+func TestAcceptComplains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said strings.Builder
+		w := &way{Rule: Rule{Listen: MustParse("tcp:127.0.0.1:0")}, bridge: &Bridge{log: slog.New(slog.NewTextHandler(&said, nil))}}
+		ln, err := w.listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		ln.(*candid).Listener = &crowded{Listener: ln.(*candid).Listener}
+		began, in := time.Now(), 0
+		if err := accept(ln, nil, func(conn net.Conn) {
+			in++
+			conn.Close()
+			time.Sleep(20 * time.Second)
+		}); err != nil || in != 10 {
+			t.Fatal(in, err)
+		}
+		minutes := int(time.Since(began).Minutes()) + 1
+		if n := strings.Count(said.String(), "too many open files"); n < 3 || n > minutes {
+			t.Errorf("logged %d times in %d minutes:\n%s", n, minutes, &said)
+		}
+	})
+}
+
 // TestReceivePauses has a socket fail for ten seconds, which is asked now and then, heard when it is well, and left when closed.
 func TestReceivePauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
