@@ -190,7 +190,10 @@ func (c *Conn) writeSpliced(ctx context.Context, to *net.TCPConn, r io.Reader, n
 	if ended != nil {
 		return true, ended
 	}
-	c.CloseNow() // there is no telling the peer within a frame
+	// There is no telling the peer within a frame. Who reads hears why.
+	if c.finish(&CloseError{By: Us, Code: StatusAbnormalClosure, Cause: err}) {
+		c.kill()
+	}
 	return true, err
 }
 

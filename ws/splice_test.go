@@ -323,5 +323,8 @@ func TestWriteFromFails(t *testing.T) {
 		if err := c.Write(t.Context(), ws.Text, []byte("more")); err == nil {
 			t.Fatal("the connection goes on")
 		}
+		if _, _, err := c.Read(t.Context()); !client && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatal(err)
+		}
 	}
 }
