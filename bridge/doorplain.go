@@ -54,7 +54,7 @@ func (c *candid) Accept() (net.Conn, error) {
 // listen opens a socket for streams.
 func listen(e Endpoint) (net.Listener, error) {
 	if e.network() != "unix" {
-		return net.Listen("tcp", e.addr)
+		return net.Listen(e.listens(), e.addr)
 	}
 	ln, err := net.Listen("unix", e.addr)
 	if err != nil {
@@ -168,7 +168,7 @@ type packetDoor struct {
 }
 
 func listenPackets(w *way) (*packetDoor, error) {
-	conn, err := net.ListenPacket("udp", w.Listen.addr)
+	conn, err := net.ListenPacket(w.Listen.listens(), w.Listen.addr)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,8 @@ type Endpoint struct {
 //	unix:/socket           a stream over a Unix socket
 //
 // The forms with two slashes behind the colon, such as tcp://host:port, mean the same. ws has port 80 unless it says
-// otherwise, and wss 443; an empty host means every interface where one listens, and this machine where one connects.
+// otherwise, and wss 443; an empty host means every interface where one listens, and this machine where one connects. So
+// does [::], while 0.0.0.0 means those of IPv4 alone.
 func Parse(s string) (Endpoint, error) {
 	e, err := parse(s)
 	if err != nil {
@@ -210,4 +211,13 @@ func (e Endpoint) network() string {
 		return "unix"
 	}
 	return "tcp"
+}
+
+// listens is what package net calls it where one listens: to that 0.0.0.0 would be every address, those of IPv6 too.
+func (e Endpoint) listens() string {
+	network := e.network()
+	if network != "unix" && strings.HasPrefix(e.addr, "0.0.0.0:") {
+		network += "4"
+	}
+	return network
 }

@@ -107,6 +107,16 @@ func TestUnixSocketLeft(t *testing.T) {
 	}
 }
 
+// TestIPv4Alone has rules listen on every address of IPv4, and on none of IPv6.
+func TestIPv4Alone(t *testing.T) {
+	for _, listen := range []string{"tcp:", "udp:", "ws://"} {
+		b := run(t, bridge.Rule{Listen: parse(t, listen+"0.0.0.0:0"), Target: parse(t, "tcp:127.0.0.1:1")})
+		if got := b.Addr(0).String(); !strings.HasPrefix(got, "0.0.0.0:") {
+			t.Errorf("%s listens on %s", listen, got)
+		}
+	}
+}
+
 // TestWeb has pages beside the bridge.
 func TestWeb(t *testing.T) {
 	rule := pairRule(t, "ws", echo(t, "tcp"))
