@@ -6,6 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tidewire/tidewire/bridge"
@@ -53,4 +57,22 @@ func TestBase64Frame(t *testing.T) {
 	if int(binary.BigEndian.Uint16(got)) != len(want) || !bytes.Equal(got[2:], want) {
 		t.Error("something else came")
 	}
+}
+
+// TestToWebsockify has a stream reach a target that refuses who offers subprotocols and not "binary" among them, as it reads them.
+func TestToWebsockify(t *testing.T) {
+	speaking := ws.HTTPHandler(echoMessages, &ws.AcceptOptions{Subprotocols: []string{bridge.BinaryProtocol}})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		offered := r.Header.Get("Sec-WebSocket-Protocol")
+		if offered != "" && !slices.Contains(strings.Split(offered, ","), bridge.BinaryProtocol) {
+			http.Error(w, "Invalid protocol selected", http.StatusBadRequest)
+			return
+		}
+		speaking.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	rule := pairRule(t, "tcp", parse(t, "ws"+strings.TrimPrefix(server.URL, "http")+"/"))
+	b := run(t, rule)
+	said(t, dialStream(t, b.at(0, rule.Listen)))
+	b.stop()
 }

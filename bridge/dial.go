@@ -99,7 +99,9 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	case r.Listen.web():
 		o.Subprotocols = g.offered
 	case o.Subprotocols == nil && !r.Listen.packets():
-		o.Subprotocols = []string{StreamProtocol}
+		// websockify refuses who offers some and not what it speaks, which it knows without a blank ahead of it. A bridge
+		// has a choice of its own.
+		o.Subprotocols = []string{BinaryProtocol, StreamProtocol}
 	}
 	o.ConnOptions = connOptions(r.Listen, r.Framing, slices.Contains(o.Subprotocols, Base64Protocol))
 	address := target.scheme + "://" + target.addr + target.path

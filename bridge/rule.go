@@ -74,7 +74,7 @@ type Rule struct {
 
 	// Subprotocols are offered to a WebSocket target, in this order, and accepted from WebSocket clients beside those
 	// that the bridge has a meaning for. "base64" has the payload in text messages in base64, as websockify does.
-	// nil offers StreamProtocol where the other side is a stream, and what the client offers where it is WebSocket.
+	// nil offers BinaryProtocol and StreamProtocol where the other side is a stream, and what the client offers where it is WebSocket.
 	Subprotocols []string
 
 	// Header is sent with the handshake to a WebSocket target. Host in it is sent instead of the target's own.
