@@ -23,7 +23,7 @@ func TestBridgePage(t *testing.T) {
 
 	p := open(t, chromium, "the page", page)
 	p.until(`[...document.querySelectorAll("small")].every((state) => state.textContent === "connected")`)
-	p.until(`document.querySelector("#tcp .came").textContent === "welcome"`)
+	p.until(`document.querySelector("#tcp .came")?.textContent === "welcome"`)
 	for i, text := range []string{"hello", "grüße, 世界", strings.Repeat("long ", 2000), strings.Repeat("wide", 100)} {
 		for _, id := range []string{"tcp", "udp"} {
 			p.run(fmt.Sprintf(`document.querySelector("#%s input").value = %q; document.querySelector("#%[1]s form").requestSubmit()`, id, text))
