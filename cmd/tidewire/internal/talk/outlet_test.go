@@ -100,6 +100,35 @@ func TestOutputLost(t *testing.T) {
 	}
 }
 
+// TestOutputSlow has what is expected come, and time be up or somebody stop it before that is written: it has come, and is written.
+func TestOutputSlow(t *testing.T) {
+	for name, tc := range map[string]struct{ takes, limit, stop time.Duration }{
+		"time is up": {time.Hour, time.Minute, 0},
+		"stopped":    {time.Minute, 0, time.Minute - 100*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				slow := slowly{new(bytes.Buffer), tc.takes}
+				screen := &talk.Screen{Out: talk.NewOutlet(&slow), Err: &bytes.Buffer{}}
+				context.AfterFunc(ctx, screen.Hurry)
+				p := &stubborn{says: []string{"hello", "again"}, aborted: make(chan struct{})}
+				run := &talk.Talk{
+					Connect: func(context.Context) (talk.Peer, error) { return p, nil }, Input: talk.Nothing(), Screen: screen,
+					Expectation: talk.Expectation{Count: 1}, Timeout: tc.limit,
+				}
+				if tc.stop > 0 {
+					time.AfterFunc(tc.stop, stop)
+				}
+				if err := run.Run(ctx); err != nil || slow.b.String() != "hello\n" {
+					t.Errorf("%v, %q", err, slow.b.String())
+				}
+			})
+		})
+	}
+}
+
 // A reader that is slow is waited for, hurry or not.
 func TestOutletWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

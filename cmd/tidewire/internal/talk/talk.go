@@ -141,7 +141,7 @@ func (t *Talk) Run(ctx context.Context) error {
 
 // stopped is what Run returns when somebody has ended it.
 func (t *Talk) stopped() error {
-	if t.Expectation.Asks() && !t.isMet() {
+	if t.Expectation.Asks() && !t.hasCome() {
 		return marked{errors.New("stopped: " + t.missing()), ErrUnseen}
 	}
 	return nil
@@ -151,7 +151,14 @@ func (t *Talk) unseen() error {
 	return marked{fmt.Errorf("after %v: %s (--timeout)", t.Timeout, t.missing()), ErrUnseen}
 }
 
-// isMet reports whether all that is expected has come.
+// hasCome reports whether all that is expected has come. It may not be written yet.
+func (t *Talk) hasCome() bool {
+	t.seeing.Lock()
+	defer t.seeing.Unlock()
+	return t.Expectation.Met()
+}
+
+// isMet reports whether all that is expected has come, and is written.
 func (t *Talk) isMet() bool {
 	select {
 	case <-t.met:
@@ -301,7 +308,9 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 			t.said = true
 			finish(nil, nil)
 		case <-over:
-			finish(t.unseen(), soon())
+			if over = nil; !t.hasCome() {
+				finish(t.unseen(), soon())
+			}
 		case <-done:
 			if finishing {
 				p.Abort()
