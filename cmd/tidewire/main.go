@@ -7,7 +7,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// oneSignal is how long a signal that comes again is still the first one: timeout(1) sends it to its child and to
+// the group, and npm hands on what the terminal has sent already.
+const oneSignal = 200 * time.Millisecond
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -16,8 +21,11 @@ func main() {
 	go func() {
 		<-signals
 		cancel() // drains
-		if number, ok := (<-signals).(syscall.Signal); ok {
-			os.Exit(exitSignal + int(number))
+		first := time.Now()
+		for s := range signals {
+			if number, ok := s.(syscall.Signal); ok && time.Since(first) > oneSignal {
+				os.Exit(exitSignal + int(number))
+			}
 		}
 	}()
 	os.Exit(exitCode(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})))

@@ -326,8 +326,17 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 		if line, err := log.ReadString('\n'); !strings.Contains(line, "msg=draining open=1") {
 			t.Errorf("%v: it logged %q, %v", sig, line, err)
 		}
-		cmd.Process.Signal(sig)
-		cmd.Wait()
+		defer time.AfterFunc(patience, func() { cmd.Process.Kill() }).Stop()
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for again := true; again; {
+			select {
+			case <-ended:
+				again = false
+			case <-time.After(50 * time.Millisecond): // at once it would be the first one
+				cmd.Process.Signal(sig)
+			}
+		}
 		if got, want := cmd.ProcessState.ExitCode(), 128+int(sig); got != want {
 			t.Errorf("%v: it ended with %v, want exit status %d", sig, cmd.ProcessState, want)
 		}

@@ -137,6 +137,18 @@ func TestStopsBeforeItServes(t *testing.T) {
 	})
 }
 
+// A signal that comes twice at once, as timeout(1) sends it to its child and to the group, is one.
+func TestSignalTwiceAtOnce(t *testing.T) {
+	cmd, out, log := begin(t)
+	until(t, out, "Press Ctrl-C")
+	cmd.Process.Signal(syscall.SIGINT) // two of a kind might become one on the way
+	cmd.Process.Signal(syscall.SIGTERM)
+	until(t, log, "msg=stopped")
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A key that came through a pipe is there once: looking for another one says so, and does not wait.
 func TestRenewFromAPipe(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
