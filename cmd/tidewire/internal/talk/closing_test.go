@@ -66,6 +66,35 @@ func TestFinishBehindASlowPeer(t *testing.T) {
 	})
 }
 
+// Who closes has our answer before a talk is over, for the process may be over then, too; and who does not take it is not waited for.
+func TestCloseIsAnswered(t *testing.T) {
+	for delay, want := range map[time.Duration]time.Duration{100 * time.Millisecond: 700 * time.Millisecond, time.Hour: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := wstest.Pair(t, &wstest.PairOptions{ // a byte at a time
+				ClientPipe: wstest.PipeOptions{Buffer: 1, Faults: wstest.Faults{Chunk: 1, Delay: delay}},
+			})
+			p, err := talk.WebSocket(client, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- server.Close(ws.StatusNormalClosure, "") }()
+			run, _ := told(p, "")
+			run.Input = talk.Nothing()
+			began := time.Now()
+			if err := run.Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took.Round(10*time.Millisecond) != want {
+				t.Errorf("a byte in %v: it took %v, want %v", delay, took, want)
+			}
+			if err := <-closed; err != nil && delay < time.Second {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // Who takes nothing has not been told all.
 func TestFinishBehindAStuckPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -98,7 +98,15 @@ func (p *webSocket) Receive(ctx context.Context, f func(Message)) End {
 		p.conn.CloseNow()
 		<-p.closed
 	}
+	p.depart()
 	return endOf(p.err)
+}
+
+// depart lets our close frame leave, for which ws need not have waited: the process may end now. A peer that takes nothing is given up.
+func (p *webSocket) depart() {
+	for end := time.Now().Add(lastWrite); p.conn.Buffered() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // endOf is the End that a connection's error tells of.
