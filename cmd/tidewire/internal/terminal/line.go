@@ -25,11 +25,7 @@ func lastCharacter(text string) int {
 	n := 0
 	// A cluster does not go over the end of a line or a plain ASCII letter: far
 	// back nothing matters.
-	from := max(0, len(text)-256)
-	for from > 0 && !utf8.RuneStart(text[from]) {
-		from--
-	}
-	for rest, state := text[from:], -1; rest != ""; {
+	for rest, state := lastBytes(text, 256), -1; rest != ""; {
 		var cluster string
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
 		n = len(cluster)
@@ -113,10 +109,30 @@ func seen(text string) string {
 	return Escape([]byte(text))
 }
 
+// maxSeen bounds what is looked at on either side of the cursor to draw a row.
+const maxSeen = 4 << 10
+
+// lastBytes is the end of text, and firstBytes its beginning, of n bytes at most and of whole runes.
+func lastBytes(text string, n int) string {
+	from := max(0, len(text)-n)
+	for from < len(text) && !utf8.RuneStart(text[from]) {
+		from++
+	}
+	return text[from:]
+}
+
+func firstBytes(text string, n int) string {
+	n = min(n, len(text))
+	for n < len(text) && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
+
 // window is the part of the line that is shown in a row of width columns, and in
 // which column of it the cursor stands.
 func (l line) window(width int) (shown string, column int) {
-	before, behind := seen(l.before), seen(l.behind)
+	before, behind := seen(lastBytes(l.before, maxSeen)), seen(firstBytes(l.behind, maxSeen))
 	column = uniseg.StringWidth(before)
 	if column >= width { // begin where the cursor still has some room around it
 		column, before = tail(before, width*3/4)

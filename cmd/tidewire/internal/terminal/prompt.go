@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 )
@@ -206,8 +207,16 @@ func (p *Prompt) press() (text string, done bool, err error) {
 	if p.closed {
 		return "", false, io.EOF
 	}
+	var typed []byte // goes into the line together: rune by rune a long paste takes minutes
 	for {
 		k, n := parseKey(p.buf, p.pasted)
+		if n > 0 && k >= 0 && p.search == nil {
+			typed = appendTyped(typed, rune(k))
+			p.buf = p.buf[n:]
+			continue
+		}
+		p.insert(string(typed))
+		typed = typed[:0]
 		if n == 0 {
 			break
 		}
@@ -278,7 +287,7 @@ func (p *Prompt) handle(k key) (text string, done bool, err error) {
 		p.kept = l.String()
 	default:
 		if k >= 0 {
-			p.insertRune(rune(k))
+			p.insert(string(appendTyped(nil, rune(k))))
 		}
 	}
 	return "", false, nil
@@ -300,24 +309,25 @@ func (p *Prompt) enter() string {
 	return text
 }
 
-func (p *Prompt) insertRune(r rune) {
+// appendTyped appends what of a rune goes into a line.
+func appendTyped(b []byte, r rune) []byte {
 	switch {
 	case r == '\r':
 		r = '\n' // of a paste
 	case r == 0 || r < ' ' && r != '\n' && r != '\t':
-		return
+		return b
 	}
-	p.insert(string(r))
+	return utf8.AppendRune(b, r)
 }
 
-// insert puts text into the line, if there is room for it.
+// insert puts text into the line, as far as there is room for it.
 func (p *Prompt) insert(text string) {
-	if len(p.line.before)+len(p.line.behind)+len(text) > maxLine {
+	if room := maxLine - len(p.line.before) - len(p.line.behind); len(text) > room {
+		text = firstBytes(text, max(0, room))
 		if !p.tooLong {
 			p.tooLong = true
 			p.write(p.wiped() + string(crlf(fmt.Sprintf("* a line has %d bytes at most: the rest is not in it (send longer messages through a pipe)\n", maxLine))))
 		}
-		return
 	}
 	p.line.insert(text)
 }

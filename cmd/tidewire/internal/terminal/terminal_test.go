@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -93,6 +94,39 @@ func TestPromptPrintsAbove(t *testing.T) {
 	p.Close()
 	if s := out.String(); !strings.Contains(s, "\r\x1b[Ja message\r\n\r> ") || !strings.HasSuffix(s, "\x1b[?2004l") {
 		t.Errorf("%q", s)
+	}
+}
+
+// A long paste is taken whole, up to what a line may have, and neither that nor drawing it costs more for each of its runes.
+func TestPromptLongPaste(t *testing.T) {
+	text := "a" + strings.Repeat("世", 1<<18)
+	for name, prints := range map[string]int{"pasted": 0, "above": 500} {
+		in, keys := io.Pipe()
+		p, err := terminal.NewPrompt(in, io.Discard, terminal.PromptOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := make(chan string, 1)
+		go func() {
+			text, _ := p.ReadLine()
+			line <- text
+		}()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		io.WriteString(keys, "\x1b[200~"+text+strings.Repeat("界", 1<<18)+"\x1b[201~")
+		for range prints {
+			p.Print("a message\n")
+		}
+		io.WriteString(keys, "\r")
+		got := <-line
+		runtime.ReadMemStats(&after)
+		if !strings.HasPrefix(got, text) || len(got) > 1<<20 || len(got) < 1<<20-3 || !utf8.ValidString(got) {
+			t.Errorf("%s: %d bytes of it", name, len(got))
+		}
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 400 {
+			t.Errorf("%s: it took %d MiB", name, used)
+		}
+		p.Close()
 	}
 }
 
