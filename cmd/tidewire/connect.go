@@ -51,7 +51,7 @@ type connectCommand struct {
 
 	Count   int           `short:"n" env:"-" help:"Leave after so many messages have come." placeholder:"N"`
 	Expect  []string      `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
-	Wait    time.Duration `short:"w" env:"-" help:"How long to go on when the input has ended and neither -n nor --expect asks for more; 1s for udp, and otherwise 0s, unless given." default:"-1s" placeholder:"TIME"`
+	Wait    time.Duration `short:"w" env:"-" help:"How long to go on when the input has ended, which with -u it has at once, and neither -n nor --expect asks for more; 1s for udp, and otherwise 0s, unless given." default:"-1s" placeholder:"TIME"`
 	Timeout time.Duration `env:"-" help:"The longest to wait for what -n and --expect ask for." placeholder:"TIME"`
 
 	Reconnect    bool          `short:"r" env:"-" help:"Connect again when the connection is lost, or cannot be made, after a random wait that grows. What --execute says is sent again."`
@@ -302,7 +302,7 @@ func (c *connectCommand) wait() time.Duration {
 	switch {
 	case c.Wait >= 0:
 		return c.Wait
-	case strings.HasPrefix(c.Target, "udp://"):
+	case strings.HasPrefix(strings.ToLower(c.Target), "udp://"):
 		return time.Second
 	}
 	return 0

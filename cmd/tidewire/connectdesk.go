@@ -43,6 +43,8 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 			return nil, fmt.Errorf("%s: %w", c.Replay, err)
 		}
 		at.close = func() { file.Close() }
+	case c.NoInput && c.Wait >= 0: // it is said how long
+		at.input = talk.Pipe(strings.NewReader(""), talk.Piping{})
 	case c.NoInput:
 		at.input = talk.Nothing()
 	case keys && screen.Terminal && term.IsTerminal(int(in.Fd())) && os.Getenv("TERM") != "dumb":

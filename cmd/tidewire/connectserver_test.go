@@ -25,6 +25,7 @@ import (
 //	/close/CODE    closes
 //	/cut           cuts the connection off when something comes
 //	/cut/once      does so once, and is /echo from then on
+//	/gone          closes without an answer
 //	/status/CODE   refuses the handshake
 //	/live          is connectHub
 //	/redirect/N    leads to /echo by N redirects
@@ -64,6 +65,7 @@ func connectHandler(t testing.TB) http.Handler {
 		}
 	}
 	accept("/echo", again)
+	mux.HandleFunc("/gone", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	accept("/asked", func(ctx context.Context, r *http.Request, c *ws.Conn) error {
 		said := ""
 		for _, name := range []string{"Authorization", "Origin", "X-Extra"} {

@@ -220,7 +220,7 @@ func unanswered(err error, t *Target) string {
 		return "it wants a certificate: --client-cert and --client-key"
 	case strings.Contains(text, "remote error: tls: unknown certificate"), strings.Contains(text, "remote error: tls: bad certificate"):
 		return "it wants another certificate than it was shown: --client-cert and --client-key"
-	case strings.Contains(text, "closed the connection without an answer"):
+	case strings.Contains(text, "closed the connection without an answer") && strings.HasPrefix(originOf(t), "http:"):
 		return "does it speak TLS? Then try wss://"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "nothing came within --connect-timeout: does a firewall drop it?"

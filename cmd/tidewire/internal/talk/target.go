@@ -1,6 +1,7 @@
 package talk
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -40,7 +41,7 @@ func ParseTarget(text string) (Target, error) {
 		}
 		return parseURL("ws://" + text)
 	}
-	switch scheme {
+	switch scheme = strings.ToLower(scheme); scheme {
 	case "ws", "wss", "http", "https":
 		return parseURL(text)
 	case "ws+unix", "wss+unix":
@@ -65,7 +66,10 @@ func ParseTarget(text string) (Target, error) {
 
 func parseURL(text string) (Target, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Fragment != "" {
+	if err == nil && u.Fragment != "" {
+		return Target{}, errors.New("the URL of a WebSocket has no fragment: leave # and what follows it out, or write %23 for #")
+	}
+	if err != nil || u.Host == "" {
 		return Target{}, fmt.Errorf("%q is no URL of a WebSocket, such as ws://127.0.0.1:8080/path", withoutSecrets(text))
 	}
 	return Target{URL: text}, nil

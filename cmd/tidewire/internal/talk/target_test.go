@@ -10,10 +10,12 @@ func TestParseTarget(t *testing.T) {
 	for text, want := range map[string]talk.Target{
 		"ws://a:1/b?c=d":       {URL: "ws://a:1/b?c=d"},
 		"a:1/b":                {URL: "ws://a:1/b"},
+		"WSS://a/b":            {URL: "WSS://a/b"},
 		":8080/x":              {URL: "ws://localhost:8080/x"},
 		"ws+unix:///r/x.sock":  {URL: "ws://localhost", Socket: "/r/x.sock"},
 		"ws+unix:///r/x:/path": {URL: "ws://localhost/path", Socket: "/r/x"},
 		"tcp://a:1":            {Network: "tcp", Address: "a:1"},
+		"TCP://a:1":            {Network: "tcp", Address: "a:1"},
 		"udp://:1":             {Network: "udp", Address: "localhost:1"},
 		"unix:/r/x":            {Network: "unix", Address: "/r/x"},
 	} {
