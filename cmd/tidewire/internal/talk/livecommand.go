@@ -49,20 +49,33 @@ func mistaken(e *protocol.Error) error { return badInput{errors.New(e.Message)} 
 
 func usage(line string) error { return mistake("usage: %s", line) }
 
+// parseCount is how many stored messages a command asks for that is used as line says; "" is 0.
+func parseCount(text, line string) (int, error) {
+	n, err := strconv.ParseUint(cmp.Or(text, "0"), 10, 31)
+	switch {
+	case err != nil:
+		return 0, usage(line)
+	case n > protocol.MaxPage:
+		return 0, mistake("a hub tells %d messages at once and no more: /history COUNT BEFORE shows those before", protocol.MaxPage)
+	}
+	return int(n), nil
+}
+
 func joinRoom(ctx context.Context, p *live, args string) error {
 	name, rest := word(args)
 	count, file := word(rest)
-	last, err := uint64(0), error(nil)
-	if count != "" {
-		last, err = strconv.ParseUint(count, 10, 16)
+	const line = "/join ROOM [COUNT [TOKENFILE]]"
+	if name == "" {
+		return usage(line)
 	}
-	if name == "" || err != nil {
-		return usage("/join ROOM [COUNT [TOKENFILE]]")
+	last, err := parseCount(count, line)
+	if err != nil {
+		return err
 	}
 	if e := protocol.CheckRoom(name); e != nil {
 		return mistaken(e)
 	}
-	o := client.RoomOptions{Last: int(last), Presence: true}
+	o := client.RoomOptions{Last: last, Presence: true}
 	if file != "" {
 		read := TokenFile(file)
 		first, err := read(ctx, client.Hello)
@@ -190,17 +203,16 @@ func history(ctx context.Context, p *live, args string) error {
 		return err
 	}
 	count, before := word(args)
-	limit, from := uint64(0), uint64(0)
-	if count != "" {
-		limit, err = strconv.ParseUint(count, 10, 16)
-	}
-	if before != "" && err == nil {
-		from, err = strconv.ParseUint(before, 10, 64)
-	}
+	const line = "/history [COUNT [BEFORE]]"
+	limit, err := parseCount(count, line)
 	if err != nil {
-		return usage("/history [COUNT [BEFORE]]")
+		return err
 	}
-	return p.history(ctx, name, int(limit), from)
+	from, err := strconv.ParseUint(cmp.Or(before, "0"), 10, 64)
+	if err != nil {
+		return usage(line)
+	}
+	return p.history(ctx, name, limit, from)
 }
 
 func rooms(_ context.Context, p *live, _ string) error {
