@@ -126,6 +126,8 @@ func (c *connectCommand) Validate() error {
 		return errors.New("--whole makes one message of all the input: leave --null and --jsonl out")
 	case c.Replay != "" && (c.NoInput || c.Whole):
 		return errors.New("--replay is the input: leave --no-input and --whole out")
+	case c.Replay != "" && c.Replay == c.Record:
+		return fmt.Errorf("--record and --replay are both %s: recording would empty it", c.Record)
 	case c.Replay == "" && c.Speed != 1:
 		return errors.New("--speed goes with --replay")
 	case !(c.Speed >= 0 && c.Speed <= 1e6):
