@@ -170,32 +170,41 @@ func TestConnectLiveJoinsAgain(t *testing.T) {
 	}
 }
 
-// TestConnectLiveSlowOutput has a hub say the most that /join asks for at once, to who does not read for a while: nothing is lost.
+// TestConnectLiveSlowOutput has a hub say the most that /join asks for at once, to who does not read for a while, or for longer than a
+// hub is waited for: nothing is lost.
 func TestConnectLiveSlowOutput(t *testing.T) {
-	taken := make(chan struct{})
-	hub := rawHub(t, func(_ int, typ, room string) []string {
-		switch typ {
-		case "$hello":
-			return []string{rawWelcome}
-		case "$join":
-			all := []string{rawJoined}
-			for range 200 {
-				all = append(all, `{"type":"said","room":"room:1","data":"`+strings.Repeat("x", 60_000)+`"}`)
+	for _, pause := range []time.Duration{0, 11 * time.Second} {
+		t.Run(pause.String(), func(t *testing.T) {
+			t.Parallel()
+			taken := make(chan struct{})
+			hub := rawHub(t, func(_ int, typ, room string) []string {
+				switch typ {
+				case "$hello":
+					return []string{rawWelcome}
+				case "$join":
+					all := []string{rawJoined}
+					for range 200 {
+						all = append(all, `{"type":"said","room":"room:1","data":"`+strings.Repeat("x", 60_000)+`"}`)
+					}
+					return append(all, rawIsLive, `{"type":"$ping","id":1}`)
+				case "$ok": // to the ping: all of it has been taken
+					close(taken)
+				}
+				return nil
+			})
+			messages := 0
+			out := lineTold{`"event":"message"`, func(string) {
+				<-taken
+				if messages == 0 {
+					time.Sleep(pause)
+				}
+				messages++
+			}}
+			code, stderr := connected(t, strings.NewReader("/join room:1 200\n"), out, "--live", hub)
+			if code != 0 || stderr != "" || messages != 200 {
+				t.Errorf("exit status %d, %d messages, %s", code, messages, stderr)
 			}
-			return append(all, rawIsLive, `{"type":"$ping","id":1}`)
-		case "$ok": // to the ping: all of it has been taken
-			close(taken)
-		}
-		return nil
-	})
-	messages := 0
-	out := lineTold{`"event":"message"`, func(string) {
-		<-taken
-		messages++
-	}}
-	code, stderr := connected(t, strings.NewReader("/join room:1 200\n"), out, "--live", hub)
-	if code != 0 || stderr != "" || messages != 200 {
-		t.Errorf("exit status %d, %d messages, %s", code, messages, stderr)
+		})
 	}
 }
 

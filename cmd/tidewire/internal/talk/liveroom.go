@@ -70,15 +70,29 @@ func (p *live) enter(ctx context.Context, name string, o *client.RoomOptions) er
 		p.forget(r)
 		return err
 	}
-	select {
-	case <-r.live:
-	case <-r.left:
-	case <-p.client.Done():
-	case <-time.After(liveWait): // it comes a little later
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		select {
+		case <-r.live:
+		case <-r.left:
+		case <-p.client.Done():
+		case <-time.After(liveWait): // it comes a little later
+			if p.isBlocked() {
+				continue
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
 	}
-	return nil
+}
+
+// isBlocked reports whether what has come waits for the output.
+func (p *live) isBlocked() bool {
+	if p.telling.TryLock() {
+		p.telling.Unlock()
+		return false
+	}
+	return true
 }
 
 // forget lets go of a room that is not joined, so that another /join makes a new one.
