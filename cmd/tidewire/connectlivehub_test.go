@@ -170,6 +170,29 @@ func TestConnectLiveJoinsAgain(t *testing.T) {
 	}
 }
 
+// TestConnectLiveHearsItself has a hub answer a publish some time before it says it in the room.
+func TestConnectLiveHearsItself(t *testing.T) {
+	hub := rawHub(t, func(_ int, typ, room string) []string {
+		switch typ {
+		case "$hello":
+			return []string{rawWelcome}
+		case "$join":
+			return []string{`{"type":"$ok","re":ID,"room":"room:1","pos":{"epoch":"e","seq":1},"data":{"head":1}}`, `{"type":"$live","room":"room:1","pos":{"epoch":"e","seq":1}}`}
+		case "said":
+			return []string{`{"type":"$ok","re":ID,"room":"room:1","pos":{"epoch":"e","seq":2,"mid":"m"}}`, `{"type":"$ping","id":1}`}
+		case "$ok":
+			time.Sleep(50 * time.Millisecond) // the answer is told, and the input has ended
+			return []string{`{"type":"said","room":"room:1","prev":1,"pos":{"seq":2},"mid":"m","data":1}`}
+		}
+		return nil
+	})
+	var out bytes.Buffer
+	code, stderr := connected(t, strings.NewReader("/join room:1\n/send said 1\n"), &out, "--live", hub)
+	if code != 0 || stderr != "" || !strings.Contains(out.String(), `{"event":"sent",`) || !strings.Contains(out.String(), `{"event":"message",`) {
+		t.Errorf("exit status %d, %s, %s", code, out.String(), stderr)
+	}
+}
+
 // TestConnectLiveSlowOutput has a hub say the most that /join asks for at once, to who does not read for a while, or for longer than a
 // hub is waited for: nothing is lost.
 func TestConnectLiveSlowOutput(t *testing.T) {

@@ -256,10 +256,11 @@ func (p *live) Receive(ctx context.Context, f func(Message)) End {
 	return End{By: ws.Us}
 }
 
-// Finish waits for what was said to be answered, and closes with 1000 whatever code is.
+// Finish waits for what was said to be answered and heard, and closes with 1000 whatever code is.
 func (p *live) Finish(ws.StatusCode, string) error {
 	p.finish.Do(func() {
 		p.closing.Go(func() {
+			p.hearOwn(p.ctx)
 			ctx, cancel := context.WithTimeout(p.ctx, leaving)
 			defer cancel()
 			p.client.Close(ctx)

@@ -26,6 +26,8 @@ type liveRoom struct {
 
 	counted chan struct{} // closed once it is known who is there
 	once    sync.Once
+
+	said client.Position // of what was published last; peer.mu guards it
 }
 
 // liveWait bounds the wait for what the hub need not say.
@@ -240,10 +242,42 @@ func (p *live) say(ctx context.Context, typ, text string, f func(*client.Room, j
 	return p.with(ctx, name, func(r *client.Room) error {
 		pos, err := f(r, data)
 		if err == nil {
+			p.published(name, pos)
 			p.tell(&event{Event: "sent", Room: name, Type: typ, Pos: position(pos), quiet: p.joined(name) != nil})
 		}
 		return err
 	})
+}
+
+// published keeps where something was published, where it will be heard.
+func (p *live) published(name string, pos client.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.rooms[name]; r != nil {
+		r.said = pos
+	}
+}
+
+// hearOwn waits until what was published has come to the rooms that were joined, which is behind the hub's answer. A hub need not say it.
+func (p *live) hearOwn(ctx context.Context) {
+	p.mu.Lock()
+	said := map[*client.Room]client.Position{}
+	for _, r := range p.rooms {
+		said[r.handle] = r.said
+	}
+	p.mu.Unlock()
+	end := time.Now().Add(justNow)
+	for handle, pos := range said {
+		for at := handle.Position(); at.Epoch == pos.Epoch && at.Seq < pos.Seq && (time.Now().Before(end) || p.isBlocked()); at = handle.Position() {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-p.client.Done():
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // names are those of the rooms that were joined.
