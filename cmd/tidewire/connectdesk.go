@@ -109,7 +109,7 @@ func (c *connectCommand) openPrompt(ctx context.Context, at *desk, in, out *os.F
 			}
 			return func() { term.Restore(int(in.Fd()), state) }, nil
 		},
-		History: history, Complete: talk.Complete(c.commands()), Colour: at.screen.Colour,
+		Suspend: suspend, History: history, Complete: talk.Complete(c.commands()), Colour: at.screen.Colour,
 	})
 	if err != nil {
 		return err

@@ -115,6 +115,7 @@ func help(_ context.Context, t *Talk, _ Peer, _ string) error {
 	}
 	b.WriteString("  //TEXT                         send a text that begins with a slash\n")
 	b.WriteString("  Ctrl-C, or Ctrl-D              close the connection and leave\n")
+	b.WriteString("  Ctrl-Z                         stop until fg in the shell\n")
 	t.Screen.Help(b.String())
 	return nil
 }

@@ -32,6 +32,7 @@ const (
 	keySearch
 	keyLeave    // Ctrl-C
 	keyEOF      // Ctrl-D: leave, on an empty line
+	keySuspend  // Ctrl-Z
 	keyPaste    // what follows is pasted
 	keyPasteEnd //
 )
@@ -39,7 +40,7 @@ const (
 // controls are the keys of control characters.
 var controls = map[byte]key{
 	1: keyHome, 2: keyLeft, 3: keyLeave, 4: keyEOF, 5: keyEnd, 6: keyRight, 8: keyBackspace, 9: keyTab, 10: keyEnter, 11: keyKill,
-	12: keyClear, 13: keyEnter, 14: keyDown, 16: keyUp, 18: keySearch, 20: keyTranspose, 21: keyKillBefore, 23: keyKillWord, 127: keyBackspace,
+	12: keyClear, 13: keyEnter, 14: keyDown, 16: keyUp, 18: keySearch, 20: keyTranspose, 21: keyKillBefore, 23: keyKillWord, 26: keySuspend, 127: keyBackspace,
 }
 
 // sequences are the keys that send what begins with ESC, without that.

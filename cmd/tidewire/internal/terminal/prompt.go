@@ -21,6 +21,10 @@ type PromptOptions struct {
 	// them; what it returns undoes that. nil means that it does so already.
 	Begin func() (end func(), err error)
 
+	// Suspend stops the process, until it is told to go on. It is called for Ctrl-Z,
+	// with the terminal given back meanwhile. nil has that key do nothing.
+	Suspend func()
+
 	// History is what was typed before. nil means nothing, for this run alone.
 	History *History
 
@@ -74,15 +78,32 @@ func NewPrompt(in io.Reader, out io.Writer, o PromptOptions) (*Prompt, error) {
 		o.History = &History{}
 	}
 	p := &Prompt{in: in, out: out, o: o, recall: -1, mark: mark}
-	if o.Begin != nil {
-		end, err := o.Begin()
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// begin takes the terminal.
+func (p *Prompt) begin() error {
+	if p.o.Begin != nil {
+		end, err := p.o.Begin()
 		if err != nil {
-			return nil, fmt.Errorf("the terminal cannot be read key by key: %w", err)
+			return fmt.Errorf("the terminal cannot be read key by key: %w", err)
 		}
 		p.end = end
 	}
-	io.WriteString(out, "\x1b[?2004h") // tell what is pasted from what is typed
-	return p, nil
+	p.write("\x1b[?2004h") // tell what is pasted from what is typed
+	return nil
+}
+
+// giveBack wipes the line, and gives the terminal back as it was.
+func (p *Prompt) giveBack() {
+	p.write(p.wiped() + "\x1b[?2004l")
+	if p.end != nil {
+		p.end()
+		p.end = nil
+	}
 }
 
 // Close wipes the line and gives the terminal back as it was. It may be called
@@ -94,10 +115,7 @@ func (p *Prompt) Close() {
 		return
 	}
 	p.closed = true
-	p.write(p.wiped() + "\x1b[?2004l")
-	if p.end != nil {
-		p.end()
-	}
+	p.giveBack()
 }
 
 // Guard closes the Prompt before a panic ends the process: to be deferred by each
@@ -241,6 +259,12 @@ func (p *Prompt) handle(k key) (text string, done bool, err error) {
 	switch k {
 	case keyLeave:
 		return "", false, ErrLeave
+	case keySuspend:
+		if p.o.Suspend != nil {
+			p.giveBack()
+			p.o.Suspend()
+			return "", false, p.begin()
+		}
 	case keyEOF:
 		if l.String() == "" {
 			return "", false, io.EOF
