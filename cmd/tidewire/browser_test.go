@@ -210,7 +210,7 @@ func (p *tab) until(expression string, args ...any) {
 		if ok {
 			return
 		}
-		if err != nil {
+		if err != nil && (ctx.Err() != nil || !navigates(err)) {
 			text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 			p.t.Fatalf("%s: %v: this did not come true: %s\nThe page shows:\n%s", p.name, err, expression, text)
 		}
@@ -219,6 +219,16 @@ func (p *tab) until(expression string, args ...any) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// navigates reports whether a page was asked something while another one, or the same anew, took its place.
+func navigates(err error) bool {
+	for _, says := range []string{"Inspected target navigated", "Execution context was destroyed", "Cannot find context"} {
+		if strings.Contains(err.Error(), says) {
+			return true
+		}
+	}
+	return false
 }
 
 // pressEnter presses the key as a keyboard does. (SendKeys would also type the
