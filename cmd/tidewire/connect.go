@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 )
 
@@ -39,15 +41,15 @@ type connectCommand struct {
 
 	liveFlags
 
-	Execute []string `short:"x" sep:"none" env:"-" help:"Send this first, or with --live do it, on each new connection. May be repeated." placeholder:"MESSAGE"`
-	NoInput bool     `short:"u" env:"-" help:"Read nothing from standard input."`
-	Binary  bool     `short:"b" xor:"form" help:"Send input as binary messages, as it comes, and print nothing between messages."`
-	Hex     bool     `xor:"form" help:"Lines are binary messages in hexadecimal, either way."`
-	Base64  bool     `name:"base64" xor:"form" help:"Lines are binary messages in Base64, either way."`
-	JSONL   bool     `name:"jsonl" xor:"form" help:"Lines are JSON, either way: {\"type\":\"text\",\"data\":\"…\"} or {\"type\":\"binary\",\"base64\":\"…\"}."`
-	NUL     bool     `name:"null" short:"0" help:"Messages end with a NUL instead of a line break, either way in pipes."`
-	Whole   bool     `env:"-" help:"All of standard input is one message."`
-	JSON    string   `name:"json" help:"How text messages that are JSON are shown: ${enum}; auto is pretty on a terminal, where it is long, and raw in a pipe." enum:"auto,pretty,raw,compact" default:"auto"`
+	Execute []exact `short:"x" sep:"none" env:"-" help:"Send this first, or with --live do it, on each new connection. May be repeated." placeholder:"MESSAGE"`
+	NoInput bool    `short:"u" env:"-" help:"Read nothing from standard input."`
+	Binary  bool    `short:"b" xor:"form" help:"Send input as binary messages, as it comes, and print nothing between messages."`
+	Hex     bool    `xor:"form" help:"Lines are binary messages in hexadecimal, either way."`
+	Base64  bool    `name:"base64" xor:"form" help:"Lines are binary messages in Base64, either way."`
+	JSONL   bool    `name:"jsonl" xor:"form" help:"Lines are JSON, either way: {\"type\":\"text\",\"data\":\"…\"} or {\"type\":\"binary\",\"base64\":\"…\"}."`
+	NUL     bool    `name:"null" short:"0" help:"Messages end with a NUL instead of a line break, either way in pipes."`
+	Whole   bool    `env:"-" help:"All of standard input is one message."`
+	JSON    string  `name:"json" help:"How text messages that are JSON are shown: ${enum}; auto is pretty on a terminal, where it is long, and raw in a pipe." enum:"auto,pretty,raw,compact" default:"auto"`
 
 	Count   int           `short:"n" env:"-" help:"Leave after so many messages have come." placeholder:"N"`
 	Expect  []string      `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
@@ -181,6 +183,19 @@ func (c *connectCommand) expectation() (talk.Expectation, error) {
 		e.Patterns = append(e.Patterns, p)
 	}
 	return e, nil
+}
+
+// exact is a string as it is given. kong passes others through JSON, which has nothing that is not UTF-8.
+type exact string
+
+// Decode is for kong.
+func (e *exact) Decode(ctx *kong.DecodeContext) error {
+	value, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	*e = exact(value.String())
+	return nil
 }
 
 // first is what --execute says.

@@ -162,6 +162,8 @@ func TestConnectHostileInput(t *testing.T) {
 		"text that is no UTF-8":   {peers + "/echo", "ok\n\xff\xfe\n", exitFailed, "ok\n", "line 2 of the input cannot be sent: it is not UTF-8"},
 		"JSON with such text":     {peers + "/echo --jsonl", `{"type":"text","base64":"/w=="}` + "\n", exitFailed, "", "^tidewire: a message cannot be sent: .*UTF-8"},
 		"JSON that is none":       {peers + "/echo --jsonl", "[[[[\n", exitFailed, "", "line 1 of the input cannot be sent: it is not the JSON"},
+		"an argument of no text":  {peers + "/echo -u -b -n 1 -x \xff\xfea", "", exitDone, "\xff\xfea", "^$"},
+		"an argument for a text":  {peers + "/echo -u -x \xff", "", exitUsage, "", "it is not UTF-8"},
 		"empty lines":             {peers + "/echo -n 2", "\n\r\n", exitDone, "\n\n", "^$"},
 		"nobody at a UDP port":    {"udp://" + nobody.LocalAddr().String() + " -n 1", "one\ntwo\nthree\n", exitUnseen, "", "connection refused"},
 	} {
