@@ -238,14 +238,14 @@ func (w *way) relay(front end, target Endpoint, g *guest) {
 // unconnected notes why there was no relay.
 func (w *way) unconnected(log *slog.Logger, err error) {
 	var of *sideError
-	switch errors.As(err, &of); {
-	case of.side == "target":
+	switch {
+	case errors.As(err, &of) && of.side == "target":
 		w.dialFailed.Add(1)
 		log.Warn("the target cannot be reached", "error", of.err)
 	case inOrder(err):
 		log.Info("the client left before the target was reached")
 	default:
 		w.broken.Add(1)
-		log.Info("the client broke off before the target was reached", "error", of.err)
+		log.Info("broken off before the target was reached", "error", err)
 	}
 }

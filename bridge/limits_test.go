@@ -218,6 +218,29 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestShutdownInDial has the target be dialled that a client waits for. That is no fault of the target's.
+func TestShutdownInDial(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts by the kernel alone, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	rule := pairRule(t, "ws", parse(t, "tls:"+mute.Addr().String()))
+	rule.DialTimeout = time.Hour
+	b := run(t, rule)
+	c := dialWS(t, b.at(0, rule.Listen))
+	eventually(t, "the client is let in", func() bool { return b.Open() == 1 })
+	go b.stop()
+	var closed *ws.CloseError
+	if _, _, err := c.Read(within(t)); !errors.As(err, &closed) || closed.Code != ws.StatusGoingAway || closed.Reason != "the bridge is shutting down" {
+		t.Error(err)
+	}
+	b.settled()
+	if s := b.Stats()[0]; s.Broken != 1 || s.DialFailed != 0 || strings.Contains(b.logs.String(), "level=WARN") {
+		t.Errorf("%+v\n%s", s, b.logs)
+	}
+}
+
 // TestShutdownQuiet has UDP clients, who never end. The one that talks is heard as long as it does, and they hold nobody up.
 func TestShutdownQuiet(t *testing.T) {
 	t.Parallel()

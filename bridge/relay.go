@@ -64,7 +64,7 @@ func newRelay(front end, rule *Rule, idle time.Duration, count *counters) *relay
 	return &relay{front: front, count: count, idle: idle, total: rule.Total, linger: rule.Linger, dialled: make(chan struct{})}
 }
 
-// connect dials the target, until the client leaves, and says in a sideError which of them it was.
+// connect dials the target, until the client leaves or ctx ends. It returns ctx's cause, or a sideError with whose fault it was.
 func (r *relay) connect(ctx context.Context, dial func(context.Context) (end, error)) error {
 	dialling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -82,9 +82,8 @@ func (r *relay) connect(ctx context.Context, dial func(context.Context) (end, er
 		r.back = back
 		return nil
 	}
-	var left *sideError
-	if errors.As(context.Cause(dialling), &left) {
-		return left
+	if cause := context.Cause(dialling); cause != nil {
+		return cause
 	}
 	return &sideError{"target", err}
 }
