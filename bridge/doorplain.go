@@ -164,7 +164,6 @@ type packetDoor struct {
 	mu      sync.Mutex
 	callers map[netip.AddrPort]*caller
 	shut    bool
-	inside  sync.WaitGroup
 }
 
 func listenPackets(w *way) (*packetDoor, error) {
@@ -183,14 +182,15 @@ func (d *packetDoor) addr() net.Addr { return d.conn.LocalAddr() }
 func (d *packetDoor) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shut {
-		return
-	}
 	d.shut = true
-	go func() {
-		d.inside.Wait()
+	d.release()
+}
+
+// release closes the socket when nobody needs it any more. d.mu is held.
+func (d *packetDoor) release() {
+	if d.shut && len(d.callers) == 0 {
 		d.conn.Close()
-	}()
+	}
 }
 
 func (d *packetDoor) serve() error {
@@ -261,10 +261,8 @@ func (d *packetDoor) caller(from netip.AddrPort, in *arrivals) *caller {
 	}
 	c := newCaller(d.conn, from, in.answering(), &d.way.counters)
 	d.callers[from] = c
-	d.inside.Add(1)
 	w := d.way
 	w.bridge.relays.Go(func() {
-		defer d.inside.Done()
 		defer leave()
 		defer d.forget(from)
 		w.relay(c, w.Target, &guest{from: addr, to: d.conn.LocalAddr()})
@@ -276,4 +274,5 @@ func (d *packetDoor) forget(from netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.callers, from)
+	d.release()
 }

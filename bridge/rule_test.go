@@ -107,6 +107,21 @@ func TestUnixSocketLeft(t *testing.T) {
 	}
 }
 
+// TestCloseUnrun closes bridges that have never run: where they listened is free at once.
+func TestCloseUnrun(t *testing.T) {
+	for _, kind := range []string{"tcp", "udp", "ws", "unix"} {
+		rule := pairRule(t, kind, parse(t, "tcp:127.0.0.1:1"))
+		for range 100 {
+			b, err := bridge.Listen([]bridge.Rule{rule}, nil)
+			if err != nil {
+				t.Fatal(kind, err)
+			}
+			rule.Listen = rule.Listen.At(b.Addr(0))
+			b.Close()
+		}
+	}
+}
+
 // TestIPv4Alone has rules listen on every address of IPv4, and on none of IPv6.
 func TestIPv4Alone(t *testing.T) {
 	for _, listen := range []string{"tcp:", "udp:", "ws://"} {
