@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -272,6 +273,32 @@ func TestBreakIsCarried(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 	})
+}
+
+// TestFarewellUnderWay has a WebSocket target close while it is spoken to. That is an end, not a break, whichever of the two is seen first.
+func TestFarewellUnderWay(t *testing.T) {
+	rule := pairRule(t, "ws", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+		c.Read(ctx)
+		return c.Close(4000, "enough")
+	}))
+	b := run(t, rule)
+	where := b.at(0, rule.Listen)
+	var group sync.WaitGroup
+	for range 50 {
+		c := dialWS(t, where)
+		group.Go(func() {
+			for c.Write(within(t), ws.Text, []byte("and then")) == nil {
+			}
+		})
+		if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != 4000 {
+			t.Error(err)
+		}
+	}
+	group.Wait()
+	b.settled()
+	if s := b.Stats()[0]; s.Broken != 0 {
+		t.Errorf("%+v\n%s", s, b.logs)
+	}
 }
 
 // TestMessagesStayWhole has messages pass between WebSocket connections with their type, and the close with its code and reason.

@@ -297,24 +297,29 @@ type farewell struct{ *ws.CloseError }
 
 func (f *farewell) Unwrap() error { return f.CloseError }
 
-// passTo passes the messages on to another WebSocket connection, until this one ends, which is what the error says.
+// farewellOr is the farewell of a peer that has closed, where err tells of that, and otherwise another error.
+func farewellOr(err, other error) error {
+	var closed *ws.CloseError
+	if errors.As(err, &closed) && closed.By == ws.Peer {
+		return &farewell{closed}
+	}
+	return other
+}
+
+// passTo passes the messages on to another WebSocket connection, until one of the two ends, which is what the error says.
 func (m *messages) passTo(dst *messages, moved func(n int64)) error {
 	ctx := context.Background()
 	for {
 		m.buf.drop()
 		typ, r, err := m.open()
-		var closed *ws.CloseError
-		if errors.As(err, &closed) && closed.By == ws.Peer {
-			return &farewell{closed}
-		}
 		if err != nil {
-			return err
+			return farewellOr(err, err)
 		}
 		p := m.buf.take()
 		n, err := io.ReadFull(r, p)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			if err := dst.conn.Write(ctx, typ, p[:n]); err != nil {
-				return &putError{err}
+				return farewellOr(err, &putError{err})
 			}
 			moved(int64(n))
 			continue
@@ -332,12 +337,12 @@ func (m *messages) passTo(dst *messages, moved func(n int64)) error {
 func passLong(ctx context.Context, dst *messages, typ ws.MessageType, p []byte, r io.Reader, moved func(n int64)) error {
 	w, err := dst.conn.Writer(ctx, typ)
 	if err != nil {
-		return &putError{err}
+		return farewellOr(err, &putError{err})
 	}
 	defer w.Cancel()
 	for n := len(p); ; {
 		if _, err := w.Write(p[:n]); err != nil {
-			return &putError{err}
+			return farewellOr(err, &putError{err})
 		}
 		moved(int64(n))
 		var err error
@@ -348,7 +353,7 @@ func passLong(ctx context.Context, dst *messages, typ ws.MessageType, p []byte, 
 		}
 	}
 	if err := w.Close(); err != nil {
-		return &putError{err}
+		return farewellOr(err, &putError{err})
 	}
 	return nil
 }
