@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"unicode/utf8"
 )
 
@@ -132,7 +133,7 @@ func strictJSON(line []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("it is not the JSON that is wanted: %w", err)
 	}
-	if _, err := d.Token(); err == nil {
+	if _, err := d.Token(); err != io.EOF {
 		return errors.New("there is more than one JSON value in a line")
 	}
 	return nil

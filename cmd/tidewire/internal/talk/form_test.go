@@ -8,6 +8,16 @@ import (
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 )
 
+// A line of JSON is one value, whatever stands behind it.
+func TestJSONLineIsOneValue(t *testing.T) {
+	const value = `{"type":"text","data":"x"}`
+	for behind, ok := range map[string]bool{"": true, " \t": true, " 1": false, " {}": false, "}": false, "]": false, ",": false, "x": false, `"`: false} {
+		if _, err := talk.JSONLines.Parse([]byte(value + behind)); (err == nil) != ok {
+			t.Errorf("%s: %v", value+behind, err)
+		}
+	}
+}
+
 // What a form makes of a message, it reads again.
 func FuzzForm(f *testing.F) {
 	f.Add([]byte("00 ff"), byte(2))
