@@ -2,7 +2,6 @@ package talk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -24,16 +23,20 @@ type Listener struct {
 	mu      sync.Mutex
 	busy    bool
 	closed  bool
-	served  chan error
+	served  chan struct{} // is closed once err is set
+	err     error
 }
 
 // Listen serves ln, which may speak TLS. tracer may be nil; otherwise o.Wrap is its own.
 func Listen(ln net.Listener, o ws.AcceptOptions, tracer *Tracer) *Listener {
-	l := &Listener{options: o, tracer: tracer, conns: make(chan *ws.Conn, 1), served: make(chan error, 1)}
+	l := &Listener{options: o, tracer: tracer, conns: make(chan *ws.Conn, 1), served: make(chan struct{})}
 	l.server = &http.Server{
 		Handler: l, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0),
 	}
-	go func() { l.served <- l.server.Serve(ln) }()
+	go func() {
+		l.err = l.server.Serve(ln)
+		close(l.served)
+	}()
 	return l
 }
 
@@ -80,8 +83,8 @@ func (l *Listener) Connect(ctx context.Context) (Peer, error) {
 	case c := <-l.conns:
 		context.AfterFunc(c.Context(), l.free)
 		return WebSocket(c, fmt.Sprintf("a connection from %v", c.RemoteAddr()))
-	case err := <-l.served:
-		return nil, Final{err}
+	case <-l.served:
+		return nil, Final{l.err}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -98,7 +101,5 @@ func (l *Listener) Close() {
 		c.CloseNow()
 	default:
 	}
-	if err := <-l.served; errors.Is(err, http.ErrServerClosed) {
-		l.served <- err // for a Connect that waits
-	}
+	<-l.served
 }
