@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -203,8 +204,7 @@ func (b *Bridge) Close() error {
 // admit gives a client a place, or says why not.
 func (w *way) admit(from net.Addr) (leave func(), err error) {
 	if err := w.enter(from); err != nil {
-		w.refusedLimit.Add(1)
-		w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", from.String(), "why", err)
+		w.turnAway(&w.refusedLimit, from, err)
 		return nil, err
 	}
 	w.counters.open.Add(1)
@@ -212,6 +212,12 @@ func (w *way) admit(from net.Addr) (leave func(), err error) {
 		w.counters.open.Add(-1)
 		w.admission.leave(from)
 	}, nil
+}
+
+// turnAway counts a client who is not let in, and says why.
+func (w *way) turnAway(as *atomic.Int64, from net.Addr, why error) {
+	as.Add(1)
+	w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", from.String(), "why", why)
 }
 
 // relay connects front to the target and passes on what comes until that is over, and closes front.
@@ -227,12 +233,13 @@ func (w *way) relay(front end, target Endpoint, g *guest) {
 		return
 	}
 	err = r.run(w.bridge.closing, w.bridge.draining)
+	log = log.With("in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String())
 	if err != nil {
 		w.broken.Add(1)
-		log.Info("broken off", "in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String(), "error", err)
+		log.Info("broken off", "error", err)
 		return
 	}
-	log.Info("ended", "in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String())
+	log.Info("ended")
 }
 
 // unconnected notes why there was no relay.

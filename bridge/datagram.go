@@ -15,23 +15,30 @@ type datagrams struct {
 	raw   syscall.RawConn
 	count *counters
 	buf   scratch
+	lasting
 }
+
+// lasting is what datagrams have in common: nobody says when they are over.
+type lasting struct{}
+
+func (lasting) await(context.Context) error { return nil }
+func (lasting) finish() bool                { return false }
+func (lasting) unsent() int                 { return 0 }
+func (lasting) gone() bool                  { return false }
 
 func newDatagrams(conn *net.UDPConn, count *counters) *datagrams {
 	raw, _ := conn.SyscallConn()
 	return &datagrams{conn: conn, raw: raw, count: count}
 }
 
-func (d *datagrams) await(context.Context) error { return nil }
-
 func (d *datagrams) next() ([]byte, error) {
 	for {
-		p, n, err := receive(d.conn, d.raw, &d.buf, 0)
+		p, _, err := receive(d.conn, d.raw, &d.buf, 0)
 		if refused(err) { // what an earlier datagram met with
 			d.count.dropped.Add(1)
 			continue
 		}
-		return p[:n], err
+		return p, err
 	}
 }
 
@@ -52,10 +59,7 @@ func lost(err error) error {
 	return errDropped
 }
 
-func (d *datagrams) finish() bool { return false }
-func (d *datagrams) unsent() int  { return 0 }
-func (d *datagrams) gone() bool   { return false }
-func (d *datagrams) close(error)  { d.conn.Close() }
+func (d *datagrams) close(error) { d.conn.Close() }
 
 const maxQueued = 256 << 10 // bytes that wait for a UDP client's target
 
@@ -65,6 +69,7 @@ type caller struct {
 	from  netip.AddrPort
 	as    []byte // which address of ours it knows, as answering has it
 	count *counters
+	lasting
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -96,8 +101,6 @@ func (c *caller) offer(p []byte) bool {
 	return true
 }
 
-func (c *caller) await(context.Context) error { return nil }
-
 func (c *caller) next() ([]byte, error) {
 	for {
 		c.mu.Lock()
@@ -123,10 +126,6 @@ func (c *caller) put(p []byte) error {
 	_, _, err := c.conn.WriteMsgUDPAddrPort(p, c.as, c.from)
 	return lost(err)
 }
-
-func (c *caller) finish() bool { return false }
-func (c *caller) unsent() int  { return 0 }
-func (c *caller) gone() bool   { return false }
 
 // close drops what waits.
 func (c *caller) close(error) {

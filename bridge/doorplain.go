@@ -148,8 +148,7 @@ func (w *way) greet(conn net.Conn) net.Conn {
 	ctx, cancel := context.WithTimeout(w.bridge.closing, w.DialTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		w.refusedRequest.Add(1)
-		w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", conn.RemoteAddr().String(), "why", err)
+		w.turnAway(&w.refusedRequest, conn.RemoteAddr(), err)
 		conn.Close()
 		return nil
 	}

@@ -228,19 +228,23 @@ func (d *webDoor) find(path string) (w *way, token string) {
 
 // upgrades reports whether a request asks for a WebSocket.
 func upgrades(r *http.Request) bool {
-	for _, line := range r.Header.Values("Upgrade") {
-		for name := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(name), "websocket") {
-				return true
+	return slices.ContainsFunc(listed(r, "Upgrade"), func(name string) bool { return strings.EqualFold(name, "websocket") })
+}
+
+// listed is what a field of a request's header lists, with commas between (RFC 9110 section 5.6.1).
+func listed(r *http.Request, field string) (all []string) {
+	for _, line := range r.Header.Values(field) {
+		for element := range strings.SplitSeq(line, ",") {
+			if element = strings.TrimSpace(element); element != "" {
+				all = append(all, element)
 			}
 		}
 	}
-	return false
+	return all
 }
 
 // receive lets a WebSocket client in.
 func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
-	log := w.bridge.log
 	g := &guest{from: w.bridge.client(r)}
 	g.to, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	target := w.Target
@@ -253,8 +257,7 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 			err = w.fits(target)
 		}
 		if err != nil {
-			w.refusedToken.Add(1)
-			log.Debug("refused", "listen", w.Listen.String(), "from", g.from.String(), "why", err)
+			w.turnAway(&w.refusedToken, g.from, err)
 			http.Error(rw, "no target has this token", http.StatusNotFound)
 			return
 		}
@@ -280,8 +283,7 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 	})
 	if err != nil { // and it has answered
 		leave()
-		w.refusedRequest.Add(1)
-		log.Debug("refused", "listen", w.Listen.String(), "from", g.from.String(), "why", err)
+		w.turnAway(&w.refusedRequest, g.from, err)
 		return
 	}
 	w.bridge.relays.Go(func() {
@@ -329,16 +331,7 @@ func (w *way) subprotocols(target Endpoint, r *http.Request) []string {
 }
 
 // offered are the subprotocols that a request offers.
-func offered(r *http.Request) (all []string) {
-	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				all = append(all, name)
-			}
-		}
-	}
-	return all
-}
+func offered(r *http.Request) []string { return listed(r, "Sec-WebSocket-Protocol") }
 
 // choose returns what ws.Accept will: the first of ours that the client offers.
 func choose(ours []string, r *http.Request) string {

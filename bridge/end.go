@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 )
 
@@ -59,4 +60,11 @@ func (s *scratch) drop() {
 		buffers.Put(s.held)
 		s.held = nil
 	}
+}
+
+// read reads once from a connection, into a buffer that it takes for that, however long it is waited for.
+func (s *scratch) read(conn net.Conn) (p []byte, n int, err error) {
+	p = s.take()
+	n, err = conn.Read(p)
+	return p[:n], n, err
 }

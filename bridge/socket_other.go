@@ -14,9 +14,7 @@ func refused(err error) bool {
 	return errors.Is(err, syscall.Errno(10061)) || errors.Is(err, syscall.Errno(10054))
 }
 
-// receive reads once.
+// receive reads once, and returns what and how much that is.
 func receive(conn net.Conn, _ syscall.RawConn, buf *scratch, _ int) (p []byte, n int, err error) {
-	p = buf.take()
-	n, err = conn.Read(p)
-	return p, n, err
+	return buf.read(conn)
 }

@@ -11,14 +11,12 @@ import (
 // refused reports whether nobody is at the address.
 func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// receive reads once. Memory is taken when there is something to read, so that who waits holds none. Where limit is not 0 and
-// as many bytes wait, it returns how many and reads none: p is nil then.
+// receive reads once, and returns what and how much that is. Memory is taken when there is something to read, so that who waits
+// holds none. Where limit is not 0 and as many bytes wait, it returns how many and reads none: p is nil then.
 func receive(conn net.Conn, raw syscall.RawConn, buf *scratch, limit int) (p []byte, n int, err error) {
 	buf.drop()
 	if raw == nil {
-		p = buf.take()
-		n, err = conn.Read(p)
-		return p, n, err
+		return buf.read(conn)
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
@@ -48,6 +46,9 @@ func receive(conn net.Conn, raw syscall.RawConn, buf *scratch, limit int) (p []b
 	if err != nil {
 		buf.drop()
 		return nil, 0, err
+	}
+	if p != nil {
+		p = p[:n]
 	}
 	return p, n, nil
 }

@@ -106,14 +106,8 @@ func (s *stream) peek() (p []byte, n int, err error) {
 	if s.much {
 		limit = spliceLimit
 	}
-	p, n, err = receive(s.conn, s.raw, &s.buf, limit)
+	p, n, err = s.receive(limit)
 	s.much = n >= spliceLimit
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	if p != nil {
-		p = p[:n]
-	}
 	return p, n, err
 }
 

@@ -29,14 +29,20 @@ func newStream(conn net.Conn) *stream {
 func (s *stream) await(ctx context.Context) error { return watch(ctx, s.conn) }
 
 func (s *stream) next() ([]byte, error) {
-	p, n, err := receive(s.conn, s.raw, &s.buf, 0)
-	if n > 0 {
-		return p[:n], nil
-	}
-	if err == nil {
+	p, _, err := s.receive(0)
+	return p, err
+}
+
+// receive is that of its socket, whose end is io.EOF.
+func (s *stream) receive(limit int) (p []byte, n int, err error) {
+	p, n, err = receive(s.conn, s.raw, &s.buf, limit)
+	switch {
+	case n > 0:
+		return p, n, nil // an error comes again
+	case err == nil:
 		err = io.EOF
 	}
-	return nil, err
+	return nil, 0, err
 }
 
 func (s *stream) put(p []byte) error {
