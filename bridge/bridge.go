@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
 // Options are for all rules of a Bridge. The zero value of each field is its default.
@@ -37,22 +35,6 @@ type Bridge struct {
 	closing  context.Context // ends with what is left of the relays
 	hurry    context.CancelCauseFunc
 	relays   sync.WaitGroup
-}
-
-// A door is a socket that listens.
-type door interface {
-	addr() net.Addr
-	serve() error // until it is closed, which is no error
-	close()       // lets nobody in any more, and returns when serve need not go on for those who are in
-}
-
-// A way is a rule at work.
-type way struct {
-	Rule
-	bridge *Bridge
-	admission
-	counters
-	door door
 }
 
 // Listen opens the sockets that the rules listen on. The caller calls Run then, or Close. o may be nil.
@@ -120,11 +102,6 @@ func (b *Bridge) open(rules []Rule) error {
 		}
 	}
 	return nil
-}
-
-// enterBy says by which door clients of the rule come, and so at which port where it says 0.
-func (w *way) enterBy(d door) {
-	w.door, w.Listen = d, w.Listen.At(d.addr())
 }
 
 // Addr returns where the rule of that number listens: the port that was free, where it said 0.
@@ -199,60 +176,4 @@ func (b *Bridge) Close() error {
 	}
 	b.relays.Wait()
 	return nil
-}
-
-// admit gives a client a place, or says why not.
-func (w *way) admit(from net.Addr) (leave func(), err error) {
-	if err := w.enter(from); err != nil {
-		w.turnAway(&w.refusedLimit, from, err)
-		return nil, err
-	}
-	w.counters.open.Add(1)
-	return func() {
-		w.counters.open.Add(-1)
-		w.admission.leave(from)
-	}, nil
-}
-
-// turnAway counts a client who is not let in, and says why.
-func (w *way) turnAway(as *atomic.Int64, from net.Addr, why error) {
-	as.Add(1)
-	w.bridge.log.Debug("refused", "listen", w.Listen.String(), "from", from.String(), "why", why)
-}
-
-// relay connects front to the target and passes on what comes until that is over, and closes front.
-func (w *way) relay(front end, target Endpoint, g *guest) {
-	w.accepted.Add(1)
-	log := w.bridge.log.With("listen", w.Listen.String(), "target", target.Redacted(), "from", g.from.String())
-	began := time.Now()
-	r := newRelay(front, &w.Rule, w.idle(target), &w.counters)
-	err := r.connect(w.bridge.closing, func(ctx context.Context) (end, error) { return w.dial(ctx, target, g, &w.counters) })
-	if err != nil {
-		w.unconnected(log, err)
-		r.abandon(err)
-		return
-	}
-	err = r.run(w.bridge.closing, w.bridge.draining)
-	log = log.With("in", r.in.Load(), "out", r.out.Load(), "after", time.Since(began).Round(time.Millisecond).String())
-	if err != nil {
-		w.broken.Add(1)
-		log.Info("broken off", "error", err)
-		return
-	}
-	log.Info("ended")
-}
-
-// unconnected notes why there was no relay.
-func (w *way) unconnected(log *slog.Logger, err error) {
-	var of *sideError
-	switch {
-	case errors.As(err, &of) && of.side == "target":
-		w.dialFailed.Add(1)
-		log.Warn("the target cannot be reached", "error", of.err)
-	case inOrder(err):
-		log.Info("the client left before the target was reached")
-	default:
-		w.broken.Add(1)
-		log.Info("broken off before the target was reached", "error", err)
-	}
 }

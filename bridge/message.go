@@ -2,16 +2,12 @@ package bridge
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net"
-	"os"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tidewire/tidewire/ws"
 )
@@ -229,131 +225,4 @@ func (m *messages) close(why error) {
 	code, reason := closeCode(why)
 	m.conn.Close(code, reason)
 	m.conn.CloseNow()
-}
-
-// closeCode says why a WebSocket connection is closed.
-func closeCode(why error) (ws.StatusCode, string) {
-	var closed *ws.CloseError
-	switch {
-	case why == nil:
-		return ws.StatusNormalClosure, ""
-	case errors.As(why, &closed) && closed.By == ws.Peer: // the other side is WebSocket too
-		if closed.Code == ws.StatusNoStatusRcvd || closed.Code.Valid() {
-			return closed.Code, closed.Reason
-		}
-	case errors.Is(why, errIdle), errors.Is(why, errTotal), errors.Is(why, errShutdown):
-		return ws.StatusGoingAway, shorten(plain(why))
-	case errors.Is(why, errBase64):
-		return ws.StatusInvalidFramePayloadData, shorten(plain(why))
-	case errors.Is(why, errFrameBig), errors.Is(why, errBase64Big):
-		return ws.StatusMessageTooBig, shorten(plain(why))
-	}
-	return ws.StatusBadGateway, shorten(plain(why))
-}
-
-// plain is an error without addresses and without what a target said in a handshake, which are nobody else's business.
-func plain(err error) string {
-	var op *net.OpError
-	var sys *os.SyscallError
-	side, text := "", err.Error()
-	var of *sideError
-	if errors.As(err, &of) {
-		side, text = of.side+": ", of.err.Error()
-	}
-	var handshake *handshakeError
-	if errors.As(err, &handshake) {
-		text = handshake.reason()
-	}
-	if errors.As(err, &op) {
-		text = op.Err.Error()
-	}
-	if errors.As(err, &sys) {
-		text = sys.Err.Error()
-	}
-	var name *net.DNSError
-	if errors.As(err, &name) {
-		text = "its name cannot be looked up"
-	}
-	var cert *tls.CertificateVerificationError
-	if errors.As(err, &cert) {
-		text = "its certificate is not valid for it"
-	}
-	return side + text
-}
-
-// shorten has a reason fit into a close frame (RFC 6455 section 5.5).
-func shorten(reason string) string {
-	const most = 123
-	reason = strings.ToValidUTF8(reason, "?")
-	for len(reason) > most {
-		_, n := utf8.DecodeLastRuneInString(reason)
-		reason = reason[:len(reason)-n]
-	}
-	return reason
-}
-
-// A farewell is the close frame of a WebSocket connection whose other side is one, too. Whatever its code, it passes.
-type farewell struct{ *ws.CloseError }
-
-func (f *farewell) Unwrap() error { return f.CloseError }
-
-// farewellOr is the farewell of a peer that has closed, where err tells of that, and otherwise another error.
-func farewellOr(err, other error) error {
-	var closed *ws.CloseError
-	if errors.As(err, &closed) && closed.By == ws.Peer {
-		return &farewell{closed}
-	}
-	return other
-}
-
-// passTo passes the messages on to another WebSocket connection, until one of the two ends, which is what the error says.
-func (m *messages) passTo(dst *messages, moved func(n int64)) error {
-	ctx := context.Background()
-	for {
-		m.buf.drop()
-		typ, r, err := m.open()
-		if err != nil {
-			return farewellOr(err, err)
-		}
-		p := m.buf.take()
-		n, err := io.ReadFull(r, p)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			if err := dst.conn.Write(ctx, typ, p[:n]); err != nil {
-				return farewellOr(err, &putError{err})
-			}
-			moved(int64(n))
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := passLong(ctx, dst, typ, p, r, moved); err != nil {
-			return err
-		}
-	}
-}
-
-// passLong passes a message on of which p has been read already.
-func passLong(ctx context.Context, dst *messages, typ ws.MessageType, p []byte, r io.Reader, moved func(n int64)) error {
-	w, err := dst.conn.Writer(ctx, typ)
-	if err != nil {
-		return farewellOr(err, &putError{err})
-	}
-	defer w.Cancel()
-	for n := len(p); ; {
-		if _, err := w.Write(p[:n]); err != nil {
-			return farewellOr(err, &putError{err})
-		}
-		moved(int64(n))
-		var err error
-		if n, err = r.Read(p); err == io.EOF {
-			break
-		} else if err != nil {
-			return err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return farewellOr(err, &putError{err})
-	}
-	return nil
 }
