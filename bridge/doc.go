@@ -27,6 +27,7 @@
 // # Bounds
 //
 // No side is read faster than the other one takes: a relay holds at most a buffer of 64 KiB and a write queue of 64 KiB for
-// each direction, beside what the kernel holds where it moves the bytes, and no buffer while nothing passes. Datagrams that come faster are dropped and counted. How many relays
-// there are, how long they may be silent and how long they may last is bounded by the [Rule].
+// each direction, under [Base64Protocol] also a message of up to 1 MiB, beside what the kernel holds where it moves the bytes,
+// and no buffer while nothing passes. Datagrams that come faster are dropped and counted. How many relays there are, how long
+// they may be silent and how long they may last is bounded by the [Rule].
 package bridge

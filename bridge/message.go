@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/tidewire/tidewire/ws"
 )
@@ -164,8 +163,7 @@ func (m *messages) message(p []byte) ([]byte, error) {
 	if !m.base64 {
 		return p, nil
 	}
-	text := strings.NewReplacer("\r", "", "\n", "").Replace(string(p))
-	decoded, err := base64.StdEncoding.DecodeString(text)
+	decoded, err := base64.StdEncoding.AppendDecode(nil, p) // which looks over line breaks
 	if err != nil {
 		return nil, errBase64
 	}
