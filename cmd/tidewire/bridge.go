@@ -26,8 +26,6 @@ type bridgeCommand struct {
 	Drain     time.Duration `help:"How long to wait for connections to end after Ctrl-C or SIGTERM." default:"10s"`
 
 	proxyFlags
-
-	rules []*bridgeRule
 }
 
 const bridgeHelp = `Examples:
@@ -72,15 +70,15 @@ func (b *bridgeCommand) Validate() error {
 func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (err error) {
 	// As serve does: who reads the log may go before.
 	signal.Ignore(syscall.SIGPIPE)
-	b.rules = []*bridgeRule{&b.bridgeRule}
+	written := []*bridgeRule{&b.bridgeRule}
 	if b.Rules != "" {
-		if b.rules, err = readRules(ctx, b.Rules); err != nil {
+		if written, err = readRules(ctx, b.Rules); err != nil {
 			return err
 		}
 	}
 	var rules []bridge.Rule
 	var pairs keyPairs
-	for _, from := range b.rules {
+	for _, from := range written {
 		rule, pair, err := from.open(ctx, log)
 		if err != nil {
 			return err
@@ -111,7 +109,7 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 		}
 		defer desk.close()
 	}
-	b.greet(std.out, open, desk)
+	greetBridge(std.out, written, open, desk)
 
 	running, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -139,11 +137,11 @@ func (b *bridgeCommand) Run(ctx context.Context, std stdio, log *slog.Logger) (e
 	return nil
 }
 
-// greet says what is bridged, with the ports that were free where a rule says 0.
-func (b *bridgeCommand) greet(w io.Writer, open *bridge.Bridge, desk *admin) {
+// greetBridge says what is bridged, with the ports that were free where a rule says 0.
+func greetBridge(w io.Writer, rules []*bridgeRule, open *bridge.Bridge, desk *admin) {
 	fmt.Fprintln(w, "Tidewire is bridging")
-	for i, rule := range b.rules {
-		fmt.Fprintf(w, "  %s to %s\n", rule.listen.At(open.Addr(i)), rule.shown)
+	for i, rule := range rules {
+		fmt.Fprintf(w, "  %s to %s\n", rule.listen.At(open.Addr(i)), rule.shown())
 	}
 	if desk != nil {
 		fmt.Fprintf(w, "  admin: http://%s/metrics\n", visible(desk.addr))

@@ -44,7 +44,7 @@ type bridgeRule struct {
 	clientFlags
 
 	listen bridge.Endpoint
-	shown  string // the target, without secrets
+	target bridge.Endpoint // none where it is a list
 }
 
 // parseRule reads a rule as it stands on a line.
@@ -65,12 +65,10 @@ func (b *bridgeRule) validate() (err error) {
 	if b.listen, err = bridge.Parse(b.Listen); err != nil {
 		return err
 	}
-	if b.shown = b.Target; !strings.HasPrefix(b.Target, tokensTarget) {
-		target, err := bridge.Parse(b.Target)
-		if err != nil {
+	if !strings.HasPrefix(b.Target, tokensTarget) {
+		if b.target, err = bridge.Parse(b.Target); err != nil {
 			return err
 		}
-		b.shown = target.Redacted()
 	}
 	switch { // of all these 0 is bridge.Rule's default
 	case b.MaxConnections == 0:
@@ -89,10 +87,18 @@ func (b *bridgeRule) validate() (err error) {
 	return b.clientFlags.validate()
 }
 
+// shown is the target without secrets.
+func (b *bridgeRule) shown() string {
+	if b.target == (bridge.Endpoint{}) {
+		return b.Target
+	}
+	return b.target.Redacted()
+}
+
 // open makes the rule of it, with what the files hold that it names. The pair is nil unless it listens with TLS.
 func (b *bridgeRule) open(ctx context.Context, log *slog.Logger) (rule bridge.Rule, pair *keyPair, err error) {
 	rule = bridge.Rule{
-		Listen: b.listen, MaxConnections: b.MaxConnections, MaxAddressConnections: b.MaxAddressConnections,
+		Listen: b.listen, Target: b.target, MaxConnections: b.MaxConnections, MaxAddressConnections: b.MaxAddressConnections,
 		DialTimeout: b.DialTimeout, Idle: b.Idle, Total: b.Total, Linger: b.Linger,
 		Origins: b.Origins, AnyOrigin: b.AnyOrigin, Subprotocols: b.Subprotocols,
 		Proxy: map[string]bridge.ProxyVersion{"v1": bridge.ProxyV1, "v2": bridge.ProxyV2}[b.ProxyProtocol],
@@ -109,8 +115,6 @@ func (b *bridgeRule) open(ctx context.Context, log *slog.Logger) (rule bridge.Ru
 			return rule, nil, err
 		}
 		rule.Lookup = tokens.Lookup
-	} else if rule.Target, err = bridge.Parse(b.Target); err != nil {
-		return rule, nil, err
 	}
 	if rule.TargetTLS, err = b.clientFlags.tls(); err != nil {
 		return rule, nil, err
@@ -167,50 +171,4 @@ func readRules(ctx context.Context, name string) (rules []*bridgeRule, err error
 		return nil, fmt.Errorf("%s holds no rules", name)
 	}
 	return rules, nil
-}
-
-var errQuote = errors.New("a quote has no end")
-
-// splitWords splits a line at blanks, as a shell does: within single quotes everything is itself, within double quotes all but a
-// backslash ahead of a double quote or a backslash; elsewhere a backslash has what follows be itself, and # begins a comment
-// where a word would begin.
-func splitWords(line string) (words []string, err error) {
-	var word strings.Builder
-	inside, quote, escaped := false, rune(0), false
-	for _, r := range line {
-		switch {
-		case escaped:
-			if quote == '"' && r != '"' && r != '\\' {
-				word.WriteRune('\\')
-			}
-			word.WriteRune(r)
-			escaped = false
-		case r == '\\' && quote != '\'':
-			escaped, inside = true, true
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '"' || r == '\'':
-			quote, inside = r, true
-		case r == ' ' || r == '\t' || r == '\r' || r == '\n':
-			if inside {
-				words = append(words, word.String())
-				word.Reset()
-				inside = false
-			}
-		case r == '#' && !inside:
-			return words, nil
-		default:
-			word.WriteRune(r)
-			inside = true
-		}
-	}
-	if quote != 0 || escaped {
-		return nil, errQuote
-	}
-	if inside {
-		words = append(words, word.String())
-	}
-	return words, nil
 }
