@@ -98,9 +98,9 @@ func (t *Talk) Run(ctx context.Context) error {
 		t.over = timer.C
 	}
 	for attempt := 0; ; {
-		began := time.Now()
 		p, err := t.connect(ctx)
 		if err == nil {
+			began := time.Now()
 			var again bool
 			if again, err = t.converse(ctx, p); !again {
 				return err
