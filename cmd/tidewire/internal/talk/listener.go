@@ -31,7 +31,7 @@ type Listener struct {
 func Listen(ln net.Listener, o ws.AcceptOptions, tracer *Tracer) *Listener {
 	l := &Listener{options: o, tracer: tracer, conns: make(chan *ws.Conn, 1), served: make(chan struct{})}
 	l.server = &http.Server{
-		Handler: l, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: l, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0),
 	}
 	go func() {
 		l.err = l.server.Serve(ln)

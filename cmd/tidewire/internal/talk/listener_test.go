@@ -2,11 +2,15 @@ package talk_test
 
 import (
 	"errors"
+	"io"
 	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 	"github.com/tidewire/tidewire/ws"
+	"github.com/tidewire/tidewire/ws/wstest"
 )
 
 // lame is a Listener that accepts nobody.
@@ -29,4 +33,38 @@ func TestListenerFails(t *testing.T) {
 		}
 	}
 	l.Close()
+}
+
+// once is a Listener to which one connection comes.
+type once struct {
+	net.Listener
+	conn chan net.Conn
+}
+
+func (o *once) Accept() (net.Conn, error) {
+	if conn, ok := <-o.conn; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (o *once) Close() error {
+	close(o.conn)
+	return nil
+}
+
+// Who asks for a page, and then for nothing more, is not kept.
+func TestListenerKeepsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := wstest.Pipe()
+		ln := &once{conn: make(chan net.Conn, 1)}
+		ln.conn <- theirs
+		l := talk.Listen(ln, ws.AcceptOptions{}, nil)
+		io.WriteString(ours, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if all, err := io.ReadAll(ours); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 426 ") {
+			t.Errorf("%q, %v", all, err)
+		}
+		ours.Close()
+		l.Close()
+	})
 }
