@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -134,10 +133,9 @@ func (p *Prompt) Print(text string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		_, err := io.WriteString(p.out, text)
-		return err
+		return p.write(text)
 	}
-	return p.write(p.wiped() + string(crlf(text)) + p.painted())
+	return p.write(p.wiped() + crlf(text) + p.painted())
 }
 
 // Redraw draws the line anew, as when the terminal has another size.
@@ -153,6 +151,9 @@ func (p *Prompt) write(text string) error {
 	_, err := io.WriteString(p.out, text)
 	return err
 }
+
+// above writes text, which ends with a line break, where the row is, which is to be painted anew then.
+func (p *Prompt) above(text string) { p.write(p.wiped() + crlf(text)) }
 
 // wiped is what takes the row off the screen.
 func (p *Prompt) wiped() string {
@@ -326,9 +327,9 @@ func (p *Prompt) enter() string {
 		show = Green + show + Plain
 	}
 	show += strings.ReplaceAll(Escape([]byte(text)), "\n", "\n  ")
-	p.write(p.wiped() + string(crlf(show+"\n")))
+	p.above(show + "\n")
 	if err := p.o.History.Add(text); err != nil {
-		p.write(string(crlf(fmt.Sprintf("* the history cannot be kept: %v (--no-history)\n", err))))
+		p.above(fmt.Sprintf("* the history cannot be kept: %v (--no-history)\n", err))
 	}
 	return text
 }
@@ -350,7 +351,7 @@ func (p *Prompt) insert(text string) {
 		text = firstBytes(text, max(0, room))
 		if !p.tooLong {
 			p.tooLong = true
-			p.write(p.wiped() + string(crlf(fmt.Sprintf("* a line has %d bytes at most: the rest is not in it (send longer messages through a pipe)\n", maxLine))))
+			p.above(fmt.Sprintf("* a line has %d bytes at most: the rest is not in it (send longer messages through a pipe)\n", maxLine))
 		}
 	}
 	p.line.insert(text)
@@ -424,11 +425,9 @@ func (p *Prompt) complete() {
 	case common != p.line.before:
 		p.line.before = common
 	default:
-		p.write(p.wiped() + string(crlf(strings.Join(all, "  ")+"\n")))
+		p.above(strings.Join(all, "  ") + "\n")
 	}
 }
 
 // crlf makes line breaks of a terminal in raw mode.
-func crlf(text string) []byte {
-	return bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\r\n"))
-}
+func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
