@@ -262,7 +262,7 @@ func (c *connectCommand) Run(ctx context.Context, std stdio, log *slog.Logger) e
 	err = t.Run(ctx)
 	at.close()
 	err = cmp.Or(err, written())
-	if refusal := talk.IsRefusal(err); refusal != nil {
+	if refusal := talk.RefusalIn(err); refusal != nil {
 		at.screen.Help(refusal.Details())
 	}
 	return err

@@ -38,11 +38,10 @@ type Dialer struct {
 
 // Connect is for Talk.
 func (d *Dialer) Connect(ctx context.Context) (Peer, error) {
-	timeout := cmp.Or(d.Timeout, 10*time.Second)
 	if d.Target.Network == "" {
-		return d.webSocket(ctx, timeout)
+		return d.webSocket(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 	what := d.Target.String()
 	nc, err := d.stream(ctx)
@@ -55,22 +54,23 @@ func (d *Dialer) Connect(ctx context.Context) (Peer, error) {
 	return Stream(nc, what, d.Raw), nil
 }
 
+func (d *Dialer) timeout() time.Duration { return cmp.Or(d.Timeout, 10*time.Second) }
+
 func (d *Dialer) stream(ctx context.Context) (net.Conn, error) {
 	network := d.Target.Network
 	if network != "tls" {
 		var nd net.Dialer
 		return nd.DialContext(ctx, network, d.Target.Address)
 	}
-	config := d.WebSocket.TLSConfig.Clone()
-	td := tls.Dialer{Config: config}
+	td := tls.Dialer{Config: d.WebSocket.TLSConfig}
 	return td.DialContext(ctx, "tcp", d.Target.Address)
 }
 
 // webSocketOptions are those of an attempt, and in the end the proxy that it went through.
-func (d *Dialer) webSocketOptions(timeout time.Duration) (o ws.DialOptions, proxied **url.URL) {
+func (d *Dialer) webSocketOptions() (o ws.DialOptions, proxied **url.URL) {
 	o, proxied = d.WebSocket, new(*url.URL)
 	o.UnixSocket = cmp.Or(d.Target.Socket, o.UnixSocket)
-	o.HandshakeTimeout = timeout
+	o.HandshakeTimeout = d.timeout()
 	if d.Tracer != nil {
 		o.Wrap = d.Tracer.Client
 	}
@@ -86,8 +86,8 @@ func (d *Dialer) webSocketOptions(timeout time.Duration) (o ws.DialOptions, prox
 	return o, proxied
 }
 
-func (d *Dialer) webSocket(ctx context.Context, timeout time.Duration) (Peer, error) {
-	o, proxied := d.webSocketOptions(timeout)
+func (d *Dialer) webSocket(ctx context.Context) (Peer, error) {
+	o, proxied := d.webSocketOptions()
 	c, resp, err := ws.Dial(ctx, d.Target.URL, &o)
 	if err != nil {
 		return nil, refused(err, resp, &d.Target, *proxied)

@@ -13,6 +13,7 @@ import (
 
 // silent is a Peer that takes the first message for as long as it is let, and ends when that is over and it is finished.
 type silent struct {
+	talk.Peer
 	t    *testing.T
 	says bool
 
@@ -53,15 +54,11 @@ func (p *silent) Abort() {
 	close(p.aborted)
 }
 
-func (p *silent) Ping(context.Context) (time.Duration, error) { return 0, errors.New("no") }
-
-func (p *silent) String() string { return "silent" }
-
 // TestLeavingWaitsForNoAnswer ends a talk while the peer is being spoken to.
 func TestLeavingWaitsForNoAnswer(t *testing.T) {
 	for _, name := range []string{"by a signal", "as enough has come", "as time is up"} {
 		t.Run(name, func(t *testing.T) {
-			p := &silent{t, name == "as enough has come", make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})}
+			p := &silent{nil, t, name == "as enough has come", make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			run := &talk.Talk{

@@ -1,7 +1,6 @@
 package talk
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,10 +20,9 @@ import (
 // comes back by itself when its connection is lost, until the hub sends it away. What it
 // receives are events, each a line of JSON.
 func (d *Dialer) Live(ctx context.Context) (Peer, error) {
-	timeout := cmp.Or(d.Timeout, 10*time.Second)
 	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), next: make(chan struct{}), rooms: map[string]*liveRoom{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	dial, proxied := d.webSocketOptions(timeout)
+	dial, proxied := d.webSocketOptions()
 	o := client.Options{
 		DialOptions: dial, OnState: p.changed, MaxSend: maxMessage, // a hub that takes less says so
 		Inbox: client.Inbox{Max: maxInbox, MaxBytes: maxInboxBytes},
@@ -33,7 +31,7 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 	if d.Token != nil {
 		o.Token = p.token
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*timeout) // for the handshake, and as long for $hello
+	ctx, cancel := context.WithTimeout(ctx, 2*d.timeout()) // for the handshake, and as long for $hello
 	defer cancel()
 	c, err := client.Dial(ctx, d.Target.URL, &o)
 	if err != nil {

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/tidewire/tidewire/client"
+	"github.com/tidewire/tidewire/live/protocol"
 )
 
 // liveRoom is a room that was joined, or a wildcard.
@@ -41,7 +41,7 @@ func (p *live) join(ctx context.Context, name string, o *client.RoomOptions) err
 			return err
 		}
 	}
-	if !strings.ContainsAny(name, "*>") {
+	if !protocol.IsWildcard(name) {
 		p.room = name
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 // stubborn is a peer that says something and does not take a goodbye for an end.
 type stubborn struct {
+	talk.Peer
 	says     []string
 	finished bool
 	aborted  chan struct{}
@@ -33,10 +34,8 @@ func (p *stubborn) Receive(_ context.Context, f func(talk.Message)) talk.End {
 	return talk.End{By: ws.Us}
 }
 
-func (p *stubborn) Finish(ws.StatusCode, string) error          { p.finished = true; return nil }
-func (p *stubborn) Ping(context.Context) (time.Duration, error) { return 0, errors.New("no") }
-func (p *stubborn) Abort()                                      { p.once.Do(func() { close(p.aborted) }) }
-func (p *stubborn) String() string                              { return "stubborn" }
+func (p *stubborn) Finish(ws.StatusCode, string) error { p.finished = true; return nil }
+func (p *stubborn) Abort()                             { p.once.Do(func() { close(p.aborted) }) }
 
 // clogged takes nothing before it is closed.
 type clogged chan struct{}

@@ -15,6 +15,7 @@ import (
 
 // parrot is a peer that says what it is told, twice.
 type parrot struct {
+	talk.Peer
 	said  chan talk.Message
 	ended chan struct{}
 }
@@ -36,17 +37,14 @@ func (p *parrot) Receive(_ context.Context, f func(talk.Message)) talk.End {
 	}
 }
 
-func (p *parrot) Finish(ws.StatusCode, string) error          { close(p.ended); return nil }
-func (p *parrot) Ping(context.Context) (time.Duration, error) { return 0, errors.New("no") }
-func (p *parrot) Abort()                                      {}
-func (p *parrot) String() string                              { return "a parrot" }
+func (p *parrot) Finish(ws.StatusCode, string) error { close(p.ended); return nil }
 
 // TestRecording records a conversation and says it again, at its times and as fast as it goes, in both roles.
 func TestRecording(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var file bytes.Buffer
 		r := talk.NewRecorder(&file, talk.RoleClient, "ws://host/")
-		p := r.Record(&parrot{make(chan talk.Message), make(chan struct{})})
+		p := r.Record(&parrot{nil, make(chan talk.Message), make(chan struct{})})
 		done := make(chan talk.End)
 		go func() { done <- p.Receive(t.Context(), func(talk.Message) {}) }()
 		said := []talk.Message{{Data: []byte("one <&> \u2028")}, {Binary: true, Data: []byte{0, 255}}, {Data: []byte{}}}

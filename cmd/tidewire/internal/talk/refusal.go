@@ -11,9 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/terminal"
 )
@@ -28,13 +26,7 @@ type Refusal struct {
 }
 
 // Error is all in one line.
-func (r *Refusal) Error() string {
-	s := r.Err.Error()
-	if r.Try != "" {
-		s += r.Try
-	}
-	return s
-}
+func (r *Refusal) Error() string { return r.Err.Error() + r.Try }
 
 // Unwrap returns Err.
 func (r *Refusal) Unwrap() error { return r.Err }
@@ -118,16 +110,16 @@ func isFinal(status int) bool {
 
 // advice is what to try, in brackets, or "".
 func advice(err error, resp *http.Response, t *Target) string {
+	var try string
 	if resp != nil {
-		if s := answered(resp, t); s != "" {
-			return " (" + s + ")"
-		}
+		try = answered(resp, t)
+	} else {
+		try = unanswered(err, t)
+	}
+	if try == "" {
 		return ""
 	}
-	if s := unanswered(err, t); s != "" {
-		return " (" + s + ")"
-	}
-	return ""
+	return " (" + try + ")"
 }
 
 // answered is advice for an answer that is no 101.
@@ -198,7 +190,7 @@ func unanswered(err error, t *Target) string {
 		return "there is no such host: is the name right?"
 	case errors.As(err, &name):
 		return "the name could not be looked up: is there a network?"
-	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, refusedElsewhere):
+	case errors.Is(err, errRefused):
 		return "nobody listens there: is the port right, and the server up?"
 	case errors.Is(err, os.ErrNotExist) && (t.Socket != "" || t.Network == "unix" || strings.Contains(text, "dial unix")):
 		return "there is no such socket: is the path right, and the server up?"
@@ -230,18 +222,8 @@ func unanswered(err error, t *Target) string {
 	return ""
 }
 
-// IsRefusal returns the Refusal in err's chain, or nil.
-func IsRefusal(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return nil
-}
-
-// masked are the header fields whose values are secrets.
-var masked = []string{"Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"}
-
-func isMasked(name string) bool {
-	return slices.Contains(masked, http.CanonicalHeaderKey(name))
+// RefusalIn returns the Refusal in err's chain, or nil.
+func RefusalIn(err error) (r *Refusal) {
+	errors.As(err, &r)
+	return r
 }

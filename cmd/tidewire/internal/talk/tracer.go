@@ -136,6 +136,13 @@ func (d *direction) see(t *Tracer, p []byte) {
 	}
 }
 
+// masked are the header fields whose values are secrets.
+var masked = []string{"Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"}
+
+func isMasked(name string) bool {
+	return slices.Contains(masked, http.CanonicalHeaderKey(name))
+}
+
 // field is a line of a head, without what is secret in it.
 func (t *Tracer) field(line string) string {
 	if t.Secrets {
