@@ -34,18 +34,30 @@ func (f bridgeFigures) Collect(to chan<- prometheus.Metric) {
 		if target == "" {
 			target = "tokens"
 		}
-		say := func(d *prometheus.Desc, kind prometheus.ValueType, value int64, labels ...string) {
-			to <- prometheus.MustNewConstMetric(d, kind, float64(value), append([]string{s.Listen, target}, labels...)...)
+		for _, m := range []struct {
+			of    *prometheus.Desc
+			value int64
+			label string // behind the others
+		}{
+			{bridgeOpen, s.Open, ""},
+			{bridgeAccepted, s.Accepted, ""},
+			{bridgeRefused, s.RefusedLimit, "limit"},
+			{bridgeRefused, s.RefusedToken, "token"},
+			{bridgeRefused, s.RefusedRequest, "request"},
+			{bridgeUndialed, s.DialFailed, ""},
+			{bridgeBroken, s.Broken, ""},
+			{bridgeBytes, s.In, "in"},
+			{bridgeBytes, s.Out, "out"},
+			{bridgeDropped, s.Dropped, ""},
+		} {
+			kind, labels := prometheus.CounterValue, []string{s.Listen, target}
+			if m.of == bridgeOpen {
+				kind = prometheus.GaugeValue
+			}
+			if m.label != "" {
+				labels = append(labels, m.label)
+			}
+			to <- prometheus.MustNewConstMetric(m.of, kind, float64(m.value), labels...)
 		}
-		say(bridgeOpen, prometheus.GaugeValue, s.Open)
-		say(bridgeAccepted, prometheus.CounterValue, s.Accepted)
-		say(bridgeRefused, prometheus.CounterValue, s.RefusedLimit, "limit")
-		say(bridgeRefused, prometheus.CounterValue, s.RefusedToken, "token")
-		say(bridgeRefused, prometheus.CounterValue, s.RefusedRequest, "request")
-		say(bridgeUndialed, prometheus.CounterValue, s.DialFailed)
-		say(bridgeBroken, prometheus.CounterValue, s.Broken)
-		say(bridgeBytes, prometheus.CounterValue, s.In, "in")
-		say(bridgeBytes, prometheus.CounterValue, s.Out, "out")
-		say(bridgeDropped, prometheus.CounterValue, s.Dropped)
 	}
 }
