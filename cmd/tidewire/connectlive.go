@@ -49,11 +49,11 @@ func (f *liveFlags) token() talk.Token {
 }
 
 // commands are what a line that begins with a slash may be.
-func (f *liveFlags) commands() map[string]talk.Command {
+func (f *liveFlags) commands() []talk.Command {
 	if f.Live {
-		return talk.LiveCommands()
+		return talk.LiveCommands
 	}
-	return talk.Commands()
+	return talk.Commands
 }
 
 // historyName is of whose lines the history is.

@@ -25,7 +25,7 @@ func init() {
 	if err != nil {
 		panic(err)
 	}
-	t := &talk.Talk{Input: at.input, Screen: at.screen, Commands: talk.Commands(), Connect: func(context.Context) (talk.Peer, error) {
+	t := &talk.Talk{Input: at.input, Screen: at.screen, Commands: talk.Commands, Connect: func(context.Context) (talk.Peer, error) {
 		rotten(where).panics("connect")
 		return rotten(where), nil
 	}}

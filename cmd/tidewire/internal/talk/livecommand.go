@@ -12,30 +12,20 @@ import (
 	"github.com/tidewire/tidewire/live/protocol"
 )
 
-// LiveCommands are those of a connection that Dialer.Live has opened.
-func LiveCommands() map[string]Command {
-	return map[string]Command{
-		"/join":    {"ROOM [COUNT [TOKENFILE]]", "enter a room, behind its last COUNT stored messages, and speak to it", onLive(joinRoom)},
-		"/leave":   {"[ROOM]", "leave it", onLive(leaveRoom)},
-		"/in":      {"[ROOM]", "speak to a room, entered or not; to none", onLive(speakTo)},
-		"/send":    {"TYPE [DATA]", "publish DATA there, which is JSON or text; to the hub where there is no room", onLive(send)},
-		"/set":     {"KEY TYPE [DATA]", "publish the value of a key", onLive(set)},
-		"/cast":    {"TYPE [DATA]", "publish what is not stored", onLive(cast)},
-		"/call":    {"TYPE [DATA]", "ask the hub, and show its answer", onLive(call)},
-		"/who":     {"[ROOM]", "show who is there", onLive(who)},
-		"/history": {"[COUNT [BEFORE]]", "show stored messages, those before number BEFORE", onLive(history)},
-		"/rooms":   {"", "show which rooms were entered", onLive(rooms)},
-		"/ping":    {"", "measure a round trip", ping},
-		"/help":    {"", "show this", help},
-	}
-}
-
-// onLive is a Command's function over a live connection.
-func onLive(f func(ctx context.Context, p *live, args string) error) func(context.Context, *Talk, Peer, string) error {
-	return func(ctx context.Context, _ *Talk, p Peer, args string) error {
-		l := p.(*live)
-		return l.unlessOver(f(ctx, l, args))
-	}
+// LiveCommands are those of a connection that Dialer.Live has opened, by their names.
+var LiveCommands = []Command{
+	{Name: "/call", Usage: "TYPE [DATA]", Help: "ask the hub, and show its answer", live: call},
+	{Name: "/cast", Usage: "TYPE [DATA]", Help: "publish what is not stored", live: cast},
+	{Name: "/help", Help: "show this", run: help},
+	{Name: "/history", Usage: "[COUNT [BEFORE]]", Help: "show stored messages, those before number BEFORE", live: history},
+	{Name: "/in", Usage: "[ROOM]", Help: "speak to a room, entered or not; to none", live: speakTo},
+	{Name: "/join", Usage: "ROOM [COUNT [TOKENFILE]]", Help: "enter a room, behind its last COUNT stored messages, and speak to it", live: joinRoom},
+	{Name: "/leave", Usage: "[ROOM]", Help: "leave it", live: leaveRoom},
+	{Name: "/ping", Help: "measure a round trip", run: ping},
+	{Name: "/rooms", Help: "show which rooms were entered", live: rooms},
+	{Name: "/send", Usage: "TYPE [DATA]", Help: "publish DATA there, which is JSON or text; to the hub where there is no room", live: send},
+	{Name: "/set", Usage: "KEY TYPE [DATA]", Help: "publish the value of a key", live: set},
+	{Name: "/who", Usage: "[ROOM]", Help: "show who is there", live: who},
 }
 
 // word cuts the first word off.

@@ -88,7 +88,7 @@ func TestLiveLeavesNothing(t *testing.T) {
 					refuse.Store(true) // whoever comes back
 					return p, err
 				},
-				Input: talk.Pipe(strings.NewReader("/join room:1\n"+command+"\n"), talk.Piping{Commands: true}), Commands: talk.LiveCommands(),
+				Input: talk.Pipe(strings.NewReader("/join room:1\n"+command+"\n"), talk.Piping{Commands: true}), Commands: talk.LiveCommands,
 				Screen: &talk.Screen{Out: &paper{}, Err: &paper{}}, Wait: time.Hour,
 			}
 			if err := run.Run(t.Context()); !errors.Is(err, talk.ErrBroken) || !strings.Contains(err.Error(), why) {

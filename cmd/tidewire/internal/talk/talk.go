@@ -38,7 +38,7 @@ type Talk struct {
 	Backoff Backoff
 
 	// Commands are carried out where a person types.
-	Commands map[string]Command
+	Commands []Command
 
 	said   bool       // all of Input, with which it is finished
 	unsent *Item      // was taken from Input and has not been said
