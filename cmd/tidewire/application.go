@@ -131,13 +131,12 @@ func (f *applicationFlags) open(ctx context.Context, o *live.Options, m *metrics
 // newHub makes the hub of --rooms.
 func (f *applicationFlags) newHub(o *live.Options, a *application) *live.Hub {
 	f.limitFlags.apply(o)
-	switch {
-	case a.asks != nil && (f.signed() || f.Anonymous):
-		o.Authenticate = a.asks.Authenticate(a.verifier.Authenticate)
-	case a.asks != nil && f.asks(webhook.Connect):
-		o.Authenticate = a.asks.Authenticate(nil)
-	default:
-		o.Authenticate = a.verifier.Authenticate
+	o.Authenticate = a.verifier.Authenticate
+	if named := f.signed() || f.Anonymous; a.asks != nil && (named || f.asks(webhook.Connect)) {
+		if !named {
+			o.Authenticate = nil
+		}
+		o.Authenticate = a.asks.Authenticate(o.Authenticate)
 	}
 	hub := live.NewHub(o)
 	for _, rule := range f.rules {
