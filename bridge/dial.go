@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -90,7 +89,7 @@ func (r *Rule) dialWeb(ctx context.Context, target Endpoint, g *guest) (end, err
 	o := ws.DialOptions{
 		Header: header, Host: r.Header.Get("Host"), TLSConfig: r.TargetTLS, HandshakeTimeout: -1, Subprotocols: r.Subprotocols,
 		// The target is what the rule says, not what the environment makes of it.
-		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
+		Proxy: http.ProxyURL(nil),
 		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return r.connect(ctx, network, addr, g)
 		},

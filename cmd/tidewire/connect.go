@@ -66,6 +66,12 @@ type connectCommand struct {
 	Verbose     bool `short:"v" help:"Show the handshake, and the header of each frame, with times."`
 	ShowSecrets bool `env:"-" help:"With --verbose: do not mask Authorization, Cookie and the query."`
 	NoHistory   bool `help:"Neither read nor keep what was typed."`
+
+	// What Validate makes of the above.
+	target      talk.Target // the zero value with Listen
+	first       []talk.Item
+	expectation talk.Expectation
+	proxy       *url.URL // nil for the environment's, and an empty URL for none
 }
 
 const connectHelp = `Examples:
@@ -137,22 +143,22 @@ func (c *connectCommand) Validate() error {
 	case c.ShowSecrets && !c.Verbose:
 		return errors.New("--show-secrets goes with --verbose")
 	}
+	var err error
 	if c.Target != "" {
-		target, err := talk.ParseTarget(c.Target)
-		if err != nil {
+		if c.target, err = talk.ParseTarget(c.Target); err != nil {
 			return err
 		}
-		if target.Network != "" && (c.Live || c.Verbose || c.Compress || len(c.Subprotocol) > 0 || c.Origin != "" || c.UnixSocket != "" || c.Proxy != "" || len(c.Header) > 0) {
-			return fmt.Errorf("%s has no handshake and no frames: --live, --verbose, --compress, --subprotocol, --origin, --header, --proxy and --unix-socket are for WebSockets", target)
+		if c.target.Network != "" && (c.Live || c.Verbose || c.Compress || len(c.Subprotocol) > 0 || c.Origin != "" || c.UnixSocket != "" || c.Proxy != "" || len(c.Header) > 0) {
+			return fmt.Errorf("%s has no handshake and no frames: --live, --verbose, --compress, --subprotocol, --origin, --header, --proxy and --unix-socket are for WebSockets", c.target)
 		}
 	}
-	if _, err := c.first(); err != nil {
+	if c.first, err = c.parseExecute(); err != nil {
 		return err
 	}
-	if _, err := c.expectation(); err != nil {
+	if c.expectation, err = c.parseExpect(); err != nil {
 		return err
 	}
-	if _, err := c.proxy(); err != nil {
+	if c.proxy, err = c.parseProxy(); err != nil {
 		return err
 	}
 	return cmp.Or(c.clientFlags.validate(), c.tlsFlags.validate(), c.liveFlags.validate(c))
@@ -173,7 +179,7 @@ func (c *connectCommand) form() talk.Form {
 	return talk.Text
 }
 
-func (c *connectCommand) expectation() (talk.Expectation, error) {
+func (c *connectCommand) parseExpect() (talk.Expectation, error) {
 	e := talk.Expectation{Count: c.Count}
 	for _, text := range c.Expect {
 		p, err := regexp.Compile(text)
@@ -198,8 +204,7 @@ func (e *exact) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
-// first is what --execute says.
-func (c *connectCommand) first() (all []talk.Item, err error) {
+func (c *connectCommand) parseExecute() (all []talk.Item, err error) {
 	for _, text := range c.Execute {
 		it, err := talk.ParseItem([]byte(text), c.form(), c.Live)
 		if err != nil {
@@ -210,8 +215,7 @@ func (c *connectCommand) first() (all []talk.Item, err error) {
 	return all, nil
 }
 
-// proxy returns the proxy, nil for the environment's, and an empty URL for none.
-func (c *connectCommand) proxy() (*url.URL, error) {
+func (c *connectCommand) parseProxy() (*url.URL, error) {
 	switch c.Proxy {
 	case "":
 		return nil, nil
@@ -243,19 +247,15 @@ func (c *connectCommand) Run(ctx context.Context, std stdio, log *slog.Logger) e
 		return err
 	}
 	defer at.close()
-	t := &talk.Talk{Input: at.input, Screen: at.screen, Wait: c.wait(), Timeout: c.Timeout, Commands: c.commands()}
-	if t.Expectation, err = c.expectation(); err != nil {
-		return err
-	}
-	if t.First, err = c.first(); err != nil {
-		return err
+	t := &talk.Talk{
+		Input: at.input, Screen: at.screen, First: c.first, Expectation: c.expectation, Wait: c.wait(), Timeout: c.Timeout, Commands: c.commands(),
 	}
 	end, err := c.meet(ctx, t, at, log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	written, err := c.record(t, at)
+	written, err := c.record(t)
 	if err != nil {
 		return err
 	}
@@ -276,17 +276,8 @@ func (c *connectCommand) role() string {
 	return talk.RoleClient
 }
 
-// record has a recording begin that is replayed, and what passes written down, if it is to be. What it returns ends that, and says what went wrong.
-func (c *connectCommand) record(t *talk.Talk, at *desk) (written func() error, err error) {
-	if connect := t.Connect; at.connected != nil {
-		t.Connect = func(ctx context.Context) (talk.Peer, error) {
-			p, err := connect(ctx)
-			if err == nil {
-				at.connected()
-			}
-			return p, err
-		}
-	}
+// record has what passes written down, if it is to be. What it returns ends that, and says what went wrong.
+func (c *connectCommand) record(t *talk.Talk) (written func() error, err error) {
 	if c.Record == "" {
 		return func() error { return nil }, nil
 	}
@@ -295,15 +286,7 @@ func (c *connectCommand) record(t *talk.Talk, at *desk) (written func() error, e
 	if err != nil {
 		return nil, err
 	}
-	target := c.Listen
-	if c.Target != "" {
-		parsed, err := talk.ParseTarget(c.Target)
-		if err != nil {
-			return nil, err
-		}
-		target = parsed.String()
-	}
-	recorder, connect := talk.NewRecorder(file, c.role(), target), t.Connect
+	recorder, connect := talk.NewRecorder(file, c.role(), cmp.Or(c.Listen, c.target.String())), t.Connect
 	t.Connect = func(ctx context.Context) (talk.Peer, error) {
 		p, err := connect(ctx)
 		if err == nil {
@@ -319,7 +302,7 @@ func (c *connectCommand) wait() time.Duration {
 	switch {
 	case c.Wait >= 0:
 		return c.Wait
-	case strings.HasPrefix(strings.ToLower(c.Target), "udp://"):
+	case c.target.Network == "udp":
 		return time.Second
 	}
 	return 0

@@ -16,7 +16,7 @@ import (
 // desk is where a person or a script sits: what is read from, and shown on.
 type desk struct {
 	input     *talk.Input
-	connected func() // nil, or to be called when there is a connection
+	connected func() // is called when there is a connection
 	screen    *talk.Screen
 	close     func() // gives the terminal back; may be called more than once
 }
@@ -30,7 +30,7 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 		return nil, err
 	}
 	context.AfterFunc(ctx, screen.Hurry)
-	at := &desk{screen: screen, close: func() {}}
+	at := &desk{screen: screen, connected: func() {}, close: func() {}}
 	in, keys := std.in.(*os.File)
 	switch {
 	case c.Replay != "":
@@ -55,6 +55,21 @@ func (c *connectCommand) openDesk(ctx context.Context, std stdio, leave func()) 
 		at.input = talk.Pipe(std.in, talk.Piping{Form: c.form(), NUL: c.NUL, Whole: c.Whole, Commands: c.Live})
 	}
 	return at, nil
+}
+
+// announced is connect, and tells the desk of each connection.
+func (at *desk) announced(connect func(context.Context) (talk.Peer, error)) func(context.Context) (talk.Peer, error) {
+	return func(ctx context.Context) (talk.Peer, error) {
+		p, err := connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if at.screen.Prompt != nil {
+			at.screen.Note("connected to %v", p)
+		}
+		at.connected()
+		return p, nil
+	}
 }
 
 // logger is log, above the line that a person edits.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -31,11 +30,7 @@ func (c *connectCommand) meet(ctx context.Context, t *talk.Talk, at *desk, log *
 	if c.Listen != "" {
 		return c.listen(ctx, t, at, tracer, log)
 	}
-	target, err := talk.ParseTarget(c.Target)
-	if err != nil {
-		return nil, err
-	}
-	d := &talk.Dialer{Target: target, Timeout: c.ConnectTimeout, Raw: c.form() != talk.Text, Tracer: tracer}
+	d := &talk.Dialer{Target: c.target, Timeout: c.ConnectTimeout, Raw: c.form() != talk.Text, Tracer: tracer}
 	if d.WebSocket, err = c.dialOptions(log); err != nil {
 		return nil, err
 	}
@@ -45,22 +40,11 @@ func (c *connectCommand) meet(ctx context.Context, t *talk.Talk, at *desk, log *
 		d.Note, d.Token = at.screen.Note, c.token()
 		connect = d.Live
 	}
-	t.Connect = announced(at.screen, connect)
+	t.Connect = at.announced(connect)
 	if t.Again = c.Reconnect; t.Again {
 		t.Backoff = talk.Backoff{Min: min(reconnectMin, c.ReconnectMax), Max: c.ReconnectMax}
 	}
 	return func() {}, nil
-}
-
-// announced tells a person of each connection.
-func announced(screen *talk.Screen, connect func(context.Context) (talk.Peer, error)) func(context.Context) (talk.Peer, error) {
-	return func(ctx context.Context) (talk.Peer, error) {
-		p, err := connect(ctx)
-		if err == nil && screen.Prompt != nil {
-			screen.Note("connected to %v", p)
-		}
-		return p, err
-	}
 }
 
 func (c *connectCommand) connOptions(log *slog.Logger) ws.ConnOptions {
@@ -88,14 +72,12 @@ func (c *connectCommand) dialOptions(log *slog.Logger) (ws.DialOptions, error) {
 		return o, err
 	}
 	o.TLSConfig.ServerName = c.ServerName
-	proxy, err := c.proxy()
 	switch {
-	case err != nil:
-		return o, err
-	case proxy != nil && proxy.Host == "":
-		o.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
-	case proxy != nil:
-		o.Proxy = http.ProxyURL(proxy)
+	case c.proxy == nil:
+	case c.proxy.Host == "":
+		o.Proxy = http.ProxyURL(nil)
+	default:
+		o.Proxy = http.ProxyURL(c.proxy)
 	}
 	return o, nil
 }
@@ -130,7 +112,7 @@ func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tra
 	o := ws.AcceptOptions{ConnOptions: c.connOptions(log), Subprotocols: c.Subprotocol, AnyOrigin: c.AnyOrigin}
 	l := talk.Listen(ln, o, tracer)
 	at.screen.Note("listening on %s", uri)
-	t.Connect = announced(at.screen, l.Connect)
+	t.Connect = at.announced(l.Connect)
 	t.Again = c.Keep
 	return l.Close, nil
 }
