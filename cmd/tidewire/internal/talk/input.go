@@ -2,43 +2,11 @@ package talk
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
-	"unicode/utf8"
 )
-
-// Item is what is to be done next: a message to say, or a command.
-type Item struct {
-	Message
-	Command string // such as "/ping"; "" for a message
-}
-
-// said is what shows the item to who has not typed it.
-func (it Item) said() Message {
-	if it.Command != "" {
-		return Message{Data: []byte(it.Command)}
-	}
-	return it.Message
-}
-
-// ParseItem returns what a line stands for: a command, where there are commands and it begins with a slash that is not
-// doubled, and otherwise a message of that form.
-func ParseItem(line []byte, form Form, commands bool) (Item, error) {
-	switch {
-	case commands && bytes.HasPrefix(line, []byte("//")):
-		line = line[1:]
-	case commands && bytes.HasPrefix(line, []byte("/")):
-		if !utf8.Valid(line) {
-			return Item{}, errors.New("it is not UTF-8")
-		}
-		return Item{Command: string(line)}, nil
-	}
-	m, err := form.Parse(line)
-	return Item{Message: m}, err
-}
 
 // Input yields items, one after the other. What has been read and not yet taken is
 // bounded.
@@ -155,41 +123,6 @@ func (in *Input) pipe(r io.Reader, p Piping) error {
 		if err := in.put(it); err != nil {
 			return err
 		}
-	}
-}
-
-// lineReader cuts a stream into lines of a bounded length, without their ends.
-type lineReader struct {
-	r         *bufio.Reader
-	delimiter byte
-	max       int
-	number    int // of the latest line, from 1
-}
-
-// next returns the next line, in memory of its own, or io.EOF. The last one needs
-// no end.
-func (l *lineReader) next() ([]byte, error) {
-	l.number++
-	var line []byte
-	for {
-		part, err := l.r.ReadSlice(l.delimiter)
-		line = append(line, part...)
-		if len(line) > l.max+2 {
-			return nil, fmt.Errorf("line %d is longer than %d bytes", l.number, l.max)
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err == nil:
-			line = line[:len(line)-1]
-			if l.delimiter == '\n' {
-				line = bytes.TrimSuffix(line, []byte("\r"))
-			}
-			return line, nil
-		case errors.Is(err, io.EOF) && len(line) > 0:
-			return line, nil
-		}
-		return nil, err
 	}
 }
 

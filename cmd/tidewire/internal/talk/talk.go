@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -48,44 +47,6 @@ type Talk struct {
 	failed chan error // what goes wrong apart from the connection
 	over   <-chan time.Time
 }
-
-// Backoff is a random wait that grows: up to Min at first, and up to Max at most.
-type Backoff struct{ Min, Max time.Duration }
-
-func (b Backoff) wait(attempt int) time.Duration {
-	if b.Min <= 0 {
-		return 0
-	}
-	most := b.Min
-	for range min(attempt, 30) {
-		most = min(2*most, b.Max)
-	}
-	return most/2 + rand.N(most/2+1)
-}
-
-// The errors of Run, for exit codes.
-var (
-	// ErrUnreached: there was no connection.
-	ErrUnreached = errors.New("no connection")
-	// ErrUnseen: what was expected did not come.
-	ErrUnseen = errors.New("expected was something else")
-	// ErrBroken: the connection ended as it should not.
-	ErrBroken = errors.New("the connection ended badly")
-)
-
-// marked is an error that is one of those, which its text does not tell.
-type marked struct {
-	error
-	as error
-}
-
-func (m marked) Unwrap() []error { return []error{m.error, m.as} }
-
-// Final is an error of Connect's that another attempt will not mend.
-type Final struct{ error }
-
-// Unwrap returns the error itself.
-func (f Final) Unwrap() error { return f.error }
 
 // Run talks until Input has ended, or the peer has, or what was expected came, or
 // ctx ends.
