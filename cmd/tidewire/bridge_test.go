@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,30 +22,16 @@ import (
 
 // A bridged is a running bridge.
 type bridged struct {
+	*running
 	listens []string // as it prints them
 	admin   string
-	stop    func()
-	done    chan error
 }
 
 // bridging runs the command with args until the test ends.
 func bridging(t *testing.T, args ...string) *bridged {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	r, w := io.Pipe()
-	b := &bridged{stop: stop, done: make(chan error, 1)}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		b.done <- run(ctx, append([]string{"bridge", "--log-level", "error"}, args...), stdio{strings.NewReader(""), w, t.Output()})
-		w.Close()
-	}()
-	t.Cleanup(func() {
-		stop()
-		io.Copy(io.Discard, r)
-		<-ended
-	})
-	lines := bufio.NewScanner(r)
+	b := &bridged{running: starting(t, append([]string{"bridge", "--log-level", "error"}, args...)...)}
+	lines := b.lines
 	for lines.Scan() && lines.Text() != "Press Ctrl-C to stop." {
 		if m := regexp.MustCompile(`^  (\S+) to .+$`).FindStringSubmatch(lines.Text()); m != nil {
 			b.listens = append(b.listens, m[1])

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -68,12 +67,7 @@ func meetingPoint(t *testing.T, kind string) (where string, met <-chan net.Conn)
 	}
 	addr := "127.0.0.1:0"
 	if kind == "unix" {
-		dir, err := os.MkdirTemp("", "bridge") // t.TempDir is too long for a socket
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		addr = filepath.Join(dir, "s")
+		addr = filepath.Join(shortDir(t), "s")
 	}
 	ln, err := net.Listen(kind, addr)
 	if err != nil {

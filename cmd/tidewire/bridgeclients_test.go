@@ -71,11 +71,7 @@ func TestBridgePostgres(t *testing.T) {
 		t.Fatal("please install postgresql")
 	}
 	bin := filepath.Dir(found[len(found)-1])
-	dir, err := os.MkdirTemp("", "pg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortDir(t)
 	var as *syscall.Credential
 	if os.Getuid() == 0 { // which initdb refuses
 		who, err := user.Lookup("postgres")
@@ -153,11 +149,7 @@ func TestBridgeRedis(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("please install redis")
 	}
-	dir, err := os.MkdirTemp("", "redis")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortDir(t)
 	socket := filepath.Join(dir, "s")
 	daemon(t, nil, "redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", dir)
 	eventually(t, "Redis is ready", func() error { return exec.Command("redis-cli", "-s", socket, "ping").Run() })

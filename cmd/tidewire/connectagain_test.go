@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,12 +15,7 @@ import (
 // TestConnectAgain has a server go and come: each time it is connected to again, and told the preamble; what is typed meanwhile
 // is sent to the next one.
 func TestConnectAgain(t *testing.T) {
-	dir, err := os.MkdirTemp("", "s") // the path of a socket is bounded
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	socket := filepath.Join(dir, "ws")
+	socket := filepath.Join(shortDir(t), "ws")
 	met := make(chan *ws.Conn)
 	serve := func() (stop func()) {
 		ln, err := net.Listen("unix", socket)

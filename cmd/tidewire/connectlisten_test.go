@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -248,12 +247,7 @@ func TestConnectListenAddresses(t *testing.T) {
 		{"0 --tls-cert PAIR.pem --tls-key PAIR-key.pem -v", `^wss://127\.0\.0\.1:\d+$`, known},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
-			short, err := os.MkdirTemp("", "s") // the path of a socket is bounded
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer os.RemoveAll(short)
-			socket := filepath.Join(short, "s")
+			socket := filepath.Join(shortDir(t), "s")
 			names := strings.NewReplacer("SOCKET", socket, "PAIR", pair)
 			h := hosting(t, append([]string{"--listen"}, strings.Fields(names.Replace(tc.args))...)...)
 			if !regexp.MustCompile(names.Replace(tc.url)).MatchString(h.url) {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -30,11 +29,7 @@ import (
 //	LOCKED, LOCKEDSOCKS  the same for ada, whose password is secret
 func connectPlaces(t testing.TB, peers string) map[string]string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "places") // the path of a socket is bounded
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shortDir(t)
 	name := filepath.Join(dir, "pair")
 	if err := writePair(name, time.Now()); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -196,3 +198,41 @@ func TestProcessExitStatus(t *testing.T) {
 
 // patience bounds what a test waits for; nothing waits it out but a failure.
 const patience = 30 * time.Second
+
+// shortDir is a folder for sockets, whose paths are bounded: those of t.TempDir are too long.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// A running command is one in this process.
+type running struct {
+	stop  func() // as Ctrl-C does
+	done  chan error
+	lines *bufio.Scanner // what it prints
+}
+
+// starting runs a command until the test ends.
+func starting(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	c := &running{stop: stop, done: make(chan error, 1), lines: bufio.NewScanner(r)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.done <- run(ctx, args, stdio{strings.NewReader(""), w, t.Output()})
+		w.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		io.Copy(io.Discard, r)
+		<-ended
+	})
+	return c
+}

@@ -22,31 +22,15 @@ import (
 
 // served is a "tidewire serve" that runs in this process.
 type served struct {
-	host  string // host:port
-	out   string // all that it printed
-	stop  func() // as Ctrl-C does
-	done  chan error
-	lines *bufio.Scanner
+	*running
+	host string // host:port
+	out  string // all that it printed
 }
 
 // serve runs the command with args until the test ends.
 func serve(t *testing.T, args ...string) *served {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	r, w := io.Pipe()
-	s := &served{stop: stop, done: make(chan error, 1), lines: bufio.NewScanner(r)}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.done <- run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0", "--log-level", "error"}, args...),
-			stdio{strings.NewReader(""), w, t.Output()})
-		w.Close()
-	}()
-	t.Cleanup(func() {
-		stop()
-		io.Copy(io.Discard, r)
-		<-ended
-	})
+	s := &served{running: starting(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--log-level", "error"}, args...)...)}
 	if !s.lines.Scan() {
 		t.Fatal("it printed nothing")
 	}
