@@ -4,18 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"sync"
 )
 
 // A streamDoor listens for TCP, TLS or Unix streams.
 type streamDoor struct {
-	way  *way
-	ln   net.Listener
-	once sync.Once
+	way *way
+	ln  net.Listener
 }
 
 func (d *streamDoor) addr() net.Addr { return d.ln.Addr() }
-func (d *streamDoor) close()         { d.once.Do(func() { d.ln.Close() }) }
+func (d *streamDoor) close()         { d.ln.Close() }
 
 func (d *streamDoor) serve() error {
 	w := d.way

@@ -284,7 +284,7 @@ func TestFarewellUnderWay(t *testing.T) {
 	b := run(t, rule)
 	where := b.at(0, rule.Listen)
 	var group sync.WaitGroup
-	for range 50 {
+	for range 20 {
 		c := dialWS(t, where)
 		group.Go(func() {
 			for c.Write(within(t), ws.Text, []byte("and then")) == nil {
