@@ -63,7 +63,7 @@ func TestBridgeCommand(t *testing.T) {
 	}
 	write(tokens, "secret: %s\n", two)
 	write(filepath.Join(dir, "index.html"), "<h1>hello")
-	write(rules, `# what is bridged
+	write(rules, "\ufeff"+`# what is bridged
 ws://127.0.0.1:0/one tcp:%s --max-connections 1 # just one
 ws://127.0.0.1:0/token "tokens:%s" --web '%s'
 wss://localhost:0/secure tcp:%[1]s --tls-self-signed

@@ -149,7 +149,8 @@ func readRules(ctx context.Context, name string) (rules []*bridgeRule, err error
 		return nil, err
 	}
 	n := 0
-	for line := range strings.Lines(string(data)) {
+	text := strings.TrimPrefix(string(data), "\ufeff") // what some editors begin a file with
+	for line := range strings.Lines(text) {
 		n++
 		words, err := splitWords(line)
 		if err == nil && len(words) == 0 {

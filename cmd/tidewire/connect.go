@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 )
 
@@ -189,19 +187,6 @@ func (c *connectCommand) parseExpect() (talk.Expectation, error) {
 		e.Patterns = append(e.Patterns, p)
 	}
 	return e, nil
-}
-
-// exact is a string as it is given. kong passes others through JSON, which has nothing that is not UTF-8.
-type exact string
-
-// Decode is for kong.
-func (e *exact) Decode(ctx *kong.DecodeContext) error {
-	value, err := ctx.Scan.PopValue("string")
-	if err != nil {
-		return err
-	}
-	*e = exact(value.String())
-	return nil
 }
 
 func (c *connectCommand) parseExecute() (all []talk.Item, err error) {

@@ -101,8 +101,10 @@ func (p *live) isBlocked() bool {
 func (p *live) forget(r *liveRoom) {
 	r.handle.Leave(p.ctx)
 	p.mu.Lock()
-	delete(p.rooms, r.handle.Name())
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	if name := r.handle.Name(); p.rooms[name] == r { // and not one that was joined since
+		delete(p.rooms, name)
+	}
 }
 
 // leave leaves a room.

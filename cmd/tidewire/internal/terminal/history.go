@@ -106,11 +106,14 @@ func (h *History) rewrite() error {
 	for _, text := range h.lines {
 		w.WriteString(escapeEntry(text) + "\n")
 	}
-	if err := errors.Join(w.Flush(), f.Close()); err != nil {
-		os.Remove(f.Name())
-		return err
+	err = errors.Join(w.Flush(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), h.file)
 	}
-	return os.Rename(f.Name(), h.file)
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // An entry is one line of the file.
