@@ -8,7 +8,8 @@ import (
 // Hooks hear of what happens, for metrics and traces. They are called where it
 // happens and must not block. nil fields are left out.
 type Hooks struct {
-	// Connected and Disconnected are called for each session; err says how it ended.
+	// Connected and Disconnected are called for each session; err says how it ended. Shutdown and Close wait for
+	// Disconnected, which must not call them.
 	Connected    func(s *Session)
 	Disconnected func(s *Session, err error)
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tidewire/tidewire/live"
 	"github.com/tidewire/tidewire/live/protocol"
@@ -117,4 +119,38 @@ func TestHooksHearOfFailures(t *testing.T) {
 			t.Errorf("refused %q, want %q", refused, want)
 		}
 	})
+}
+
+// Whoever was there when the Hub ends, gently or at once, has been told of when that is over.
+func TestHooksHearOfTheLast(t *testing.T) {
+	for name, end := range map[string]func(h *live.Hub) error{
+		"Close":    (*live.Hub).Close,
+		"Shutdown": func(h *live.Hub) error { return h.Shutdown(context.Background()) },
+		"in haste": func(h *live.Hub) error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+			defer cancel()
+			h.Shutdown(ctx)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var told atomic.Int32
+				k := newKit(t, &live.Options{Hooks: &live.Hooks{Disconnected: func(*live.Session, error) {
+					time.Sleep(time.Second)
+					told.Add(1)
+				}}}, nil)
+				for range 3 {
+					k.dial()
+				}
+				synctest.Wait()
+				if err := end(k.hub); err != nil {
+					t.Error(err)
+				}
+				if n := told.Load(); n != 3 {
+					t.Errorf("it was over with %d told of", n)
+				}
+			})
+		})
+	}
 }

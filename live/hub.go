@@ -49,9 +49,10 @@ type Hub struct {
 
 	mu       sync.Mutex // guards what follows
 	sessions map[*Session]struct{}
+	leaving  int // who is none of them any more, and not gone
 	users    map[string]*account
 	draining bool
-	empty    chan struct{} // closed when draining and no session is left
+	empty    chan struct{} // closed when draining and all have gone
 	cancels  []func()      // of what the broker calls
 }
 
@@ -148,17 +149,31 @@ func (h *Hub) enter(s *Session) (code ws.StatusCode, reason string) {
 	return 0, ""
 }
 
-// leave ends the counting.
-func (h *Hub) leave(s *Session) {
+// leave ends the counting. It reports whether the session was counted: then gone is to follow.
+func (h *Hub) leave(s *Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, ok := h.sessions[s]; !ok {
-		return
+		return false
 	}
 	delete(h.sessions, s)
 	h.discredit(s)
 	h.addresses.leave(s.address)
-	if h.draining && len(h.sessions) == 0 {
+	h.leaving++
+	return true
+}
+
+// gone is for a session of which all is told.
+func (h *Hub) gone() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leaving--
+	h.emptied()
+}
+
+// emptied tells when nobody is there any more, and nobody can come. h.mu is held.
+func (h *Hub) emptied() {
+	if h.draining && len(h.sessions)+h.leaving == 0 {
 		close(h.empty)
 	}
 }
@@ -189,8 +204,8 @@ func (h *Hub) distributed() bool { return !h.owned }
 // Shutdown ends the Hub gently: nobody is let in any more, and sessions are told to
 // come back elsewhere ($drain) and closed with 1012, one after the other over
 // Options.DrainWindow, or until shortly before ctx's deadline if that is sooner. It
-// returns when all are closed. When ctx ends first it closes what is left at once
-// and returns ctx's error.
+// returns when all are closed and told of (Hooks.Disconnected). When ctx ends first
+// it closes what is left at once and returns ctx's error.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	if first, all := h.stop(); first {
 		h.drain(ctx, all)
@@ -214,10 +229,9 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 func (h *Hub) stop() (first bool, all []*Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	first = !h.draining
-	h.draining = true
-	if first && len(h.sessions) == 0 {
-		close(h.empty)
+	if first = !h.draining; first {
+		h.draining = true
+		h.emptied()
 	}
 	return first, slices.Collect(maps.Keys(h.sessions))
 }

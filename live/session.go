@@ -165,7 +165,9 @@ func (s *Session) Closed(_ *ws.Conn, err error) {
 	for _, call := range calls {
 		close(call)
 	}
-	s.hub.leave(s)
+	if s.hub.leave(s) {
+		defer s.hub.gone() // Shutdown waits for what follows
+	}
 	if f := s.hub.set.Hooks.Disconnected; f != nil {
 		f(s, err)
 	}
