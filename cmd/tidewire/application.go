@@ -134,7 +134,7 @@ func (f *applicationFlags) newHub(o *live.Options, a *application) *live.Hub {
 	o.Authenticate = a.verifier.Authenticate
 	if named := f.signed() || f.Anonymous; a.asks != nil && (named || f.asks(webhook.Connect)) {
 		if !named {
-			o.Authenticate = nil
+			o.Authenticate = nil // the application alone knows who somebody is
 		}
 		o.Authenticate = a.asks.Authenticate(o.Authenticate)
 	}

@@ -50,7 +50,7 @@ type connectCommand struct {
 	JSON    string  `name:"json" help:"How text messages that are JSON are shown: ${enum}; auto is pretty on a terminal, where it is long, and raw in a pipe." enum:"auto,pretty,raw,compact" default:"auto"`
 
 	Count   int           `short:"n" env:"-" help:"Leave after so many messages have come." placeholder:"N"`
-	Expect  []string      `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
+	Expect  []exact       `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
 	Wait    time.Duration `short:"w" env:"-" help:"How long to go on when the input has ended, which with -u it has at once, and neither -n nor --expect asks for more; 1s for udp, and otherwise 0s, unless given." default:"-1s" placeholder:"TIME"`
 	Timeout time.Duration `env:"-" help:"The longest to wait for what -n and --expect ask for." placeholder:"TIME"`
 
@@ -180,7 +180,7 @@ func (c *connectCommand) form() talk.Form {
 func (c *connectCommand) parseExpect() (talk.Expectation, error) {
 	e := talk.Expectation{Count: c.Count}
 	for _, text := range c.Expect {
-		p, err := regexp.Compile(text)
+		p, err := regexp.Compile(string(text))
 		if err != nil {
 			return e, fmt.Errorf("--expect %q is no regular expression: %w", text, err)
 		}

@@ -164,6 +164,7 @@ func TestConnectHostileInput(t *testing.T) {
 		"JSON that is none":       {peers + "/echo --jsonl", "[[[[\n", exitFailed, "", "line 1 of the input cannot be sent: it is not the JSON"},
 		"an argument of no text":  {peers + "/echo -u -b -n 1 -x \xff\xfea", "", exitDone, "\xff\xfea", "^$"},
 		"an argument for a text":  {peers + "/echo -u -x \xff", "", exitUsage, "", "it is not UTF-8"},
+		"a pattern of no text":    {peers + "/echo -u -e \xff", "", exitUsage, "", "invalid UTF-8"},
 		"empty lines":             {peers + "/echo -n 2", "\n\r\n", exitDone, "\n\n", "^$"},
 		"nobody at a UDP port":    {"udp://" + nobody.LocalAddr().String() + " -n 1", "one\ntwo\nthree\n", exitUnseen, "", "connection refused"},
 	} {

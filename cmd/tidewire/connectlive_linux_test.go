@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tidewire/tidewire/client"
 )
@@ -97,13 +95,5 @@ func TestConnectLiveTerminal(t *testing.T) {
 	s.press("/help\r")
 	s.shows("/history [COUNT [BEFORE]]")
 	s.press("\x04")
-	late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
-	defer late.Stop()
-	s.cmd.Wait()
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit status %d", code)
-	}
-	if after := s.state(); !reflect.DeepEqual(after, before) {
-		t.Errorf("the terminal is left as %+v; it was %+v", after, before)
-	}
+	s.ends(before, 0)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // dress is what would do something to a terminal, in JSON: take off, ring, run backwards, and say something of its own in a line.
@@ -68,12 +67,11 @@ func TestConnectLiveDress(t *testing.T) {
 	undressed(t, s.all())
 
 	s = inTerminal(t, "connect", "--live", hub, "-u", "-x", "/join room:1", "-x", "/cast cast", "-x", "/call refuse")
-	late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
-	defer late.Stop()
-	s.cmd.Run()
-	if code := s.cmd.ProcessState.ExitCode(); code != 8 {
-		t.Errorf("exit status %d", code)
+	before := s.state()
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
+	s.ends(before, 8)
 	s.shows("tidewire: /call: call refuse: ")
 	undressed(t, s.all())
 }

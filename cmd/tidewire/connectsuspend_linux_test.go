@@ -2,9 +2,7 @@ package main
 
 import (
 	"os/exec"
-	"reflect"
 	"testing"
-	"time"
 )
 
 // TestConnectSuspends has a person press Ctrl-Z: the shell has its terminal as it was, until fg. Where no shell could have it go on, the key changes nothing.
@@ -31,9 +29,7 @@ func TestConnectSuspends(t *testing.T) {
 			s.press("\x1a")
 			if shell {
 				s.shows("it is stopped: 148") // 128 + SIGTSTP
-				if after := s.state(); !reflect.DeepEqual(after, before) {
-					t.Errorf("the terminal is left as %+v; it was %+v", after, before)
-				}
+				s.givesBack(before)
 				s.press("\n")
 			}
 			s.shows("\x1b[?2004h") // it has the terminal again
@@ -45,15 +41,7 @@ func TestConnectSuspends(t *testing.T) {
 			if shell {
 				s.shows("it has ended: 0")
 			}
-			late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
-			defer late.Stop()
-			s.cmd.Wait()
-			if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("exit status %d", code)
-			}
-			if after := s.state(); !reflect.DeepEqual(after, before) {
-				t.Errorf("the terminal is left as %+v; it was %+v", after, before)
-			}
+			s.ends(before, 0)
 		})
 	}
 }

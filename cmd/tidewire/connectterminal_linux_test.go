@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,6 +87,23 @@ func (s *pty) state() unix.Termios {
 	return *state
 }
 
+// givesBack looks whether the terminal is set as it was.
+func (s *pty) givesBack(before unix.Termios) {
+	s.t.Helper()
+	if after := s.state(); !reflect.DeepEqual(after, before) {
+		s.t.Errorf("the terminal is left as %+v; it was %+v", after, before)
+	}
+}
+
+// ends waits for the command's end, with that exit status and the terminal as it was.
+func (s *pty) ends(before unix.Termios, code int) {
+	s.t.Helper()
+	if got := ends(s.t, s.cmd); got != code {
+		s.t.Errorf("exit status %d, want %d", got, code)
+	}
+	s.givesBack(before)
+}
+
 func (s *pty) press(keys string) {
 	s.t.Helper()
 	if _, err := s.master.WriteString(keys); err != nil {
@@ -158,15 +174,7 @@ func TestConnectTerminal(t *testing.T) {
 				}
 				leave.by(s)
 			}
-			late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
-			defer late.Stop()
-			s.cmd.Wait()
-			if code := s.cmd.ProcessState.ExitCode(); code != leave.code {
-				t.Errorf("exit status %d, want %d", code, leave.code)
-			}
-			if after := s.state(); !reflect.DeepEqual(after, before) {
-				t.Errorf("the terminal is left as %+v; it was %+v", after, before)
-			}
+			s.ends(before, leave.code)
 		})
 	}
 }
