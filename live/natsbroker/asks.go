@@ -170,6 +170,7 @@ func (s *stream) ask(ctx context.Context, g get) (batch, error) {
 	case status == "404" && len(got) == 1:
 		return batch{}, nil
 	case status == "503":
+		b.heads.doubt(s) // it may be gone: NATS does not always tell
 		return batch{}, unavailable(nats.ErrNoResponders)
 	case status == "404":
 		return batch{}, errLost // a message was evicted meanwhile

@@ -24,10 +24,10 @@ type desk struct {
 	room live.Room
 }
 
-func sit(t *testing.T, url string, keep live.Retention) desk {
+func sit(t *testing.T, url string, keep live.Retention, o ...nats.Option) desk {
 	t.Helper()
 	keep.Pattern = "a:*"
-	b, err := natsbroker.Connect(url, &natsbroker.Options{Shards: 1, Logger: quiet})
+	b, err := natsbroker.Connect(url, &natsbroker.Options{Shards: 1, Logger: quiet, NATS: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,9 @@ func streams(t *testing.T, url string) jetstream.JetStream {
 func alone(t *testing.T) string {
 	t.Helper()
 	ns, err := server.NewServer(&server.Options{ServerName: "alone", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 4 << 20})
+		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 4 << 20, NoAuthUser: "all",
+		Users: []*server.User{{Username: "all", Password: "all"}, {Username: "untold", Password: "untold",
+			Permissions: &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"$JS.EVENT.ADVISORY.>"}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,24 +222,25 @@ func TestOwnHeadsAreHeard(t *testing.T) {
 	}
 }
 
+// A stream that is deleted is made anew, also where nobody is told: NATS loses the word of it now and then, on a busy machine.
 func TestStreamMadeAnew(t *testing.T) {
-	url := alone(t)
-	d := sit(t, url, live.Retention{History: 3})
-	old := d.publish("a:1", "1")
-	js := streams(t, url)
-	for name := range js.StreamNames(t.Context()).Name() {
-		if err := js.DeleteStream(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		page, err := d.b.History(t.Context(), d.room, live.Query{From: old.Seq, Limit: 1})
-		if err == nil && page.Head.Epoch != old.Epoch {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it was not noticed: %+v, %v", page.Head, err)
-		}
+	for name, as := range map[string]nats.Option{"told": nats.UserInfo("all", "all"), "untold": nats.UserInfo("untold", "untold")} {
+		t.Run(name, func(t *testing.T) {
+			url := alone(t)
+			d := sit(t, url, live.Retention{History: 3}, as)
+			old := d.publish("a:1", "1")
+			js := streams(t, url)
+			for name := range js.StreamNames(t.Context()).Name() {
+				if err := js.DeleteStream(t.Context(), name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for end := time.Now().Add(10 * time.Second); d.read(live.Query{}).Head.Epoch == old.Epoch; {
+				if time.Now().After(end) {
+					t.Fatal("it was not noticed")
+				}
+			}
+		})
 	}
 }
 
@@ -263,9 +266,8 @@ func TestGarbageInAStream(t *testing.T) {
 	}
 	d.publish("a:1", "2")
 	for _, q := range []live.Query{{From: first.Seq, Limit: 10}, {Backward: true, Limit: 10}} {
-		page, err := d.b.History(t.Context(), d.room, q)
-		if err != nil || len(page.Messages) != 2 || string(page.Messages[1].Data) != "2" {
-			t.Errorf("%+v: %v, %v", q, page.Messages, err)
+		if page := d.read(q); len(page.Messages) != 2 || string(page.Messages[1].Data) != "2" {
+			t.Errorf("%+v: %v", q, page.Messages)
 		}
 	}
 }
