@@ -26,7 +26,7 @@ func TestSetupSaysWhatIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bin := t.TempDir()
-			for _, tool := range []string{"bash", "env", "cat", "dirname", "grep", "id", "mktemp", "tail", "tr", "uname", "go", "git"} {
+			for _, tool := range []string{"bash", "env", "cat", "dirname", "grep", "id", "mktemp", "rm", "tail", "tee", "tr", "uname", "go", "git"} {
 				path, err := exec.LookPath(tool)
 				if err != nil {
 					t.Fatal(err)
