@@ -44,7 +44,7 @@ func (r *Room) Present() Crowd {
 	for _, m := range k.members {
 		crowd.Members = append(crowd.Members, m)
 	}
-	slices.SortFunc(crowd.Members, Member.Compare)
+	protocol.SortMembers(crowd.Members)
 	for i, m := range crowd.Members {
 		if m.User == "" || i == 0 || m.User != crowd.Members[i-1].User {
 			crowd.Users++

@@ -3,7 +3,6 @@ package live
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -244,8 +243,8 @@ func (c *crowd) tell(room string, now time.Time) *event {
 	if size > c.size && size > c.mostSize/2 {
 		return c.snapshot(room) // which is smaller
 	}
-	slices.SortFunc(p.Join, Member.Compare)
-	slices.SortFunc(p.Leave, Member.Compare)
+	protocol.SortMembers(p.Join)
+	protocol.SortMembers(p.Leave)
 	p.Version = c.version
 	return presenceEvent(room, &p)
 }
@@ -271,7 +270,7 @@ func (c *crowd) snapshot(room string) *event {
 		for _, one := range c.told {
 			all = append(all, one.change())
 		}
-		slices.SortFunc(all, Member.Compare)
+		protocol.SortMembers(all)
 		users := []protocol.PresentUser{}
 		for _, one := range all {
 			if len(users) == 0 || users[len(users)-1].User != one.User {

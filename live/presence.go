@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tidewire/tidewire/live/protocol"
@@ -69,7 +68,7 @@ func (r RoomHandle) Present(ctx context.Context) (Crowd, error) {
 		}
 		crowd.Members = append(crowd.Members, m)
 	}
-	slices.SortFunc(crowd.Members, Member.Compare)
+	protocol.SortMembers(crowd.Members)
 	return crowd, nil
 }
 

@@ -2,10 +2,10 @@ package protocol
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"unicode/utf8"
 )
@@ -84,6 +84,12 @@ type cborHead struct {
 	major byte
 }
 
+type byPlace []cborHead
+
+func (a byPlace) Len() int           { return len(a) }
+func (a byPlace) Less(i, j int) bool { return a[i].at < a[j].at }
+func (a byPlace) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+
 func (w *cborWriter) push(object bool) {
 	major := byte(majorArray)
 	if object {
@@ -151,7 +157,7 @@ func (w *cborWriter) finish() []byte {
 	if len(w.wide) == 0 {
 		return w.b
 	}
-	slices.SortFunc(w.wide, func(a, b cborHead) int { return cmp.Compare(a.at, b.at) })
+	sort.Sort(byPlace(w.wide))
 	var room [9]byte
 	more := 0
 	for _, head := range w.wide {

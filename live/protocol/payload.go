@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"cmp"
+	"sort"
 	"strings"
 )
 
@@ -117,9 +118,15 @@ type Member struct {
 	Info    any    `json:"info,omitempty"` // what the application says of it, as decoded into an interface
 }
 
-// Compare orders members by user, then by session: it is -1, 0 or 1.
-func (m Member) Compare(o Member) int {
-	return cmp.Or(strings.Compare(m.User, o.User), strings.Compare(m.Session, o.Session))
+// SortMembers orders members by user, then by session.
+func SortMembers(all []Member) { sort.Sort(byUser(all)) }
+
+type byUser []Member
+
+func (a byUser) Len() int      { return len(a) }
+func (a byUser) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a byUser) Less(i, j int) bool {
+	return cmp.Or(strings.Compare(a[i].User, a[j].User), strings.Compare(a[i].Session, a[j].Session)) < 0
 }
 
 // PresenceCount is how many are in a room.
