@@ -14,8 +14,8 @@ import (
 // hello answers the first message of a client.
 func (s *Session) hello(ctx context.Context, m *Message) error {
 	var d protocol.Hello
-	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
-		return protocol.Errorf(protocol.CodeInvalid, "data of $hello: %v", err)
+	if err := read(m, &d); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	again := s.greeted
@@ -236,8 +236,8 @@ func (s *Session) refresh(m *Message) {
 
 func (s *Session) refreshed(m *Message) error {
 	var d protocol.Refresh
-	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
-		return protocol.Errorf(protocol.CodeInvalid, "data of $refresh: %v", err)
+	if err := read(m, &d); err != nil {
+		return err
 	}
 	if s.hub.set.Authenticate == nil {
 		return protocol.Errorf(protocol.CodeUnsupported, "nobody needs a token here")

@@ -12,8 +12,8 @@ import (
 // joinRequest handles a $join.
 func (s *Session) joinRequest(ctx context.Context, m *Message) error {
 	var d protocol.Join
-	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
-		return protocol.Errorf(protocol.CodeInvalid, "data of $join: %v", err)
+	if err := read(m, &d); err != nil {
+		return err
 	}
 	return s.join(ctx, m, &d)
 }
@@ -404,8 +404,8 @@ func (m *member) read(ctx context.Context, b *backlog) (page Page, err error) {
 // history answers a $history.
 func (s *Session) history(ctx context.Context, m *Message) error {
 	var d protocol.HistoryQuery
-	if err := m.Codec.Unmarshal(m.Data, &d); err != nil {
-		return protocol.Errorf(protocol.CodeInvalid, "data of $history: %v", err)
+	if err := read(m, &d); err != nil {
+		return err
 	}
 	k, err := s.hub.kindFor(m.Room)
 	if err != nil {

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tidewire/tidewire/live/protocol"
 )
@@ -79,10 +80,16 @@ func Handle[Req, Res any](h *Hub, typ string, f func(ctx context.Context, s *Ses
 }
 
 func decode[T any](m *Message) (v T, err error) {
-	if err := m.Codec.Unmarshal(m.Data, &v); err != nil {
-		return v, protocol.Errorf(protocol.CodeInvalid, "data of %s: %v", m.Type, err)
+	return v, read(m, &v)
+}
+
+// read decodes a message's data. What is wrong with it is told to who sent it.
+func read(m *Message, v any) error {
+	err := m.Codec.Unmarshal(m.Data, v)
+	if bad := (*Error)(nil); errors.As(err, &bad) {
+		return protocol.Errorf(protocol.CodeInvalid, "%s: %s", m.Type, bad.Message)
 	}
-	return v, nil
+	return err
 }
 
 // Publication is a message on its way into a room, as a client sent it. A handler may

@@ -88,7 +88,7 @@ func (c Codec) Unmarshal(data []byte, v any) error {
 		err = json.Unmarshal(data, v)
 	}
 	if err != nil {
-		return Errorf(CodeInvalid, "data: %s", err)
+		return c.misfit(data, v, err)
 	}
 	return nil
 }

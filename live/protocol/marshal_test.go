@@ -2,6 +2,7 @@ package protocol_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"math/big"
 	"reflect"
@@ -173,6 +174,60 @@ func TestUnmarshalRefuses(t *testing.T) {
 				t.Errorf("%v: into %#v: %v", c, v, err)
 			}
 		}
+	}
+}
+
+// What does not fit is told of in words that say nothing of Go, the same for both codecs.
+func TestUnmarshalSaysWhatIsWanted(t *testing.T) {
+	type inner struct {
+		Small int8   `json:"small"`
+		Never uint16 `json:"never"`
+	}
+	type thing struct {
+		Text   string           `json:"text"`
+		On     bool             `json:"on"`
+		Half   float32          `json:"half"`
+		List   []inner          `json:"list"`
+		Bytes  []byte           `json:"bytes"`
+		Three  [3]int           `json:"three"`
+		Map    map[string]inner `json:"map"`
+		Level  *level           `json:"level"`
+		Method interface{ M() } `json:"method"`
+	}
+	for text, want := range map[string]string{
+		`"hush"`:                    "data is a string, where an object is wanted",
+		`[]`:                        "data is an array, where an object is wanted",
+		`7`:                         "data is a number, where an object is wanted",
+		`{"text":5}`:                "data.text is a number, where a string is wanted",
+		`{"text":{}}`:               "data.text is an object, where a string is wanted",
+		`{"on":"yes"}`:              "data.on is a string, where a boolean is wanted",
+		`{"half":true}`:             "data.half is a boolean, where a number of 32 bits is wanted",
+		`{"list":{}}`:               "data.list is an object, where an array is wanted",
+		`{"list":[{"small":1000}]}`: "data.list.small is the number 1000, where a whole number of 8 bits is wanted",
+		`{"list":[{"small":1.5}]}`:  "data.list.small is the number 1.5, where a whole number of 8 bits is wanted",
+		`{"list":[{"never":-1}]}`:   "data.list.never is the number -1, where a whole number of 16 bits, not below 0, is wanted",
+		`{"bytes":[5]}`:             "",
+		`{"bytes":{}}`:              "data.bytes is an object, where a string of base64 is wanted",
+		`{"three":"x"}`:             "data.three is a string, where an array is wanted",
+		`{"map":[]}`:                "data.map is an array, where an object is wanted",
+		`{"level":{}}`:              "data.level is an object, where a string is wanted",
+		`{"method":5}`:              "data.method is a number, where something else is wanted",
+	} {
+		for _, c := range codecs {
+			data, err := protocol.Convert([]byte(text), protocol.JSON, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Unmarshal(data, new(thing))
+			var e *protocol.Error
+			if errors.As(err, &e) && e.Message == want || err == nil && want == "" {
+				continue
+			}
+			t.Errorf("%v: %s: %v, want %q", c, text, err, want)
+		}
+	}
+	if err := protocol.JSON.Unmarshal([]byte(strings.Repeat("9", 1000)), new(int)); err == nil || len(err.Error()) > 100 {
+		t.Errorf("a number of 1000 digits: %v", err)
 	}
 }
 
