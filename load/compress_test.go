@@ -78,7 +78,7 @@ func TestCompressed(t *testing.T) {
 					if p.Scenario == load.Fanout {
 						f = newBroadcast(func(*ws.Conn, map[*ws.Conn]bool) { each() })
 					}
-					p.Compression, p.Duration = c, time.Minute
+					p.Compression, p.Duration, p.Timeout = c, time.Minute, time.Minute
 					p.URL = serveCompressed(t, deflate.Options{Threshold: threshold, History: 32 << 10}, f)
 					r, err := load.Run(ctx, p)
 					if err != nil {

@@ -232,6 +232,20 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
+// A server that does not answer a close frame costs its connections, too.
+func TestUnansweredClose(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	url := serve(t, func(context.Context, *ws.Conn) error {
+		<-over // and nothing is read
+		return nil
+	})
+	r := run(t, load.Plan{URL: url, Scenario: load.Idle, Connections: 3, Duration: 100 * time.Millisecond, Timeout: time.Second})
+	if len(r.Errors) != 1 || r.Errors["the close frame was not answered"] != 3 {
+		t.Errorf("errors %v", r.Errors)
+	}
+}
+
 // One leaves in the middle of a fan-out; the others go on, unless it was the sender.
 func TestFanoutLosesOne(t *testing.T) {
 	for _, sender := range []bool{false, true} {

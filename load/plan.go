@@ -66,8 +66,8 @@ type Plan struct {
 	Ramp     time.Duration // over which the connections are opened; 0 means as fast as it goes
 	Warmup   time.Duration // before the measurement begins; 0 means none
 	Duration time.Duration // of the measurement; 0 means 10 s
-	// Timeout bounds each handshake, the wait for a message, and the wait for what is under way
-	// at the end; 0 means 10 s.
+	// Timeout bounds each handshake, the wait for a message, the wait for what is under way
+	// at the end, and that for the answers to the close frames; 0 means 10 s.
 	Timeout time.Duration
 
 	Header http.Header

@@ -373,7 +373,7 @@ func (r *run) finish() {
 	for _, p := range r.peers {
 		p.finish()
 	}
-	deadline := time.NewTimer(min(r.plan.Timeout, 5*time.Second))
+	deadline := time.NewTimer(r.plan.Timeout)
 	defer deadline.Stop()
 	late := false
 	for _, p := range r.peers {

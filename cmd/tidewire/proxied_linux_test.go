@@ -134,9 +134,9 @@ func TestTimesBehindProxies(t *testing.T) {
 		if _, status := upgrade(by.start(t, mute.Addr().String(), mute.Addr().String(), "1s")); status != by.slow {
 			t.Errorf("nobody answers: %d, want %d", status, by.slow)
 		}
-		pinged, _ := upgrade(by.start(t, newProbe(t, 200*time.Millisecond).addr, mute.Addr().String(), "1s"))
+		pinged, _ := upgrade(by.start(t, newProbe(t, 200*time.Millisecond).addr, mute.Addr().String(), "2s"))
 		defer pinged.CloseNow()
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
 		if _, _, err := pinged.Read(ctx); ctx.Err() == nil {
 			t.Errorf("with pings it ended: %v", err)
