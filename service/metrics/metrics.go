@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,12 +60,12 @@ const maxTypes = 100
 type Metrics struct {
 	set      Options
 	registry *prometheus.Registry
-	hooks    *live.Hooks
+	hooks    func() *live.Hooks // what they count is shown from the first call on
 	watched  atomic.Bool
 }
 
-// New returns a Metrics with a registry of its own, which has what Hooks count, the connections of package ws, the Go runtime and
-// the process. It panics where the options cannot be.
+// New returns a Metrics with a registry of its own, which has the connections of package ws, the Go runtime and the process. It
+// panics where the options cannot be.
 func New(o Options) *Metrics {
 	o.HotRooms = cmp.Or(o.HotRooms, 20)
 	o.MaxAge = cmp.Or(o.MaxAge, 5*time.Second)
@@ -80,7 +81,7 @@ func New(o Options) *Metrics {
 		buildInfo(o.Version),
 		connections{},
 	)
-	m.hooks = newRecorder(m.registry, o.Types).hooks()
+	m.hooks = sync.OnceValue(func() *live.Hooks { return newRecorder(m.registry, o.Types).hooks() })
 	return m
 }
 
@@ -90,8 +91,9 @@ func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
 // Gatherer gives what the Handler shows.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Hooks returns what live.Options.Hooks needs: the Metrics' own and then the application's, which may be nil.
-func (m *Metrics) Hooks(application *live.Hooks) *live.Hooks { return m.hooks.And(application) }
+// Hooks returns what live.Options.Hooks needs: the Metrics' own and then the application's, which may be nil. A program that does not
+// call it has no hub, and is shown none of what they count.
+func (m *Metrics) Hooks(application *live.Hooks) *live.Hooks { return m.hooks().And(application) }
 
 // Watch shows what the hub has. A Metrics watches one: a second call panics. The hub may end before the Metrics does.
 func (m *Metrics) Watch(hub *live.Hub) {
