@@ -19,7 +19,7 @@ import (
 
 type connectCommand struct {
 	Target string `arg:"" optional:"" help:"What to connect to: a ws:// or wss:// URL, host:port/path, :port/path of this machine, ws+unix:///run/x.sock:/path; or without WebSocket tcp://host:port, tls://host:port, udp://host:port, unix:/run/x.sock."`
-	Listen string `short:"l" env:"-" help:"Be a server instead: listen on this host:port, or unix:PATH, for one connection at a time." placeholder:"ADDR"`
+	Listen string `short:"l" env:"-" help:"Be a server instead: listen on this host:port, this port of 127.0.0.1, or unix:PATH, for one connection at a time." placeholder:"ADDR"`
 	Keep   bool   `short:"k" env:"-" help:"With --listen: wait for another connection when one has ended."`
 
 	clientFlags

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -266,6 +267,35 @@ func TestConnectListenAddresses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConnectListenRenews has who comes later be shown a certificate that has changed.
+func TestConnectListenRenews(t *testing.T) {
+	t.Parallel()
+	pair := filepath.Join(t.TempDir(), "pair")
+	renew := func() *x509.CertPool {
+		t.Helper()
+		if err := writePair(pair, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		trusted, err := certificates(pair + ".pem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trusted
+	}
+	first := renew()
+	h := hosting(t, "--listen", "0", "-k", "--tls-cert", pair+".pem", "--tls-key", pair+"-key.pem")
+	h.met(ws.DialOptions{TLSConfig: &tls.Config{RootCAs: first}}).Close(1000, "")
+	second := renew()
+	h.err.until(t, "the certificate is renewed")
+	eventually(t, "the first one has left", func() error {
+		c, _, err := h.meet(ws.DialOptions{TLSConfig: &tls.Config{RootCAs: second}})
+		if err == nil {
+			c.Close(1000, "")
+		}
+		return err
+	})
 }
 
 // TestConnectListenAgrees agrees on what it is told to, and shows that.

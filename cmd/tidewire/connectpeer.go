@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
@@ -91,7 +92,7 @@ func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tra
 		addr = "127.0.0.1:" + addr // a port alone is for this machine alone
 		host = addr
 	}
-	pair, err := c.tlsFlags.open(ctx, host, log)
+	pair, err := c.tlsFlags.open(ctx, host, at.logger(log))
 	if err != nil {
 		return nil, err
 	}
@@ -114,5 +115,15 @@ func (c *connectCommand) listen(ctx context.Context, t *talk.Talk, at *desk, tra
 	at.screen.Note("listening on %s", uri)
 	t.Connect = at.announced(l.Connect)
 	t.Again = c.Keep
-	return l.Close, nil
+	if c.TLSCert == "" {
+		return l.Close, nil
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { keyPairs{pair}.watch(ctx, nil) })
+	return func() {
+		l.Close()
+		stop()
+		group.Wait()
+	}, nil
 }

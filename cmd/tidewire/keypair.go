@@ -23,11 +23,11 @@ import (
 	"time"
 )
 
-// tlsFlags say whether serve speaks TLS, and what it proves itself with.
+// tlsFlags say whether a server speaks TLS, and what it proves itself with.
 type tlsFlags struct {
-	TLSCert       string `name:"tls-cert" help:"Serve over TLS, as https and wss, with this certificate in PEM, and those that it rests on behind it. When the file changes it is read again, within seconds or at once on SIGHUP." placeholder:"FILE"`
+	TLSCert       string `name:"tls-cert" help:"Serve over TLS, as https and wss, with this certificate in PEM, and those that it rests on behind it. When the file changes it is read again, within seconds." placeholder:"FILE"`
 	TLSKey        string `name:"tls-key" help:"Its key, in PEM. It is read again like it." placeholder:"FILE"`
-	TLSSelfSigned bool   `name:"tls-self-signed" help:"For development: serve over TLS with a certificate that is made at each start, for localhost, 127.0.0.1, ::1 and the host of --addr."`
+	TLSSelfSigned bool   `name:"tls-self-signed" help:"For development: serve over TLS with a certificate that is made at each start, for localhost, 127.0.0.1, ::1 and the host that it listens on."`
 }
 
 func (f *tlsFlags) validate() error {
