@@ -43,7 +43,7 @@ type connectCommand struct {
 	NoInput bool    `short:"u" env:"-" help:"Read nothing from standard input."`
 	Binary  bool    `short:"b" xor:"form" help:"Send input as binary messages, as it comes, and print nothing between messages."`
 	Hex     bool    `xor:"form" help:"Lines are binary messages in hexadecimal, either way."`
-	Base64  bool    `name:"base64" xor:"form" help:"Lines are binary messages in Base64, either way."`
+	Base64  bool    `name:"base64" env:"TIDEWIRE_BASE64" xor:"form" help:"Lines are binary messages in Base64, either way."`
 	JSONL   bool    `name:"jsonl" xor:"form" help:"Lines are JSON, either way: {\"type\":\"text\",\"data\":\"…\"} or {\"type\":\"binary\",\"base64\":\"…\"}."`
 	NUL     bool    `name:"null" short:"0" help:"Messages end with a NUL instead of a line break, either way in pipes."`
 	Whole   bool    `env:"-" help:"All of standard input is one message."`
@@ -51,7 +51,7 @@ type connectCommand struct {
 
 	Count   int           `short:"n" env:"-" help:"Leave after so many messages have come." placeholder:"N"`
 	Expect  []exact       `short:"e" sep:"none" env:"-" help:"Leave when a message has come that matches this regular expression. May be repeated: one after the other." placeholder:"REGEXP"`
-	Wait    time.Duration `short:"w" env:"-" help:"How long to go on when the input has ended, which with -u it has at once, and neither -n nor --expect asks for more; 1s for udp, and otherwise 0s, unless given." default:"-1s" placeholder:"TIME"`
+	Wait    time.Duration `short:"w" env:"-" help:"How long to go on when the input has ended, and neither -n nor --expect asks for more; 1s for udp, and otherwise 0s, unless given. With -u, how long to go on at all; for ever unless given." default:"-1s" placeholder:"TIME"`
 	Timeout time.Duration `env:"-" help:"The longest to wait for what -n and --expect ask for." placeholder:"TIME"`
 
 	Reconnect    bool          `short:"r" env:"-" help:"Connect again when the connection is lost, or cannot be made, after a random wait that grows. What --execute says is sent again."`

@@ -135,6 +135,8 @@ func answered(resp *http.Response, t *Target) string {
 		return "this is an HTTP page and no WebSocket endpoint: is the path right, or does a proxy in front of it drop the Upgrade header?"
 	case code == http.StatusUpgradeRequired && resp.Header.Get("Sec-Websocket-Version") != "":
 		return "it speaks another version of the protocol than 13"
+	case code == http.StatusBadRequest && strings.HasPrefix(originOf(t), "http:"):
+		return "it has seen no sound WebSocket handshake: it may speak TLS, try wss://; or a proxy in front of it drops the Upgrade header, or it wants a --subprotocol"
 	case code == http.StatusUpgradeRequired, code == http.StatusBadRequest:
 		return "it has seen no sound WebSocket handshake: a proxy in front of it may drop the Upgrade header, or it wants a --subprotocol"
 	case code == http.StatusProxyAuthRequired:
