@@ -110,8 +110,8 @@ func (p *stream) patience(holding bool) time.Time {
 }
 
 func (p *stream) end(err error) End {
-	switch {
-	case p.ours.Load() || p.aborted.Load():
+	switch ours := p.ours.Load(); {
+	case p.aborted.Load(), ours && (errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)):
 		return End{By: ws.Us}
 	case errors.Is(err, io.EOF):
 		return End{By: ws.Peer}

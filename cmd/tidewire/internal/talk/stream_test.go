@@ -3,12 +3,15 @@ package talk_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
 )
@@ -43,4 +46,44 @@ func TestDatagramsToNobody(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// ending is a connection of which reading ends so, once writing has.
+type ending struct {
+	net.Conn
+	as   error
+	half chan struct{}
+}
+
+func (c *ending) Read([]byte) (int, error) {
+	<-c.half
+	return 0, c.as
+}
+
+func (c *ending) CloseWrite() error {
+	close(c.half)
+	return nil
+}
+
+func (c *ending) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *ending) SetReadDeadline(time.Time) error  { return nil }
+func (c *ending) SetWriteDeadline(time.Time) error { return nil }
+func (c *ending) Close() error                     { return nil }
+
+// A stream that breaks behind the end of the input has broken, and one that ends or falls silent has not.
+func TestStreamEndsBehindInput(t *testing.T) {
+	for as, want := range map[error]error{
+		io.EOF: nil, os.ErrDeadlineExceeded: nil, syscall.ECONNRESET: talk.ErrBroken, io.ErrUnexpectedEOF: talk.ErrBroken,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			nc := &ending{as: as, half: make(chan struct{})}
+			run := &talk.Talk{
+				Connect: func(context.Context) (talk.Peer, error) { return talk.Stream(nc, "somebody", false), nil },
+				Input:   talk.Pipe(strings.NewReader("one\n"), talk.Piping{}), Screen: &talk.Screen{Out: &paper{}, Err: &paper{}},
+			}
+			if err := run.Run(t.Context()); !errors.Is(err, want) {
+				t.Errorf("%v: %v, want %v", as, err, want)
+			}
+		})
+	}
 }
