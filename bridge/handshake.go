@@ -79,8 +79,8 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 	})
 }
 
-// nobody is a host whose pages there are none of, and that nobody knows.
-var nobody = rand.Text() + ".invalid"
+// nobody is a host whose pages there are none of, and that nobody knows. A refusal shows it.
+var nobody = "another-name-of-a-loopback-address." + rand.Text() + ".invalid"
 
 // rebound reports whether a request came to a loopback address by a name that is not this machine's: a page's, whose
 // site has its own name stand for this machine now, so that the page counts as ours (DNS rebinding).

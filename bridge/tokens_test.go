@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -201,6 +202,10 @@ func TestOrigins(t *testing.T) {
 		}
 		if tc.ok != (err == nil) || !tc.ok && resp.StatusCode != http.StatusForbidden {
 			t.Errorf("host %q, origin %q, with %q: %v", tc.host, tc.origin, tc.origins, err)
+		} else if !tc.ok && tc.host == "evil.example" {
+			if said, err := io.ReadAll(resp.Body); !strings.Contains(string(said), "another-name-of-a-loopback-address") {
+				t.Errorf("it does not say why: %s, %v", said, err)
+			}
 		}
 		b.stop()
 	}
