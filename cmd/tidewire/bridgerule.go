@@ -62,11 +62,11 @@ func (b *bridgeRule) validate() (err error) {
 	if b.Listen == "" || b.Target == "" {
 		return errors.New("a bridge needs an endpoint to listen on and a target")
 	}
-	if b.listen, err = bridge.Parse(b.Listen); err != nil {
+	if b.listen, err = parseEndpoint(b.Listen); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(b.Target, tokensTarget) {
-		if b.target, err = bridge.Parse(b.Target); err != nil {
+		if b.target, err = parseEndpoint(b.Target); err != nil {
 			return err
 		}
 	}
@@ -85,6 +85,15 @@ func (b *bridgeRule) validate() (err error) {
 		return errors.New("--tls-client-ca goes with --tls-cert and --tls-key, or --tls-self-signed")
 	}
 	return b.clientFlags.validate()
+}
+
+// parseEndpoint is bridge.Parse, whose errors say which command they are of: kong says so too.
+func parseEndpoint(text string) (bridge.Endpoint, error) {
+	e, err := bridge.Parse(text)
+	if err != nil {
+		err = errors.New(strings.TrimPrefix(err.Error(), "bridge: "))
+	}
+	return e, err
 }
 
 // shown is the target without secrets.

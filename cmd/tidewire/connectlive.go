@@ -9,7 +9,7 @@ import (
 
 // liveFlags have connect speak the protocol of package live.
 type liveFlags struct {
-	Live      bool   `env:"-" help:"Speak to a hub: rooms, messages and calls by commands; see below."`
+	Live      bool   `env:"-" help:"Speak to a hub: rooms, messages and calls by commands; see above."`
 	Token     string `help:"With --live: token to be let in with. Other users of this machine may see it: rather give --token-file." placeholder:"TOKEN" secret:""`
 	TokenFile string `help:"With --live: file with the token, read again whenever one is wanted." placeholder:"FILE"`
 }
