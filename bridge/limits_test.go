@@ -170,6 +170,42 @@ func TestIdleCaller(t *testing.T) {
 	b.settled()
 }
 
+// TestCallerEnds has a UDP client say no more, which is its end in good order.
+func TestCallerEnds(t *testing.T) {
+	ended := make(chan error, 1)
+	for kind, target := range map[string]bridge.Endpoint{
+		"ws": wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+			_, _, err := c.Read(ctx)
+			if err == nil {
+				_, _, err = c.Read(ctx)
+			}
+			ended <- err
+			return nil
+		}),
+		"tcp": streamTarget(t, "tcp", func(conn halfCloser) {
+			_, err := io.Copy(io.Discard, conn)
+			ended <- err
+		}),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			rule := pairRule(t, "udp", target)
+			rule.Idle = 300 * time.Millisecond
+			if kind == "tcp" {
+				rule.Framing = bridge.Length16
+			}
+			b := run(t, rule)
+			dialStream(t, b.at(0, rule.Listen)).Write([]byte("hello"))
+			if err := <-ended; err != nil && ws.CloseStatus(err) != ws.StatusNormalClosure {
+				t.Error(err)
+			}
+			b.settled()
+			if s := b.Stats()[0]; s.Broken != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
 // TestTotal has a connection that is busy all the time.
 func TestTotal(t *testing.T) {
 	rule := pairRule(t, "tcp", echo(t, "tcp"))

@@ -52,7 +52,7 @@ type relay struct {
 	over     bool
 	why      error         // nil: in good order
 	patience time.Duration // what silence ends the relay; 0: none
-	waiting  bool          // for the last words of a target: their end is no fault
+	waiting  bool          // for the last words of a target, or of a UDP client: their end is no fault
 	quiet    *time.Timer   // looks at the silence
 	unsent   int           // bytes, when it last did
 	lasting  *time.Timer   // ends it whatever passes; nil: nothing does
@@ -95,12 +95,13 @@ func (r *relay) abandon(why error) {
 	r.inward.Wait()
 }
 
-// run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order. When draining
-// ends, a UDP client that says nothing for Linger has ended: it cannot say so.
+// run passes on what comes until both directions have ended, or ctx ends. It returns why it was not in good order. A UDP client
+// that says nothing for Idle has ended, or for Linger once draining has: it cannot say so.
 func (r *relay) run(ctx, draining context.Context) error {
 	r.began = time.Now()
 	r.mu.Lock()
-	r.patience = r.idle
+	_, silent := r.front.(*caller)
+	r.patience, r.waiting = r.idle, silent
 	r.quiet = time.AfterFunc(cmp.Or(r.idle/4, time.Hour), r.look) // wait may set it sooner
 	if r.total > 0 {
 		r.lasting = time.AfterFunc(r.total, func() { r.end(errTotal) })
@@ -108,7 +109,7 @@ func (r *relay) run(ctx, draining context.Context) error {
 	r.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { r.end(errShutdown) })
 	defer stop()
-	if _, ok := r.front.(*caller); ok {
+	if silent {
 		settled := context.AfterFunc(draining, func() { r.settle(r.linger) })
 		defer settled()
 	}

@@ -15,7 +15,7 @@ type Stats struct {
 	RefusedRequest int64 // their handshake, or their page's origin
 
 	DialFailed int64 // targets that could not be reached
-	Broken     int64 // relays that did not end in good order, those that were too long idle included
+	Broken     int64 // relays that did not end in good order, those that were too long idle included, but for UDP clients
 
 	In, Out int64 // bytes that targets, and clients, were given
 	Dropped int64 // datagrams that a side could not take, or that waited when their relay ended, as far as it is known
