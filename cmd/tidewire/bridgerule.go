@@ -84,6 +84,10 @@ func (b *bridgeRule) validate() (err error) {
 	if b.TLSClientCA != "" && b.TLSCert == "" && !b.TLSSelfSigned {
 		return errors.New("--tls-client-ca goes with --tls-cert and --tls-key, or --tls-self-signed")
 	}
+	if to := b.target.String(); b.target != (bridge.Endpoint{}) && !strings.HasPrefix(to, "wss:") && !strings.HasPrefix(to, "tls:") &&
+		(b.CAFile != "" || b.InsecureSkipVerify || b.ClientCert != "") {
+		return fmt.Errorf("there is no TLS to %s: --ca-file, --insecure-skip-verify and --client-cert are for wss: and tls: targets", b.shown())
+	}
 	return b.clientFlags.validate()
 }
 
