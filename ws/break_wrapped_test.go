@@ -25,8 +25,16 @@ func TestBreakWrappedTLSCancelledWrite(t *testing.T) {
 	a, b := tlsPair(t)
 	h := &wrappedConn{Conn: b.(net.Conn)}
 	client, server := connect(t, a, h, ws.ConnOptions{MaxMessage: 64 << 20})
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
+	idle := h.writes.Load()
+	go func() { // nobody reads: what has begun does not end
+		for h.writes.Load() == idle && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
+		cancel()
+	}()
 	err := server.Write(ctx, ws.Binary, make([]byte, 16<<20))
 	t.Log("Write:", err, server.Buffered())
 	before := h.writes.Load()

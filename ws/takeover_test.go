@@ -292,7 +292,7 @@ func TestTakeoverReadDeadline(t *testing.T) {
 func TestTakeoverFlushWaitsForTheStream(t *testing.T) {
 	k := takeOver(t, "memory", ws.Params{ConnOptions: ws.ConnOptions{WriteTimeout: -1}})
 	big := randomBytes(1 << 20) // more than the pipe holds
-	ctx, cancel := context.WithTimeout(testContext(t), 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(testContext(t), 300*time.Millisecond)
 	defer cancel()
 	err := k.raw.WriteFrame(ctx, frame.Header{Fin: true, Opcode: frame.Binary}, big)
 	if !errors.Is(err, context.DeadlineExceeded) {
