@@ -49,13 +49,13 @@ func (m *messages) passTo(dst *messages, moved func(n int64)) error {
 	}
 }
 
-// passLong passes a message on of which p has been read already.
+// passLong passes a message on of which p has been read already. Where it fails, what is left of the message is for the relay to
+// end, with the reason: Cancel would end the connection without.
 func passLong(ctx context.Context, dst *messages, typ ws.MessageType, p []byte, r io.Reader, moved func(n int64)) error {
 	w, err := dst.conn.Writer(ctx, typ)
 	if err != nil {
 		return farewellOr(err, &putError{err})
 	}
-	defer w.Cancel()
 	for n := len(p); ; {
 		if _, err := w.Write(p[:n]); err != nil {
 			return farewellOr(err, &putError{err})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -323,12 +324,14 @@ func TestMessagesStayWhole(t *testing.T) {
 	if c.Subprotocol() != "b" {
 		t.Fatalf("subprotocol %q", c.Subprotocol())
 	}
+	passed := int64(0)
 	for _, n := range []int{0, 1, 65535, 65536, 65537, 5 << 20} {
 		for _, typ := range []ws.MessageType{ws.Text, ws.Binary} {
 			want := bytes.Repeat([]byte("é"), n/2+1)[:n&^1]
 			if err := c.Write(within(t), typ, want); err != nil {
 				t.Fatal(err)
 			}
+			passed += int64(len(want))
 			back, got, err := c.Read(within(t))
 			if err != nil || back != typ || !bytes.Equal(got, want) {
 				t.Fatalf("%d bytes of %d, %v, %v", len(got), len(want), back, err)
@@ -342,7 +345,96 @@ func TestMessagesStayWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.settled()
-	if s := b.Stats()[0]; s.Broken != 0 {
+	if s := b.Stats()[0]; s.Broken != 0 || s.In != passed+int64(len("bye")) || s.Out != passed {
 		t.Fatalf("%+v\n%s", s, b.logs)
+	}
+}
+
+// TestMessageIsCut has one of two WebSocket connections die or close between messages or within one: the other one must not take
+// what it got for all, nor half a message for a whole one, and learns why.
+func TestMessageIsCut(t *testing.T) {
+	for from, key := range map[string]string{"client": "\x00\x00\x00\x00", "target": ""} {
+		frame := func(opcode byte, announced int, payload string) string {
+			b := []byte{opcode, byte(announced)}
+			if announced > 125 {
+				b = []byte{opcode, 126, byte(announced >> 8), byte(announced)}
+			}
+			if key != "" {
+				b[1] |= 0x80
+			}
+			return string(b) + key + payload
+		}
+		kilo, much := strings.Repeat("x", 1000), strings.Repeat("x", 60_000)
+		long := frame(0x02, len(much), much) + frame(0x00, len(much), much)
+		for where, tc := range map[string]struct {
+			said string
+			code ws.StatusCode
+		}{
+			"between messages":      {"", ws.StatusBadGateway},
+			"within a frame":        {frame(0x82, 1000, "x"), ws.StatusBadGateway},
+			"between frames":        {frame(0x02, 1000, kilo), ws.StatusBadGateway},
+			"within much":           {long + frame(0x80, 1000, "x"), ws.StatusBadGateway},
+			"closes between frames": {frame(0x02, 1000, kilo) + frame(0x88, 2, "\x0f\xa0"), 4000},
+			"closes within much":    {long + frame(0x88, 2, "\x0f\xa0"), 4000},
+		} {
+			t.Run("by the "+from+", "+where, func(t *testing.T) {
+				t.Parallel()
+				ended := make(chan error, 1)
+				dies := func(ctx context.Context, c *ws.Conn) {
+					if _, _, err := c.Read(ctx); err != nil {
+						t.Error(err)
+					}
+					io.WriteString(c.NetConn(), tc.said)
+					die(c.NetConn(), false)
+				}
+				lives := func(ctx context.Context, c *ws.Conn) {
+					c.Write(ctx, ws.Text, []byte("hello"))
+					_, _, err := c.Read(ctx)
+					ended <- err
+				}
+				client, server := dies, lives
+				if from == "target" {
+					client, server = lives, dies
+				}
+				rule := pairRule(t, "ws", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+					server(ctx, c)
+					return nil
+				}))
+				b := run(t, rule)
+				client(within(t), dialWS(t, b.at(0, rule.Listen)))
+				var closed *ws.CloseError
+				if err := <-ended; !errors.As(err, &closed) || closed.Code != tc.code || strings.HasPrefix(closed.Reason, from+": ") != (tc.code != 4000) {
+					t.Error(err)
+				}
+				b.settled()
+				if s := b.Stats()[0]; s.Broken != 1 {
+					t.Errorf("%+v\n%s", s, b.logs)
+				}
+			})
+		}
+	}
+}
+
+// TestTakerDies has a WebSocket target die while it is sent messages, short ones and long ones.
+func TestTakerDies(t *testing.T) {
+	for _, n := range []int{1000, 100_000} {
+		rule := pairRule(t, "ws", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+			c.Read(ctx)
+			die(c.NetConn(), true)
+			return nil
+		}))
+		b := run(t, rule)
+		c := dialWS(t, b.at(0, rule.Listen))
+		var group sync.WaitGroup
+		group.Go(func() {
+			for p := noise(n); c.Write(within(t), ws.Binary, p) == nil; {
+			}
+		})
+		var closed *ws.CloseError
+		if _, _, err := c.Read(within(t)); !errors.As(err, &closed) || closed.Code != ws.StatusBadGateway || !strings.HasPrefix(closed.Reason, "target: ") {
+			t.Errorf("messages of %d bytes: %v", n, err)
+		}
+		group.Wait()
+		b.settled()
 	}
 }
