@@ -63,7 +63,7 @@ func (w *way) receive(rw http.ResponseWriter, r *http.Request, token string) {
 		r.Host = nobody
 	}
 	conn, err := ws.Accept(rw, r, &ws.AcceptOptions{
-		ConnOptions: connOptions(target, w.Framing, chosen == Base64Protocol && !target.web()),
+		ConnOptions: connOptions(target, w.Framing, chosen == Base64Protocol),
 		Origins:     w.Origins, AnyOrigin: w.AnyOrigin, Subprotocols: subprotocols,
 	})
 	if err != nil { // and it has answered

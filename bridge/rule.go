@@ -190,7 +190,7 @@ func (r *Rule) fits(target Endpoint) error {
 
 // whole reports whether messages are passed as a whole to the other side of a WebSocket connection.
 func whole(other Endpoint, framing Framing) bool {
-	return other.packets() || framing == Length16 && !other.web()
+	return other.packets() || framing == Length16
 }
 
 // streams counts those that are neither WebSocket nor datagrams.
