@@ -3,8 +3,10 @@ package bridge_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,24 @@ func TestDyingInTLS(t *testing.T) {
 		}
 	}
 	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before })
+}
+
+// TestNoTLS has clients of a TLS door say something else, or nothing for too long: they are closed.
+func TestNoTLS(t *testing.T) {
+	for says, most := range map[string]time.Duration{upgrade: patience, "": 50 * time.Millisecond} {
+		rule := pairRule(t, "tls", echo(t, "tcp"))
+		rule.DialTimeout = most
+		b := run(t, rule)
+		conn := dialStream(t, parse(t, "tcp:"+b.Addr(0).String()))
+		io.WriteString(conn, says)
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("one who says %.3q is not closed", says)
+		}
+		b.settled()
+		if s := b.Stats()[0]; s.RefusedRequest != 1 || s.Accepted != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
 }
 
 // TestCloseUnderWay has bridges closed while clients of every door are in the middle of something, with every kind of target.

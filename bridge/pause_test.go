@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -68,11 +70,44 @@ func TestAcceptComplains(t *testing.T) {
 		}); err != nil || in != 10 {
 			t.Fatal(in, err)
 		}
+		// Nine in a row take 2 s: the pauses grow, but not beyond one second, and begin anew with each that comes in.
+		if waited := time.Since(began) - 10*20*time.Second; waited < 20*time.Second || waited > 25*time.Second {
+			t.Errorf("waited for %v", waited)
+		}
 		minutes := int(time.Since(began).Minutes()) + 1
 		if n := strings.Count(said.String(), "too many open files"); n < 3 || n > minutes {
 			t.Errorf("logged %d times in %d minutes:\n%s", n, minutes, &said)
 		}
 	})
+}
+
+// failing is a listener that is of no use any more.
+type failing struct{ net.Listener }
+
+func (failing) Accept() (net.Conn, error) { return nil, errBroken }
+
+var errBroken = errors.New("broken")
+
+// TestDoorFails has a socket that listens fail for good, which Run returns.
+func TestDoorFails(t *testing.T) {
+	for _, listen := range []string{"tcp:127.0.0.1:0", "ws://127.0.0.1:0/"} {
+		b, err := Listen([]Rule{{Listen: MustParse(listen), Target: MustParse("tcp:127.0.0.1:1")}}, &Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch d := b.doors[0].(type) {
+		case *streamDoor:
+			d.ln = failing{d.ln}
+		case *webDoor:
+			d.ln = failing{d.ln}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := b.Run(ctx); !errors.Is(err, errBroken) {
+			t.Errorf("%s: %v", listen, err)
+		}
+		b.Close()
+	}
 }
 
 // TestReceivePauses has a socket fail for ten seconds, which is asked now and then, heard when it is well, and left when closed.
