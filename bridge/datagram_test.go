@@ -150,6 +150,26 @@ func TestWaitingDatagrams(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+	t.Run("too many", func(t *testing.T) {
+		const held = (256 << 10) / (10_000 + 64)
+		mute, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mute.Close()
+		rule := pairRule(t, "udp", parse(t, "tls:"+mute.Addr().String()))
+		rule.DialTimeout = time.Hour
+		b := run(t, rule)
+		c, sent := dialStream(t, b.at(0, rule.Listen)), int64(0)
+		eventually(t, "no more are held", func() bool {
+			c.Write(make([]byte, 10_000))
+			sent++
+			return b.Stats()[0].Dropped > 0
+		})
+		if dropped := b.Stats()[0].Dropped; sent-dropped < held {
+			t.Errorf("%d of %d are dropped", dropped, sent)
+		}
+	})
 	t.Run("under way", func(t *testing.T) {
 		rule := pairRule(t, "udp", streamTarget(t, "tcp", func(conn halfCloser) {
 			io.CopyN(io.Discard, conn, size)

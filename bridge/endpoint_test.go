@@ -21,6 +21,8 @@ func TestParse(t *testing.T) {
 		"unix:/run/a.sock":              "unix:/run/a.sock",
 		"unix:///run/a.sock":            "unix:/run/a.sock",
 		"unix:a.sock":                   "unix:a.sock",
+		"udp:[fe80::1%eth0]:7":          "udp:[fe80::1%eth0]:7",
+		"ws://[fe80::1%25eth0]:7/":      "ws://[fe80::1%25eth0]:7/",
 		"ws+unix:/run/a.sock":           "ws+unix:/run/a.sock:/",
 		"ws+unix:///run/a.sock:/db?x=1": "ws+unix:/run/a.sock:/db?x=1",
 	} {
@@ -35,6 +37,10 @@ func TestParse(t *testing.T) {
 		if again, err := bridge.Parse(e.String()); again != e {
 			t.Errorf("%s becomes %s, %v", e, again, err)
 		}
+	}
+	longest := "unix:" + strings.Repeat("a", 103)
+	if e, err := bridge.Parse(longest); err != nil || e.String() != longest {
+		t.Error(e, err)
 	}
 	if s := bridge.MustParse("wss://h/x?key=hush").Redacted(); s != "wss://h:443/x?xxxxx" {
 		t.Error(s)
@@ -56,6 +62,21 @@ func TestParse(t *testing.T) {
 		"unix:" + strings.Repeat("a", 104): "1 to 103 bytes",
 		"ws+unix::/x":                      "1 to 103 bytes",
 		"ws+unix:/s:x":                     "begin with a slash",
+		"ws+unix:/s:/a b":                  "hold no blanks",
+		"ws+unix:/s:/a#b":                  "hold no blanks",
+		"ws+unix:/s:/a\x7f":                "hold no blanks",
+		"ws:///a":                          "write ws://host:port/path",
+		"ws://h/%zz":                       "not a URL",
+		"tcp:h:080":                        "port must be a number",
+		"tcp:u@h:1":                        "no host",
+		"tcp:h?:1":                         "no host",
+		"tcp:h#:1":                         "no host",
+		"tcp:h\x7f:1":                      "no host",
+		"tcp: h:1":                         "no host",
+		"tcp:[h:i]:1":                      "no host",
+		"tcp:h%eth0:1":                     "no host",
+		"tcp:[fe80::1%a\"]:1":              "no host",
+		"unix:a\x00b":                      "1 to 103 bytes",
 	} {
 		if e, err := bridge.Parse(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v; want an error with %q", in, e, err, want)

@@ -1,6 +1,8 @@
 package bridge_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws"
@@ -22,6 +24,17 @@ func TestSubprotocols(t *testing.T) {
 	c.Write(within(t), ws.Text, []byte("aGVs\nbG8="))
 	if typ, p, err := c.Read(within(t)); typ != ws.Text || string(p) != "aGVsbG8=" {
 		t.Fatalf("%v %q %v", typ, p, err)
+	}
+	want := noise(200_000)
+	c.Write(within(t), ws.Text, base64.StdEncoding.AppendEncode(nil, want))
+	for got := []byte(nil); len(got) < len(want); {
+		typ, p, err := c.Read(within(t))
+		if err == nil {
+			got, err = base64.StdEncoding.AppendDecode(got, p)
+		}
+		if err != nil || typ != ws.Text || !bytes.HasPrefix(want, got) {
+			t.Fatalf("%v, %v behind %d bytes", typ, err, len(got))
+		}
 	}
 	c.Write(within(t), ws.Text, []byte("!"))
 	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusInvalidFramePayloadData {

@@ -1,11 +1,13 @@
 package bridge_test
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +17,7 @@ import (
 
 // TestRules has rules refused that cannot be meant.
 func TestRules(t *testing.T) {
-	server, _ := certificate()
+	server, client := certificate()
 	tcp, web, udp := bridge.MustParse("tcp:127.0.0.1:1"), bridge.MustParse("ws://127.0.0.1:0/a"), bridge.MustParse("udp:127.0.0.1:1")
 	lookup := func(string) (bridge.Endpoint, error) { return tcp, nil }
 	for want, rules := range map[string][]bridge.Rule{
@@ -42,6 +44,10 @@ func TestRules(t *testing.T) {
 		"two rules of this address have pages": {
 			{Listen: web, Target: tcp, Web: http.NotFoundHandler()}, {Listen: bridge.MustParse("ws://127.0.0.1:0/b"), Target: tcp, Web: http.NotFoundHandler()},
 		},
+		"two rules of this address have certificates": {
+			{Listen: bridge.MustParse("wss://127.0.0.1:0/a"), Target: tcp, TLS: server}, {Listen: bridge.MustParse("wss://127.0.0.1:0/b"), Target: tcp, TLS: client},
+		},
+		"invalid URL escape": {{Listen: bridge.MustParse("ws+unix:" + socketName(t) + ":/%zz"), Target: tcp}},
 	} {
 		b, err := bridge.Listen(rules, nil)
 		if err == nil {
@@ -49,6 +55,21 @@ func TestRules(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	for want, rules := range map[string][]bridge.Rule{
+		"are for WebSocket endpoints that listen": {{Listen: tcp, Web: http.NotFoundHandler()}, {Listen: tcp, Origins: []string{"*"}}},
+		"must not be negative":                    {{MaxAddressConnections: -1}, {DialTimeout: -1}, {Total: -1}, {Linger: -1}},
+	} {
+		for _, rule := range rules {
+			rule.Listen, rule.Target = cmp.Or(rule.Listen, web), tcp
+			b, err := bridge.Listen([]bridge.Rule{rule}, nil)
+			if err == nil {
+				b.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v", rule, err)
+			}
 		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,6 +112,9 @@ func TestUnixSocketLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+name+"2"), Target: rule.Target}}, nil); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatal(err)
+	}
+	if _, err := bridge.Listen([]bridge.Rule{{Listen: parse(t, "unix:"+filepath.Join(filepath.Dir(name), "none", "s")), Target: rule.Target}}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	// A socket that does not take streams is somebody's, such as the system log's.
@@ -149,6 +173,9 @@ func TestWeb(t *testing.T) {
 		if resp.StatusCode != status || !strings.Contains(string(got), body) {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, got)
 		}
+		if status == 426 && (resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("Connection") != "Upgrade") { // RFC 9110 section 15.5.22
+			t.Errorf("%s: %v", path, resp.Header)
+		}
 	}
 	get("/index.html", 200, "page /index.html")
 	get("/path", 200, "page /path")
@@ -161,4 +188,27 @@ func TestWeb(t *testing.T) {
 	get("/", 404, "nothing is bridged")
 	get("/path", 426, "this is for WebSocket")
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestWebOverTLS has a certificate whose configuration is for HTTP/2, too, which the bridge does not speak.
+func TestWebOverTLS(t *testing.T) {
+	rule := pairRule(t, "wss", echo(t, "tcp"))
+	rule.TLS = rule.TLS.Clone()
+	rule.TLS.NextProtos = []string{"h2", "http/1.1"}
+	b := run(t, rule)
+	_, trusting := certificate()
+	client := &http.Transport{TLSClientConfig: trusting.Clone(), ForceAttemptHTTP2: true}
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(within(t), http.MethodGet, "https://"+b.Addr(0).String()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound || resp.ProtoMajor != 1 {
+		t.Errorf("%s with %d", resp.Proto, resp.StatusCode)
+	}
 }

@@ -25,7 +25,7 @@ func write(t *testing.T, name, text string) {
 
 func TestTokens(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "tokens")
-	write(t, name, "# desks\n\nred: 127.0.0.1:5900\nblue: unix:/run/vnc\n  green :  udp:[::1]:7 \n")
+	write(t, name, "# desks\n\r\n  # and\r\nred: 127.0.0.1:5900\nblue: unix:/run/vnc\n  green :  udp:[::1]:7 \n")
 	logs := &journal{}
 	tokens, err := bridge.OpenTokens(name, slog.New(slog.NewTextHandler(logs, nil)))
 	if err != nil {
@@ -75,30 +75,68 @@ func TestTokens(t *testing.T) {
 	}
 	os.Remove(name)
 	has("white", "tcp:127.0.0.1:1")
-	write(t, name, "black: 127.0.0.1:5903\n")
-	has("black", "tcp:127.0.0.1:5903")
-	has("white", "")
+	has("white", "tcp:127.0.0.1:1")
+	if n := strings.Count(logs.String(), "those before go on"); n != 3 || strings.Contains(logs.String(), "are read again") {
+		t.Fatalf("said %d times:\n%s", n, logs)
+	}
+	for range 2 { // what is wrong once more, in the same words, is said once more
+		write(t, name, "black: 127.0.0.1:5903\n")
+		has("black", "tcp:127.0.0.1:5903")
+		has("white", "")
+		os.Remove(name)
+		has("black", "tcp:127.0.0.1:5903")
+	}
+	if got := logs.String(); strings.Count(got, "those before go on") != 5 || strings.Count(got, "are read again") != 2 {
+		t.Fatal(got)
+	}
 
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a"), "one: 127.0.0.1:1")
 	write(t, filepath.Join(dir, "b"), "two: 127.0.0.1:2")
 	write(t, filepath.Join(dir, ".c"), "nonsense")
-	if tokens, err = bridge.OpenTokens(dir, nil); err != nil {
+	if tokens, err = bridge.OpenTokens(dir, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	has("one", "tcp:127.0.0.1:1")
 	has("two", "tcp:127.0.0.1:2")
 	write(t, filepath.Join(dir, "d"), "three: 127.0.0.1:3")
 	has("three", "tcp:127.0.0.1:3")
+	refused := func(want string) {
+		t.Helper()
+		has("three", "tcp:127.0.0.1:3")
+		if _, err := bridge.OpenTokens(dir, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "e")); err != nil {
+		t.Fatal(err)
+	}
+	refused("no such file")
+	os.Remove(filepath.Join(dir, "e"))
+	if err := os.Mkdir(filepath.Join(dir, "e"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused("no regular file")
+	os.Remove(filepath.Join(dir, "e"))
+	write(t, filepath.Join(dir, "b"), "two") // behind which there are others
+	refused("a line is")
 
+	write(t, name, strings.Repeat("t", 256)+": h:1\n"+strings.Repeat("#", 1<<20-263))
+	if tokens, err = bridge.OpenTokens(name, nil); err != nil {
+		t.Fatal(err)
+	}
+	has(strings.Repeat("t", 256), "tcp:h:1")
 	for text, want := range map[string]string{
-		"red":                        ":1: a line is",
-		"ok: 127.0.0.1:1\nred:":      ":2: a line is",
-		"r d: 127.0.0.1:1":           ":1: a token has",
-		"r/d: 127.0.0.1:1":           ":1: a token has",
-		"red: 127.0.0.1":             ":1: an endpoint is",
-		"a: h:1\na: h:2":             ":2: this token has a target already",
-		strings.Repeat("#", 1<<20+1): "larger than 1048576 bytes",
+		"red":                              ":1: a line is",
+		"ok: 127.0.0.1:1\nred:":            ":2: a line is",
+		"r d: 127.0.0.1:1":                 ":1: a token has",
+		"r/d: 127.0.0.1:1":                 ":1: a token has",
+		"r\x7fd: h:1":                      ":1: a token has",
+		"blue: h:1\n: red":                 ":2: a line is",
+		strings.Repeat("t", 257) + ": h:1": ":1: a token has",
+		"red: 127.0.0.1":                   ":1: an endpoint is",
+		"a: h:1\na: h:2":                   ":2: this token has a target already",
+		strings.Repeat("#", 1<<20+1):       "larger than 1048576 bytes",
 	} {
 		write(t, name, text)
 		if _, err := bridge.OpenTokens(name, nil); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "red") {
@@ -152,6 +190,13 @@ func TestAllowList(t *testing.T) {
 		}
 		c.CloseNow()
 	}
+	root := run(t, bridge.Rule{Listen: parse(t, "ws://127.0.0.1:0/"), Lookup: tokens.Lookup})
+	dialWS(t, parse(t, "ws://"+root.Addr(0).String()+"/secret"))
+	told := bridge.Rule{Listen: listen, Lookup: func(string) (bridge.Endpoint, error) { return parse(t, "udp:127.0.0.1:1"), nil }, Proxy: bridge.ProxyV1}
+	unfit := run(t, told)
+	if _, resp, err := tryWS(unfit.at(0, listen), ws.DialOptions{}); err == nil || resp == nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a target that is not for the rule: %v", err)
+	}
 	if s := b.Stats()[0]; s.RefusedToken != 8 || s.Accepted != 3 {
 		t.Errorf("%+v", s)
 	}
@@ -194,9 +239,10 @@ func TestOrigins(t *testing.T) {
 		{"good.example", "http://good.example", []string{"https://good.example"}, false},
 	} {
 		rule := pairRule(t, "ws", target)
-		rule.Origins = tc.origins
+		rule.Origins, rule.MaxConnections = tc.origins, 1
 		b := run(t, rule)
-		c, resp, err := tryWS(b.at(0, rule.Listen), ws.DialOptions{Host: tc.host, Origin: tc.origin})
+		where := b.at(0, rule.Listen)
+		c, resp, err := tryWS(where, ws.DialOptions{Host: tc.host, Origin: tc.origin})
 		if err == nil {
 			c.CloseNow()
 		}
@@ -206,6 +252,9 @@ func TestOrigins(t *testing.T) {
 			if said, err := io.ReadAll(resp.Body); !strings.Contains(string(said), "another-name-of-a-loopback-address") {
 				t.Errorf("it does not say why: %s, %v", said, err)
 			}
+		}
+		if !tc.ok { // who is refused takes no place
+			dialWS(t, where).CloseNow()
 		}
 		b.stop()
 	}
