@@ -84,6 +84,29 @@ func TestNoTLS(t *testing.T) {
 	}
 }
 
+// TestTargetNoTLS has a target of TLS say something else: it is left.
+func TestTargetNoTLS(t *testing.T) {
+	left := make(chan struct{})
+	target := streamTarget(t, "tcp", func(conn halfCloser) {
+		io.WriteString(conn, "220 ready\r\n")
+		io.Copy(io.Discard, conn)
+		close(left)
+	})
+	rule := pairRule(t, "ws", parse(t, "tls:"+target.Host()))
+	b := run(t, rule)
+	if _, _, err := dialWS(t, b.at(0, rule.Listen)).Read(within(t)); ws.CloseStatus(err) != ws.StatusBadGateway {
+		t.Error(err)
+	}
+	select {
+	case <-left:
+	case <-time.After(patience):
+		t.Error("it is not left")
+	}
+	if s := b.Stats()[0]; s.DialFailed != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestCloseUnderWay has bridges closed while clients of every door are in the middle of something, with every kind of target.
 func TestCloseUnderWay(t *testing.T) {
 	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts by the kernel alone, and says nothing

@@ -2,7 +2,10 @@ package bridge_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/tidewire/tidewire/ws"
@@ -55,5 +58,27 @@ func TestSubprotocols(t *testing.T) {
 	p := make([]byte, 10)
 	if n, err := s.Read(p); string(p[:n]) != "hello" {
 		t.Fatalf("%q %v", p[:n], err)
+	}
+}
+
+// TestPromisedSubprotocol has a client be promised the subprotocol that it asks for, which the target does not speak.
+func TestPromisedSubprotocol(t *testing.T) {
+	heard := make(chan error, 1)
+	rule := pairRule(t, "ws", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+		_, _, err := c.Read(within(t))
+		heard <- err
+		return nil
+	}))
+	b := run(t, rule)
+	_, _, err := dialWS(t, b.at(0, rule.Listen), "chat").Read(within(t))
+	var closed *ws.CloseError
+	if !errors.As(err, &closed) || closed.Code != ws.StatusBadGateway || !strings.HasPrefix(closed.Reason, `target: it does not speak the subprotocol "chat"`) {
+		t.Error(err)
+	}
+	if err := <-heard; ws.CloseStatus(err) != ws.StatusNormalClosure {
+		t.Error(err)
+	}
+	if s := b.Stats()[0]; s.DialFailed != 1 {
+		t.Errorf("%+v", s)
 	}
 }
