@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,8 +97,12 @@ func TestFraming(t *testing.T) {
 				return p
 			}
 		}
+		send(nil)
+		if p := hear(); len(p) != 0 {
+			t.Fatalf("%s: %d bytes, want none", front, len(p))
+		}
 		var sent [][]byte
-		for _, n := range []int{0, 1, 2, 1000, 40000, 65000} {
+		for _, n := range []int{0, 1, 2, 1000, 40000, map[string]int{"udp": 65000, "ws": 65535}[front]} {
 			sent = append(sent, noise(n))
 		}
 		for _, p := range sent {
@@ -109,13 +114,37 @@ func TestFraming(t *testing.T) {
 			}
 		}
 	}
-	// A stream that ends within a frame.
-	rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) { conn.Write([]byte{0, 5, 1}) }))
+	// A stream that ends, within a frame or behind one.
+	for said, want := range map[string]ws.StatusCode{
+		"\x00": ws.StatusBadGateway, "\x00\x05x": ws.StatusBadGateway, "\x00\x01": ws.StatusBadGateway, "\x00\x01x": ws.StatusNormalClosure,
+	} {
+		rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) { io.WriteString(conn, said) }))
+		rule.Framing = bridge.Length16
+		b := run(t, rule)
+		c := dialWS(t, b.at(0, rule.Listen))
+		_, p, err := c.Read(within(t))
+		if err == nil {
+			_, _, err = c.Read(within(t))
+		}
+		if ws.CloseStatus(err) != want || (string(p) == "x") != (want == ws.StatusNormalClosure) {
+			t.Errorf("behind %q: %q, %v", said, p, err)
+		}
+	}
+	// A frame that is longer than a datagram, and one that is not.
+	rule := pairRule(t, "udp", streamTarget(t, "tcp", func(conn halfCloser) {
+		conn.Read(make([]byte, 10))
+		io.WriteString(conn, "\xff\xff"+strings.Repeat("x", 65535)+"\x00\x01x")
+	}))
 	rule.Framing = bridge.Length16
 	b := run(t, rule)
-	c := dialWS(t, b.at(0, rule.Listen))
-	if _, _, err := c.Read(within(t)); ws.CloseStatus(err) != ws.StatusBadGateway {
-		t.Fatal(err)
+	c := dialStream(t, b.at(0, rule.Listen))
+	c.Write([]byte("hello"))
+	p := make([]byte, 1<<16)
+	if n, err := c.Read(p); string(p[:n]) != "x" {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if s := b.Stats()[0]; s.Dropped != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

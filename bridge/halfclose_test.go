@@ -179,6 +179,33 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
+// TestHalfClosedAnswers has a client of StreamProtocol that has ended its direction be answered when it pings, while its target goes
+// on; and one be refused whose text means nothing.
+func TestHalfClosedAnswers(t *testing.T) {
+	rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) {
+		io.Copy(io.Discard, conn)
+		conn.Write([]byte("going on"))
+		<-t.Context().Done()
+	}))
+	b := run(t, rule)
+	c := dialWS(t, b.at(0, rule.Listen), bridge.StreamProtocol)
+	c.Write(within(t), ws.Text, nil)
+	if _, p, err := c.Read(within(t)); string(p) != "going on" {
+		t.Fatal(err)
+	}
+	c.CloseRead(t.Context())
+	if _, err := c.Ping(within(t)); err != nil {
+		t.Error(err)
+	}
+	c.CloseNow()
+	c = dialWS(t, b.at(0, rule.Listen), bridge.StreamProtocol)
+	c.Write(within(t), ws.Text, []byte("x"))
+	var closed *ws.CloseError
+	if _, _, err := c.Read(within(t)); !errors.As(err, &closed) || closed.Code != ws.StatusBadGateway || !strings.Contains(closed.Reason, "a text message that is not empty") {
+		t.Error(err)
+	}
+}
+
 // TestBreakIsCarried has one side break off: the other one must not take what it got for all.
 func TestBreakIsCarried(t *testing.T) {
 	reset := func(conn net.Conn) {
@@ -225,6 +252,24 @@ func TestBreakIsCarried(t *testing.T) {
 			broken(t, <-read)
 		})
 	}
+	t.Run("not by a page that closes without a code", func(t *testing.T) {
+		read := make(chan error, 1)
+		rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) {
+			_, err := io.ReadAll(conn)
+			read <- err
+		}))
+		b := run(t, rule)
+		c := dialWS(t, b.at(0, rule.Listen))
+		c.Write(within(t), ws.Binary, []byte("all"))
+		c.Close(ws.StatusNoStatusRcvd, "")
+		if err := <-read; err != nil {
+			t.Error(err)
+		}
+		b.settled()
+		if s := b.Stats()[0]; s.Broken != 0 {
+			t.Errorf("%+v\n%s", s, b.logs)
+		}
+	})
 	t.Run("a page that is left", func(t *testing.T) {
 		read := make(chan error, 1)
 		rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidewire/tidewire/bridge"
 	"github.com/tidewire/tidewire/ws"
@@ -108,4 +109,21 @@ func TestProxyHeader(t *testing.T) {
 			t.Fatalf("%x, want %x", got, want)
 		}
 	})
+}
+
+// TestProxyHeaderIsPrompt has the time that a target has for the header be over: it is for nothing else.
+func TestProxyHeaderIsPrompt(t *testing.T) {
+	t.Parallel()
+	told := make(chan []byte, 1)
+	rule := pairRule(t, "tcp", headed(t, "tcp", 0, told))
+	rule.Proxy, rule.DialTimeout = bridge.ProxyV1, 2*time.Second
+	b := run(t, rule)
+	c := dialStream(t, b.at(0, rule.Listen))
+	p := make([]byte, 1)
+	for began := time.Now(); time.Since(began) < rule.DialTimeout+100*time.Millisecond; {
+		c.Write([]byte("x"))
+		if _, err := c.Read(p); err != nil {
+			t.Fatal(err, b.logs)
+		}
+	}
 }
