@@ -1,6 +1,7 @@
 package talk_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
@@ -21,6 +22,33 @@ func TestParseTarget(t *testing.T) {
 	} {
 		if got, err := talk.ParseTarget(text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"unix:":               "has no path",
+		"ws+unix://":          "is not of the form ws+unix:///run/x.sock:/path",
+		"wss+unix:///r/x:y":   "is not of the form wss+unix:///run/x.sock:/path",
+		"tcp://a":             "is not of the form tcp://host:port",
+		"tls://a:":            "is not of the form tls://host:port",
+		"ftp://u:hush@h":      "ftp://u:xxxxx@h",
+		"ws://h/#f":           "has no fragment",
+		"ws://":               "is no URL of a WebSocket",
+		"ws://u:hush@h:x":     "is no URL of a WebSocket",
+		"ws://h/%zz?key=hush": "is no URL of a WebSocket",
+	} {
+		if got, err := talk.ParseTarget(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %+v, %v, want %s", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"tls://a:1/":                    "tls://a:1",
+		"unix:///r/x":                   "unix:/r/x",
+		"ws+unix:///r/x:/p?token=hush":  "ws://localhost/p?token=xxxxx through /r/x",
+		"http://ann:hu:sh@h/a@b?c=d&e":  "http://ann:xxxxx@h/a@b?c=xxxxx&e",
+		"ws://h?hush=hush&b=hush://x@y": "ws://h?hush=xxxxx&b=xxxxx",
+	} {
+		if target, err := talk.ParseTarget(text); err != nil || target.String() != want {
+			t.Errorf("%s is %s, %v; want %s", text, target, err, want)
 		}
 	}
 	target, err := talk.ParseTarget("wss://ann:hush@example.org/x?token=hush&a")
