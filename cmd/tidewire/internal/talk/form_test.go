@@ -18,6 +18,42 @@ func TestJSONLineIsOneValue(t *testing.T) {
 	}
 }
 
+// TestForms has lines stand for messages, or for none, with and without commands.
+func TestForms(t *testing.T) {
+	for _, tc := range []struct {
+		form talk.Form
+		line string
+		want talk.Item // none: an error
+	}{
+		{talk.Text, "/ping x", talk.Item{Command: "/ping x"}},
+		{talk.Text, "//ping", talk.Item{Message: talk.Message{Data: []byte("/ping")}}},
+		{talk.Text, "/\xff", talk.Item{}},
+		{talk.Text, "\xff", talk.Item{}},
+		{talk.Binary, "\xff", talk.Item{Message: talk.Message{Binary: true, Data: []byte("\xff")}}},
+		{talk.Hex, "00 0a:\tFf", talk.Item{Message: talk.Message{Binary: true, Data: []byte("\x00\x0a\xff")}}},
+		{talk.Hex, "0", talk.Item{}},
+		{talk.Base64, " -_8= ", talk.Item{Message: talk.Message{Binary: true, Data: []byte("\xfb\xff")}}},
+		{talk.Base64, "!", talk.Item{}},
+		{talk.JSONLines, `{"type":"binary","base64":"-_8"}`, talk.Item{Message: talk.Message{Binary: true, Data: []byte("\xfb\xff")}}},
+		{talk.JSONLines, `{"type":"text","data":""}`, talk.Item{Message: talk.Message{Data: []byte{}}}},
+		{talk.JSONLines, `{"type":"text"}`, talk.Item{}},
+		{talk.JSONLines, `{"type":"text","data":"","base64":""}`, talk.Item{}},
+		{talk.JSONLines, `{"type":"binary","base64":"!"}`, talk.Item{}},
+		{talk.JSONLines, `{"type":"other","data":"x"}`, talk.Item{}},
+		{talk.JSONLines, `{"type":"text","data":"x","date":1}`, talk.Item{}},
+	} {
+		it, err := talk.ParseItem([]byte(tc.line), tc.form, true)
+		if none := reflect.DeepEqual(tc.want, talk.Item{}); none != (err != nil) || !none && !reflect.DeepEqual(it, tc.want) {
+			t.Errorf("%q: %+v, %v", tc.line, it, err)
+		}
+	}
+	for _, line := range []string{"/ping", "//ping"} {
+		if it, err := talk.ParseItem([]byte(line), talk.Text, false); err != nil || it.Command != "" || string(it.Data) != line {
+			t.Errorf("%q without commands: %+v, %v", line, it, err)
+		}
+	}
+}
+
 // What a form makes of a message, it reads again.
 func FuzzForm(f *testing.F) {
 	f.Add([]byte("00 ff"), byte(2))
