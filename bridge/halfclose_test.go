@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -176,6 +177,22 @@ func TestClientLeaves(t *testing.T) {
 	b.settled()
 	if s := b.Stats()[0]; s.Broken != 0 {
 		t.Fatalf("%+v\n%s", s, b.logs)
+	}
+}
+
+// TestTargetStays has a WebSocket client close in good order whose target takes note and says nothing for ever: it is left.
+func TestTargetStays(t *testing.T) {
+	rule := pairRule(t, "ws", streamTarget(t, "tcp", func(conn halfCloser) {
+		io.Copy(io.Discard, conn)
+		<-t.Context().Done()
+	}))
+	b := run(t, rule)
+	c := dialWS(t, b.at(0, rule.Listen))
+	c.Write(within(t), ws.Binary, []byte("hello"))
+	c.Close(ws.StatusNormalClosure, "")
+	b.settled()
+	if s := b.Stats()[0]; s.Broken != 0 || s.In != 5 {
+		t.Errorf("%+v\n%s", s, b.logs)
 	}
 }
 
@@ -392,6 +409,9 @@ func TestMessagesStayWhole(t *testing.T) {
 	b.settled()
 	if s := b.Stats()[0]; s.Broken != 0 || s.In != passed+int64(len("bye")) || s.Out != passed {
 		t.Fatalf("%+v\n%s", s, b.logs)
+	}
+	if want := fmt.Sprintf("in=%d out=%d", passed+int64(len("bye")), passed); !strings.Contains(b.logs.String(), "msg=ended") || !strings.Contains(b.logs.String(), want) {
+		t.Errorf("the log does not say that it has ended with %s:\n%s", want, b.logs)
 	}
 }
 

@@ -62,7 +62,8 @@ func TestLeavesDial(t *testing.T) {
 			eventually(t, "the client is let in", func() bool { return b.Open() == 1 })
 			tc.leave(conn)
 			b.settled()
-			if s := b.Stats()[0]; s.Broken != tc.broken || s.DialFailed != 0 {
+			said := map[int64]string{0: "the client left", 1: "broken off"}[tc.broken] + " before the target was reached"
+			if s := b.Stats()[0]; s.Broken != tc.broken || s.DialFailed != 0 || !strings.Contains(b.logs.String(), said) {
 				t.Errorf("%+v\n%s", s, b.logs)
 			}
 		})

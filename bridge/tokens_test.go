@@ -200,6 +200,9 @@ func TestAllowList(t *testing.T) {
 	if s := b.Stats()[0]; s.RefusedToken != 8 || s.Accepted != 3 {
 		t.Errorf("%+v", s)
 	}
+	if n := strings.Count(b.logs.String(), "level=DEBUG msg=refused"); n != 8 {
+		t.Errorf("the log has %d refusals:\n%s", n, b.logs)
+	}
 	if strings.Contains(b.logs.String(), "secret") {
 		t.Errorf("a token is in the log:\n%s", b.logs)
 	}
