@@ -503,3 +503,47 @@ func TestTakerDies(t *testing.T) {
 		b.settled()
 	}
 }
+
+// TestMessagesToStream has messages be written to a stream that dies, which is the client's fault, and end within one, for which the
+// stream is reset.
+func TestMessagesToStream(t *testing.T) {
+	told := make(chan error, 1)
+	rule := pairRule(t, "tcp", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+		go func() {
+			for p := noise(1 << 20); c.Write(ctx, ws.Binary, p) == nil; {
+			}
+		}()
+		_, _, err := c.Read(within(t))
+		told <- err
+		return nil
+	}))
+	b := run(t, rule)
+	client := dialStream(t, b.at(0, rule.Listen))
+	if _, err := io.ReadFull(client, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	die(client, true)
+	// Where the kernel was moving bytes there is no close frame.
+	if err := <-told; ws.CloseStatus(err) == ws.StatusNormalClosure || errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	b.settled()
+	if s := b.Stats()[0]; s.Broken != 1 || !strings.Contains(b.logs.String(), `error="client: `) {
+		t.Errorf("%+v\n%s", s, b.logs)
+	}
+
+	for _, n := range []int{10, 50_000} {
+		rule = pairRule(t, "tcp", wsTarget(t, "ws", nil, func(ctx context.Context, c *ws.Conn) error {
+			c.Read(ctx)
+			io.WriteString(c.NetConn(), "\x82\x7e\xea\x60"+strings.Repeat("x", n)) // of 60,000
+			die(c.NetConn(), false)
+			return nil
+		}))
+		b = run(t, rule)
+		client = dialStream(t, b.at(0, rule.Listen))
+		io.WriteString(client, "hello")
+		if got, err := io.ReadAll(client); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%d bytes came of %d, and %v", len(got), n, err)
+		}
+	}
+}
