@@ -231,8 +231,8 @@ func (t *Talk) converse(ctx context.Context, p Peer) (again bool, err error) {
 		select {
 		case end := <-ended:
 			cancel()
-			if sent != nil {
-				<-sent // it may hold what has not been said
+			if sent != nil { // it may hold what has not been said, or have finished the connection
+				finishing = errors.Is(<-sent, errLeaving) || finishing
 			}
 			return t.judge(end, finishing, verdict)
 		case err := <-sent:
