@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidewire/tidewire/cmd/tidewire/internal/talk"
@@ -54,33 +55,35 @@ func (p *silent) Abort() {
 	close(p.aborted)
 }
 
-// TestLeavingWaitsForNoAnswer ends a talk while the peer is being spoken to.
+// TestLeavingWaitsForNoAnswer ends a talk while the peer is being spoken to. Time is up once all wait.
 func TestLeavingWaitsForNoAnswer(t *testing.T) {
 	for _, name := range []string{"by a signal", "as enough has come", "as time is up"} {
 		t.Run(name, func(t *testing.T) {
-			p := &silent{nil, t, name == "as enough has come", make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			run := &talk.Talk{
-				Connect: func(context.Context) (talk.Peer, error) { return p, nil },
-				Input:   talk.Pipe(strings.NewReader("first\nsecond\n"), talk.Piping{}), Screen: &talk.Screen{Out: &paper{}, Err: &paper{}},
-			}
-			unseen := false
-			switch name {
-			case "by a signal":
-				go func() {
-					<-p.asked
-					cancel()
-				}()
-			case "as enough has come":
-				run.Expectation.Count = 1
-			default:
-				unseen = true
-				run.Expectation.Count, run.Timeout = 1, time.Millisecond
-			}
-			if err := run.Run(ctx); errors.Is(err, talk.ErrUnseen) != unseen || !unseen && err != nil {
-				t.Error(err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				p := &silent{nil, t, name == "as enough has come", make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				run := &talk.Talk{
+					Connect: func(context.Context) (talk.Peer, error) { return p, nil },
+					Input:   talk.Pipe(strings.NewReader("first\nsecond\n"), talk.Piping{}), Screen: &talk.Screen{Out: &paper{}, Err: &paper{}},
+				}
+				unseen := false
+				switch name {
+				case "by a signal":
+					go func() {
+						<-p.asked
+						cancel()
+					}()
+				case "as enough has come":
+					run.Expectation.Count = 1
+				default:
+					unseen = true
+					run.Expectation.Count, run.Timeout = 1, time.Millisecond
+				}
+				if err := run.Run(ctx); errors.Is(err, talk.ErrUnseen) != unseen || !unseen && err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
