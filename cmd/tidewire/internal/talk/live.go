@@ -49,6 +49,8 @@ func (d *Dialer) Live(ctx context.Context) (Peer, error) {
 		}
 	}
 	if s.Phase != client.Open {
+		p.over = true // what was said already is nobody's
+		close(p.reading)
 		p.Finish(0, "")
 		p.closing.Wait()
 		p.stop()
@@ -163,14 +165,14 @@ func (p *live) token(ctx context.Context, why client.Reason) (string, error) {
 }
 
 // tell hands an event over, after word of the connection that it came by: the client calls for states and
-// for messages from goroutines of their own.
+// for messages from goroutines of their own, and what a hub says before it has let one in comes ahead of that.
 func (p *live) tell(e *event) {
 	for {
 		now := p.client.State()
 		p.mu.Lock()
 		told, next := p.told, p.next
 		p.mu.Unlock()
-		if told.Phase == now.Phase && told.Session == now.Session {
+		if told.Phase == now.Phase && told.Session == now.Session && now.Phase != client.Connecting {
 			break
 		}
 		select {

@@ -98,6 +98,92 @@ func TestLiveLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestLiveTellsInOrderOfAGreeting has messages come ahead of the hub's answer to $hello: they wait for word of the connection, too.
+func TestLiveTellsInOrderOfAGreeting(t *testing.T) {
+	hub := live.NewHub(&live.Options{BackoffMin: time.Millisecond, BackoffMax: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Hooks: &live.Hooks{Connected: func(s *live.Session) {
+			if err := s.Send(context.Background(), "hi", 1); err != nil {
+				t.Error(err)
+			}
+		}},
+		Authenticate: func(context.Context, live.Credentials) (live.Identity, error) {
+			time.Sleep(20 * time.Millisecond) // the greeting comes, and waits to be told
+			return live.Identity{}, nil
+		}})
+	defer hub.Close()
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	target, err := talk.ParseTarget("ws" + strings.TrimPrefix(server.URL, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := (&talk.Dialer{Target: target}).Live(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	end := p.Receive(t.Context(), func(m talk.Message) {
+		var e struct{ Event string }
+		if err := json.Unmarshal(m.Data, &e); err != nil {
+			t.Error(err)
+		}
+		told = append(told, e.Event)
+		switch {
+		case len(told) == 2:
+			hub.Sessions()[0].Conn().CloseNow()
+		case e.Event == "message":
+			p.Finish(ws.StatusNormalClosure, "")
+		}
+	})
+	if !end.Well() {
+		t.Error(end)
+	}
+	if got := strings.Join(told, " "); got != "connected message lost connected message" {
+		t.Error(got)
+	}
+}
+
+// TestLiveRefusedBehindAGreeting has a hub speak to who is not let in then: nobody is there to hear it, and nobody waits for that.
+func TestLiveRefusedBehindAGreeting(t *testing.T) {
+	closed := make(chan error, 1)
+	hub := live.NewHub(&live.Options{Logger: slog.New(slog.DiscardHandler),
+		Hooks: &live.Hooks{
+			Connected: func(s *live.Session) {
+				if err := s.Send(context.Background(), "hi", 1); err != nil {
+					t.Error(err)
+				}
+			},
+			Disconnected: func(_ *live.Session, err error) { closed <- err },
+		},
+		Authenticate: func(context.Context, live.Credentials) (live.Identity, error) {
+			return live.Identity{}, errors.New("no")
+		}})
+	defer hub.Close()
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	target, err := talk.ParseTarget("ws" + strings.TrimPrefix(server.URL, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := (&talk.Dialer{Target: target}).Live(t.Context())
+		told <- err
+	}()
+	if err := <-closed; ws.CloseStatus(err) != ws.StatusNormalClosure {
+		t.Error(err)
+	}
+	select {
+	case err := <-told:
+		if err == nil || !strings.Contains(err.Error(), "does not let you in") {
+			t.Error(err)
+		}
+	case <-time.After(6 * time.Second):
+		t.Error("the connection is closed, and something is still waited for")
+		<-told
+	}
+}
+
 // TestLiveTellsInOrder has messages come by a new connection while the loss of the last one is being told: word of the connection comes first.
 func TestLiveTellsInOrder(t *testing.T) {
 	hub := live.NewHub(&live.Options{BackoffMin: time.Millisecond, BackoffMax: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
