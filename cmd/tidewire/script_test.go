@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	places := connectPlaces(t, address)
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
-		Deadline:           time.Now().Add(4 * patience), // for what serves instead
+		Deadline:           time.Now().Add(12 * patience), // of all of them, for what serves instead
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
