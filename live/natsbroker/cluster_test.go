@@ -1,6 +1,7 @@
 package natsbroker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -91,6 +92,15 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Servers that keep the streams of all that was tested before are busy with those alone.
+		js := streams(t, servers[n%len(servers)].ClientURL())
+		t.Cleanup(func() {
+			for name := range js.StreamNames(context.Background()).Name() {
+				if err := js.DeleteStream(context.Background(), name); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 		return b
 	}, nil)
 }
