@@ -28,7 +28,7 @@ func TestFailuresAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-timeout", "1s", "./...")
+	run := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-timeout", "5s", "./...")
 	run.Dir = dir
 	log, err := run.CombinedOutput()
 	if err == nil {
@@ -44,7 +44,7 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 	for _, want := range []string{
 		`--- FAIL: TestA/within`, `a_test\.go:6: it is wrong`, `FAIL\tx/fails`,
-		`panic: test timed out after 1s\n\trunning tests:\n\t\tTestA `, `(?s)goroutine \d+ \[sync\.Mutex\.Lock[^\n]*\]:\n.*hangs/a_test\.go:14`, `FAIL\tx/hangs`,
+		`panic: test timed out after 5s\n\trunning tests:\n\t\tTestA `, `(?s)goroutine \d+ \[sync\.Mutex\.Lock[^\n]*\]:\n.*hangs/a_test\.go:14`, `FAIL\tx/hangs`,
 		`broken/a_test\.go:3:\d+: undefined: b`,
 	} {
 		if !regexp.MustCompile(want).Match(told) {
