@@ -20,7 +20,7 @@ import (
 // comes back by itself when its connection is lost, until the hub sends it away. What it
 // receives are events, each a line of JSON.
 func (d *Dialer) Live(ctx context.Context) (Peer, error) {
-	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), next: make(chan struct{}), rooms: map[string]*liveRoom{}}
+	p := &live{dialer: d, opened: make(chan client.State, 1), reading: make(chan struct{}), telling: make(chan struct{}, 1), next: make(chan struct{}), rooms: map[string]*liveRoom{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	dial, proxied := d.webSocketOptions()
 	o := client.Options{
@@ -79,8 +79,8 @@ type live struct {
 	first   client.State      // the same, of who is let in
 	reading chan struct{}     // is closed once deliver is set
 	deliver func(Message)
-	telling sync.Mutex // one event at a time
-	over    bool       // the last one was told; guarded by telling
+	telling chan struct{} // held by who tells an event: one at a time
+	over    bool          // the last one was told; guarded by telling
 
 	mu    sync.Mutex // guards what follows
 	rooms map[string]*liveRoom
@@ -192,8 +192,8 @@ func (p *live) tellNow(e *event) {
 		return
 	}
 	m := e.message(p.client.State().Session)
-	p.telling.Lock()
-	defer p.telling.Unlock()
+	p.telling <- struct{}{}
+	defer func() { <-p.telling }()
 	if !p.over {
 		p.deliver(m)
 	}
@@ -240,9 +240,9 @@ func (p *live) Receive(ctx context.Context, f func(Message)) End {
 	}
 	p.Finish(0, "")
 	p.closing.Wait()
-	p.telling.Lock()
+	p.telling <- struct{}{}
 	p.over = true
-	p.telling.Unlock()
+	<-p.telling
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch err := p.client.Err(); {

@@ -89,13 +89,7 @@ func (p *live) enter(ctx context.Context, name string, o *client.RoomOptions) er
 }
 
 // isBlocked reports whether what has come waits for the output.
-func (p *live) isBlocked() bool {
-	if p.telling.TryLock() {
-		p.telling.Unlock()
-		return false
-	}
-	return true
-}
+func (p *live) isBlocked() bool { return len(p.telling) > 0 }
 
 // forget lets go of a room that is not joined, so that another /join makes a new one.
 func (p *live) forget(r *liveRoom) {
